@@ -1,0 +1,63 @@
+# Every target sets up what it needs. Only Python 3.11 to 3.13 and make have to be there.
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+BIN := .venv/bin
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+
+.PHONY: demo test stack lint lock bench clean
+.DEFAULT_GOAL := demo
+
+## demo: yesterday's flows (synthetic ones, unless FLOWS_URI says where) become an audited model
+demo: .venv/installed
+	@$(BIN)/cybersec run
+
+## test: all tests that need no server of their own, with branch coverage
+test: .venv/installed-dev
+	$(BIN)/pytest -m "not stack" --cov --cov-report=term
+
+## stack: the tests against a real MinIO and a real PostgreSQL
+stack: .venv/installed-dev
+	$(BIN)/pytest -m stack
+
+## lint: formatting, lint, types, import rules
+lint: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+## bench: the job beside the plain way, as ratios
+bench: .venv/installed .venv-bench/installed
+	$(BIN)/python -m benchmarks $(FLOWS)
+
+## lock: resolve the dependencies anew, with hashes
+lock: $(UV)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra build --extra dev pyproject.toml -o requirements-dev.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock --extra build pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements-dev.lock --extra bench pyproject.toml -o requirements-bench.lock
+
+clean:
+	rm -rf .venv .venv-bench .tools
+
+.tools/bin/uv:
+	@$(PYTHON) -m venv .tools || { echo "Python's venv module is missing: install python3-venv, or uv" >&2; exit 1; }
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv/bin/python: | $(UV)
+	@$(UV) venv --quiet --python $(PYTHON) .venv
+
+# The project itself goes in last, from the checkout, with nothing resolved anew.
+.venv/installed: requirements.lock pyproject.toml | .venv/bin/python
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock pyproject.toml | .venv/bin/python
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@ .venv/installed
+
+.venv-bench/installed: requirements-bench.lock | $(UV)
+	@$(UV) venv --quiet --python $(PYTHON) .venv-bench
+	@$(UV) pip install --quiet --python .venv-bench/bin/python --require-hashes -r requirements-bench.lock
+	@touch $@

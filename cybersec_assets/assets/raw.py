@@ -1,0 +1,78 @@
+"""The raw layer: the day's flows as received, in one schema."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from cybersec_assets import checks
+from cybersec_assets.assets.metadata import describe_table, to_markdown, volume_per_hour
+from cybersec_assets.audit import tables
+from cybersec_assets.flows.ingest import Ingested, ingest
+from cybersec_assets.flows.quality import parse_finding, raw_findings, require
+from cybersec_assets.partitions import day_of
+from cybersec_assets.resources.audit import AuditResource
+from cybersec_assets.resources.flow_source import FlowSourceResource
+from cybersec_assets.resources.scratch import ScratchResource
+
+RAW = dg.AssetKey(tables.RAW.split("/"))
+PREVIEWED = ["timestamp", "src_ip", "src_port", "dst_ip", "dst_port", "protocol", "bytes", "duration"]
+FILES_SHOWN = 100
+
+
+class RawConfig(dg.Config):
+    """How much disorder a day of logs may have."""
+
+    max_outside_day: float = Field(0.2, ge=0, le=1, description="Share of timestamps outside the partition's day.")
+    max_rejected_share: float = Field(0.01, ge=0, le=1, description="Share of lines that do not parse.")
+
+
+def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """Define `raw/network_events`."""
+
+    @dg.asset(
+        key=RAW,
+        group_name="raw",
+        partitions_def=partitions,
+        io_manager_key="parquet_io_manager",
+        check_specs=checks.specs(RAW, checks.RAW_RULES),
+        kinds={"polars", "parquet"},
+    )
+    def network_events(
+        context: dg.AssetExecutionContext,
+        config: RawConfig,
+        audit: AuditResource,
+        flow_source: FlowSourceResource,
+        scratch: ScratchResource,
+    ) -> Iterator[Any]:
+        """Read the day's logs into the one schema, and refuse a day that breaks a rule."""
+        with audit.phase(tables.RAW, context.partition_key) as phase:
+            day, kept = day_of(context.partition_key), scratch.new_file("raw.parquet")
+            logs = flow_source.logs_of(day)
+            phase.inputs += [{"file": str(path), "size": path.stat().st_size} for path in logs.files]
+            ingested = ingest(
+                logs, kept, scratch.new_file("rejected.parquet"), max_rejected_share=config.max_rejected_share
+            )
+            findings = raw_findings(kept, day, config.max_outside_day)
+            require(findings, f"{tables.RAW} of {day}")
+            phase.facts |= {"num_registros": ingested.rows}
+            yield dg.Output(kept, metadata=_metadata(kept, logs.files, ingested))
+            findings.append(parse_finding(ingested.rejected_share, config.max_rejected_share))
+            yield from checks.results(findings)
+
+    return network_events
+
+
+def _metadata(kept: Path, files: Any, ingested: Ingested) -> dict[str, Any]:
+    damaged = {"rejected_examples": dg.MetadataValue.md(to_markdown(ingested.examples))} if ingested.rejected else {}
+    return {
+        **describe_table(kept, PREVIEWED),
+        "volume_per_hour": volume_per_hour(kept),
+        "source_files": [str(path) for path in files[:FILES_SHOWN]] or ["synthetic"],
+        "source_file_count": len(files),
+        "rejected_lines": ingested.rejected,
+        "rejected_share": ingested.rejected_share,
+        **damaged,
+    }

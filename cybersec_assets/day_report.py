@@ -1,0 +1,110 @@
+"""A day's run as the command line shows it: how far it is, then what was written where and what is strange."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from cybersec_assets import render
+from cybersec_assets.audit.queries import Row, artifact_of
+from cybersec_assets.audit.tables import EVALUATION, PHASES
+from cybersec_assets.definitions import audit_from, store_from
+from cybersec_assets.runner import Outcome, require_day, run_day, use_instance
+from cybersec_assets.settings import Settings
+from cybersec_assets.stores.base import fetch_object
+
+STRANGEST = 10
+SHOWN = ["timestamp", "src_ip", "dst_ip", "dst_port", "protocol", "bytes", "duration", "label", "anomaly_score"]
+STEP_ENDS = {"STEP_SUCCESS": "[green]done", "STEP_FAILURE": "[red]FAILED", "STEP_SKIPPED": "skipped"}
+
+
+def run_and_report(day: str, settings: Settings, *, as_json: bool) -> int:
+    """Run a day and show what came of it.
+
+    Args:
+        day: The partition's key.
+        settings: Where from and where to.
+        as_json: For machines: no progress, one JSON document.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        SettingsError: There is no such day.
+    """
+    require_day(day, settings)
+    use_instance(settings.cybersec_home)
+    # The session keeps an embedded server up between the run and the questions about it.
+    with audit_from(settings).session() as audit:
+        outcome = run_day(day, settings, lambda *_: None) if as_json else _run_showing_progress(day, settings)
+        rows = audit.ask().of_run(outcome.run_id)
+        strangest = _strangest(rows, settings)
+        metrics = audit.ask().metrics(outcome.run_id)
+    if as_json:
+        print(render.as_json(_document(day, outcome, rows, metrics, strangest)))  # noqa: T201
+    else:
+        _summarize(day, settings, outcome, rows, metrics, strangest)
+    return outcome.exit_status
+
+
+def _run_showing_progress(day: str, settings: Settings) -> Outcome:
+    columns = (SpinnerColumn(), TextColumn("{task.description:<24}"), TextColumn("{task.fields[state]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=render.console(stderr=True)) as progress:
+        tasks = {asset: progress.add_task(asset, total=1, start=False, state="") for asset in PHASES}
+
+        def notify(asset: str, event: str) -> None:
+            if event == "STEP_START":
+                progress.start_task(tasks[asset])
+                progress.update(tasks[asset], state="running")
+            elif event in STEP_ENDS:
+                progress.update(tasks[asset], completed=1, state=STEP_ENDS[event])
+
+        return run_day(day, settings, notify)
+
+
+def _strangest(rows: list[Row], settings: Settings) -> pl.DataFrame | None:
+    """Read the day's most anomalous flows from the evaluation's object, if the run made one."""
+    made = [row for row in rows if row["asset"] == EVALUATION and row["uri"]]
+    if not made:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "eval.parquet"
+        fetch_object(store_from(settings).open(), artifact_of(made[0]), file)
+        return pl.scan_parquet(file).top_k(STRANGEST, by="anomaly_score").select(SHOWN).collect(engine="streaming")
+
+
+def _document(
+    day: str, outcome: Outcome, rows: list[Row], metrics: dict[str, Any] | None, strangest: pl.DataFrame | None
+) -> dict[str, Any]:
+    return {
+        "date": day,
+        "run_id": outcome.run_id,
+        "success": not outcome.errors,
+        "errors": outcome.errors,
+        "phases": rows,
+        "metrics": metrics,
+        "strangest": None if strangest is None else strangest.to_dicts(),
+    }
+
+
+def _summarize(
+    day: str,
+    settings: Settings,
+    outcome: Outcome,
+    rows: list[Row],
+    metrics: dict[str, Any] | None,
+    strangest: pl.DataFrame | None,
+) -> None:
+    out = render.console()
+    if rows:
+        out.print(render.event_table(f"What the audit says of {day}", rows))
+    if metrics is not None and strangest is not None:
+        out.print(render.metrics_line(metrics))
+        out.print(render.flow_table(f"The {strangest.height} strangest flows", strangest))
+    for error in outcome.errors:
+        render.console(stderr=True).print(f"error: {error}", markup=False)
+    out.print(f"objects   {store_from(settings).location}")
+    out.print(f"audit     {audit_from(settings).location}")
+    out.print("the UI    cybersec ui")

@@ -1,0 +1,116 @@
+"""Wiring: settings → resources → IO managers → assets, job and schedule. Nothing is worked out here."""
+
+import os
+from typing import Any
+
+import dagster as dg
+
+from cybersec_assets.assets.gold import evaluation_asset, model_asset
+from cybersec_assets.assets.raw import raw_asset
+from cybersec_assets.assets.silver import silver_asset
+from cybersec_assets.io_managers import ModelIOManager, ParquetIOManager
+from cybersec_assets.partitions import daily_partitions
+from cybersec_assets.resources.audit import AuditResource
+from cybersec_assets.resources.detector import DetectorResource
+from cybersec_assets.resources.flow_source import FlowSourceResource
+from cybersec_assets.resources.object_store import ObjectStoreResource
+from cybersec_assets.resources.scratch import ScratchResource
+from cybersec_assets.schedules import daily_training_job, daily_training_schedule
+from cybersec_assets.settings import Settings, load_settings
+
+S3_SECRETS = {"access_key": "MINIO_ACCESS_KEY", "secret_key": "MINIO_SECRET_KEY"}
+PG_SECRETS = {"password": "PG_PASSWORD"}
+"""The variables that hold secrets, by the resource's field."""
+
+
+def build_definitions(
+    settings: Settings | None = None, resources: dict[str, Any] | None = None, loggers: dict[str, Any] | None = None
+) -> dg.Definitions:
+    """Wire the project up.
+
+    Args:
+        settings: What the environment says, read now where it is not given.
+        resources: Resources that go before the settings', by key.
+        loggers: Dagster loggers in place of its own.
+    """
+    settings = settings or load_settings()
+    partitions = daily_partitions(settings.cybersec_start_date)
+    job = daily_training_job()
+    return dg.Definitions(
+        assets=[make(partitions) for make in (raw_asset, silver_asset, model_asset, evaluation_asset)],
+        jobs=[job],
+        schedules=[
+            daily_training_schedule(job, settings.cybersec_schedule_cron, enabled=settings.cybersec_schedule_enabled)
+        ],
+        resources=build_resources(settings) | (resources or {}),
+        # Set here, as a job's own executor does not reach runs started from an asset selection.
+        executor=dg.in_process_executor,
+        loggers=loggers,
+    )
+
+
+def build_resources(settings: Settings) -> dict[str, Any]:
+    """Give every resource that the assets name, configured from settings."""
+    # Unlike a configured resource, one that may still be configured at launch is shared by all that depend on it.
+    shared: dict[str, Any] = {
+        "store": ObjectStoreResource.configure_at_launch(**_store_config(settings), **_secrets(S3_SECRETS)),
+        "audit": AuditResource.configure_at_launch(**_audit_config(settings), **_secrets(PG_SECRETS)),
+        "scratch": ScratchResource.configure_at_launch(parent=_text(settings.cybersec_scratch)),
+    }
+    return shared | {
+        "flow_source": FlowSourceResource(
+            uri=settings.flows_uri, format=settings.flows_format, synthetic_flows=settings.cybersec_synthetic_flows
+        ),
+        "detector": DetectorResource(feature_set=settings.feature_set),
+        "parquet_io_manager": ParquetIOManager(**shared),
+        "model_io_manager": ModelIOManager(**shared),
+    }
+
+
+def audit_from(settings: Settings) -> AuditResource:
+    """Give the audit for use outside of a run."""
+    return AuditResource(**_audit_config(settings), **_secret_values(PG_SECRETS))
+
+
+def store_from(settings: Settings) -> ObjectStoreResource:
+    """Give the object store for use outside of a run."""
+    return ObjectStoreResource(**_store_config(settings), **_secret_values(S3_SECRETS))
+
+
+def _store_config(settings: Settings) -> dict[str, Any]:
+    return {
+        "home": str(settings.cybersec_home),
+        "bucket_prefix": settings.cybersec_bucket_prefix,
+        "endpoint": settings.minio_endpoint,
+        "secure": settings.minio_secure,
+        "region": settings.minio_region,
+        "ca_file": _text(settings.minio_ca_file),
+    }
+
+
+def _audit_config(settings: Settings) -> dict[str, Any]:
+    return {
+        "home": str(settings.cybersec_home),
+        "host": settings.pg_host,
+        "port": settings.pg_port,
+        "user": settings.pg_user,
+        "database": settings.pg_database,
+        "sslmode": settings.pg_sslmode,
+        "sslrootcert": _text(settings.pg_sslrootcert),
+    }
+
+
+def _secrets(variables: dict[str, str]) -> dict[str, dg.EnvVar]:
+    """Name the variables that are set, so that Dagster shows their names and resolves them in the run."""
+    return {field: dg.EnvVar(variable) for field, variable in variables.items() if os.environ.get(variable)}
+
+
+def _secret_values(variables: dict[str, str]) -> dict[str, Any]:
+    return {field: os.environ.get(variable) or None for field, variable in variables.items()}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+defs = build_definitions()

@@ -1,0 +1,95 @@
+"""Every exception that the project raises on purpose.
+
+    CybersecError                 what went wrong, and what to do next
+    ├── SettingsError             an environment variable or option has a value that cannot be used
+    ├── InputError                the day's logs cannot be read
+    │   ├── NoFlowLogsError       nothing matches FLOWS_URI for the day
+    │   ├── UnreadableLogError    a file is empty, cut off, of an unknown kind, or lacks a column
+    │   └── DamagedLogError       more lines than allowed do not parse
+    ├── QualityError              the data breaks a rule that must hold before anything is stored
+    ├── StoreError                the object store refused or cannot be reached
+    │   ├── ObjectMissingError    an object that the audit names is gone
+    │   └── ObjectChangedError    an object's bytes are not those that the audit recorded
+    ├── AuditError                the audit database refused or cannot be reached
+    │   └── NoRecordError         the audit has no successful phase to read from
+    └── ModelError                a model does not fit the flows it is asked to score
+
+Somebody who reads only the message knows which file, value or service is meant and what to do about it.
+"""
+
+from typing import ClassVar
+
+
+class CybersecError(Exception):
+    """Say what went wrong and what to do next, on one line.
+
+    Args:
+        problem: What went wrong, naming the file, value or service.
+        remedy: What the reader does next, as an imperative.
+    """
+
+    exit_status: ClassVar[int] = 2
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        """Join both halves, folding line breaks that came in with a quoted value."""
+        self.problem = " ".join(problem.split())
+        self.remedy = " ".join(remedy.split())
+        super().__init__(f"{self.problem}. {self.remedy}.")
+
+
+class SettingsError(CybersecError):
+    """An environment variable or option has a value that cannot be used."""
+
+
+class InputError(CybersecError):
+    """The day's logs cannot be read."""
+
+
+class NoFlowLogsError(InputError):
+    """Nothing matches FLOWS_URI for the day."""
+
+
+class UnreadableLogError(InputError):
+    """A file is empty, cut off, of an unknown kind, or lacks a column."""
+
+
+class DamagedLogError(InputError):
+    """More lines than allowed do not parse."""
+
+
+class QualityError(CybersecError):
+    """The data breaks a rule that must hold before anything is stored."""
+
+    exit_status = 1
+
+
+class StoreError(CybersecError):
+    """The object store refused or cannot be reached."""
+
+
+class ObjectMissingError(StoreError):
+    """An object that the audit names is gone."""
+
+
+class ObjectChangedError(StoreError):
+    """An object's bytes are not those that the audit recorded."""
+
+    exit_status = 1
+
+
+class AuditError(CybersecError):
+    """The audit database refused or cannot be reached."""
+
+
+class NoRecordError(AuditError):
+    """The audit has no successful phase to read from."""
+
+
+class ModelError(CybersecError):
+    """A model does not fit the flows it is asked to score."""
+
+
+def first_line(error: BaseException) -> str:
+    """Give an error's first line, or its type's name where it has no text."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__

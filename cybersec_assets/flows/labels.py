@@ -1,0 +1,25 @@
+"""What a label column says about a flow: malice, no malice, or nothing."""
+
+import polars as pl
+
+NO_VERDICT = r"(?i)^\W*$|\b(background|unknown|unset|none|null)\b"
+HARMLESS = r"(?i)\b(benign|normal|false|no)\b|^\s*0(\.0*)?\s*$"
+
+
+def verdict(text: pl.Expr) -> pl.Expr:
+    """Read a label.
+
+    Args:
+        text: The label as the log has it.
+
+    Returns:
+        True for anything that names malice, false for benign, normal or 0, null for background or unset.
+    """
+    return (
+        pl.when(text.str.contains(NO_VERDICT))
+        .then(None)
+        .when(text.str.contains(HARMLESS))
+        .then(statement=False)
+        .when(text.is_not_null())
+        .then(statement=True)
+    )

@@ -1,0 +1,98 @@
+"""The rules that a layer must keep before it is stored, and by how much it keeps them.
+
+Each rule gives a `Finding` with the number that it looked at, so that a person sees the same figure in the error,
+in the audit and in the asset check. `require` turns a broken one into an error.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from cybersec_assets.errors import QualityError
+from cybersec_assets.flows.schema import NEVER_NULL, TIMESTAMP, VOLUMES
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found.
+
+    Attributes:
+        rule: The rule's name, which is also its asset check's.
+        holds: Whether it holds.
+        value: The figure that was looked at.
+        limit: What that figure may be at most (at least, for `not_empty`).
+        remedy: What to do where it does not hold.
+    """
+
+    rule: str
+    holds: bool
+    value: float
+    limit: float
+    remedy: str
+
+
+def raw_findings(raw: Path, day: dt.date, max_outside_day: float) -> list[Finding]:
+    """Look at a raw layer.
+
+    Args:
+        raw: A Parquet file with the columns of RAW.
+        day: The partition's day, UTC.
+        max_outside_day: Which share of timestamps may lie outside the day, 0 to 1.
+    """
+    midnight = pl.lit(dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC), TIMESTAMP)
+    inside = pl.col("timestamp").is_between(midnight, midnight + pl.duration(days=1), closed="left")
+    counts = (
+        pl.scan_parquet(raw)
+        .select(
+            rows=pl.len(),
+            outside=(~inside).sum(),
+            missing=pl.sum_horizontal(pl.col(name).null_count() for name in NEVER_NULL),
+            negative=pl.sum_horizontal((pl.col(name) < 0).sum() for name in VOLUMES),
+        )
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
+    share = counts["outside"] / max(counts["rows"], 1)
+    return [
+        Finding("not_empty", counts["rows"] > 0, counts["rows"], 1, "Check that the sensor wrote flows that day"),
+        Finding("no_missing_values", counts["missing"] == 0, counts["missing"], 0, "Correct the source's columns"),
+        Finding(
+            "within_day",
+            share <= max_outside_day,
+            share,
+            max_outside_day,
+            "Check the sensor's clock and FLOWS_URI's {date}, or raise max_outside_day",
+        ),
+        Finding("no_negative_volumes", counts["negative"] == 0, counts["negative"], 0, "Correct the source's columns"),
+    ]
+
+
+def parse_finding(rejected_share: float, allowed: float) -> Finding:
+    """Say which share of lines did not parse; more than allowed never comes this far."""
+    return Finding("lines_parse", rejected_share <= allowed, rejected_share, allowed, "Repair the damaged lines")
+
+
+def silver_findings(raw_rows: int, silver_rows: int, dropped: Mapping[str, int]) -> list[Finding]:
+    """Look at whether silver has as many rows as raw less those that it says it dropped."""
+    unaccounted = abs(raw_rows - sum(dropped.values()) - silver_rows)
+    return [Finding("rows_accounted_for", unaccounted == 0, unaccounted, 0, "Report this: silver lost or made rows")]
+
+
+def require(findings: Iterable[Finding], what: str) -> None:
+    """Refuse a layer that breaks a rule.
+
+    Args:
+        findings: What the rules found.
+        what: The layer and its day, for the message.
+
+    Raises:
+        QualityError: At least one rule does not hold; the first is named.
+    """
+    for finding in findings:
+        if not finding.holds:
+            raise QualityError(
+                f"{what} breaks {finding.rule}: {finding.value:.6g}, limit {finding.limit:.6g}", finding.remedy
+            )

@@ -1,0 +1,220 @@
+"""Labelled flows for a trial: a day of ordinary traffic with four kinds of attack in it.
+
+They are made in slices of the day, each from a generator of its own that is seeded by date and slice, so that the
+same date always gives the same flows and any number of them takes the memory of one slice. Volumes and durations
+are heavy-tailed (log-normal), as those of real networks are.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from cybersec_assets.flows.schema import ORIGIN, RAW, TIMESTAMP
+
+SLICE_FLOWS = 100_000
+ATTACK_SHARE = 0.005
+"""Each kind's share of all flows."""
+SECONDS_A_DAY = 86_400
+Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of the day in which a number of flows begins.
+
+    Attributes:
+        random: Where its chance comes from.
+        begin: Seconds since midnight.
+        end: Seconds since midnight.
+    """
+
+    random: np.random.Generator
+    begin: float
+    end: float
+
+    def moments(self, count: int) -> np.ndarray:
+        """Give moments spread evenly by chance, in seconds since midnight."""
+        return self.random.uniform(self.begin, self.end, count)
+
+    def volumes(self, count: int, median: float, spread: float) -> np.ndarray:
+        """Give log-normal amounts, cut at 2^50."""
+        drawn = self.random.lognormal(np.log(median), spread, count)
+        return np.minimum(drawn, 2.0**50)
+
+
+def synthetic_flows(day: dt.date, flows: int) -> pl.LazyFrame:
+    """Make a day's flows lazily.
+
+    Args:
+        day: The day; the same day gives the same flows.
+        flows: How many.
+
+    Returns:
+        The columns of RAW (labels filled in) and ORIGIN, in order of time.
+    """
+    schema = RAW | ORIGIN
+
+    def slices(
+        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch: int | None
+    ) -> Iterator[pl.DataFrame]:
+        wanted = flows if n_rows is None else min(n_rows, flows)
+        for begin in range(0, wanted, SLICE_FLOWS):
+            frame = _make_slice(day, begin, flows).head(wanted - begin)
+            frame = frame if predicate is None else frame.filter(predicate)
+            yield frame if with_columns is None else frame.select(with_columns)
+
+    return register_io_source(slices, schema=schema, is_pure=True)
+
+
+def _make_slice(day: dt.date, begin: int, total: int) -> pl.DataFrame:
+    count = min(SLICE_FLOWS, total - begin)
+    part = Slice(
+        np.random.default_rng([day.toordinal(), begin]),
+        SECONDS_A_DAY * begin / total,
+        SECONDS_A_DAY * (begin + count) / total,
+    )
+    attacks = [kind(part, round(count * ATTACK_SHARE)) for kind in ATTACKS]
+    normal = _normal(part, count - len(ATTACKS) * round(count * ATTACK_SHARE))
+    kinds = [_frame(normal, label=False), *(_frame(attack, label=True) for attack in attacks)]
+    frame = pl.concat(kinds, how="diagonal_relaxed")
+    return _finish(frame.sort("second"), day, begin)
+
+
+def _frame(columns: Columns, *, label: bool) -> pl.DataFrame:
+    return pl.DataFrame(columns).with_columns(pl.lit(label).alias("label"))
+
+
+def _finish(frame: pl.DataFrame, day: dt.date, begin: int) -> pl.DataFrame:
+    midnight = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+    since = (pl.col("second") * 1e6).cast(pl.Int64).cast(pl.Duration("us"))
+    number = pl.int_range(begin, begin + frame.height, dtype=pl.UInt32)
+    full = frame.with_columns(
+        (pl.lit(midnight, TIMESTAMP) + since).alias("timestamp"),
+        (pl.col("orig_bytes") + pl.col("resp_bytes")).alias("bytes"),
+        pl.format("S{}-{}", pl.lit(day.isoformat()), number).alias("uid"),
+        pl.lit("synthetic").alias("file"),
+        (number + 1).alias("line"),
+    )
+    missing = [pl.lit(None, dtype).alias(name) for name, dtype in (RAW | ORIGIN).items() if name not in full.columns]
+    return full.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in (RAW | ORIGIN).items())
+
+
+def _normal(part: Slice, count: int) -> Columns:
+    """Clients of three subnets using five services."""
+    service = part.random.choice(5, count, p=[0.45, 0.3, 0.1, 0.1, 0.05])
+    median_sent = np.array([900, 45, 1_800, 48, 2_500])[service]
+    median_received = np.array([9_000, 130, 24_000, 48, 4_000])[service]
+    seconds = np.array([1.5, 0.04, 4.0, 0.02, 12.0])[service]
+    return {
+        "second": part.moments(count),
+        "src_ip": _addresses(part, count, "10.0", 3, 200),
+        "dst_ip": _addresses(part, count, "203.0", 64, 250),
+        "src_port": part.random.integers(32_768, 60_999, count),
+        "dst_port": np.array([443, 53, 80, 123, 22])[service],
+        "protocol": np.array(["tcp", "udp", "tcp", "udp", "tcp"])[service],
+        "service": np.array(["ssl", "dns", "http", "ntp", "ssh"])[service],
+        "conn_state": part.random.choice(["SF", "S1", "RSTO"], count, p=[0.93, 0.04, 0.03]),
+        "orig_bytes": (median_sent * part.volumes(count, 1, 1.0)).astype(np.int64),
+        "resp_bytes": (median_received * part.volumes(count, 1, 1.4)).astype(np.int64),
+        "orig_packets": 1 + part.random.poisson(6, count),
+        "resp_packets": 1 + part.random.poisson(8, count),
+        "duration": np.round(seconds * part.volumes(count, 1, 1.1), 6),
+    }
+
+
+def _attack(part: Slice, count: int, **columns: np.ndarray | float | str) -> Columns:
+    """Fill in what an attack does not say; a single value stands for every flow."""
+    base: dict[str, np.ndarray | float | str] = {
+        "second": part.moments(count),
+        "src_port": part.random.integers(32_768, 60_999, count),
+        "protocol": "tcp",
+        "conn_state": "SF",
+        "orig_packets": 4,
+        "resp_packets": 4,
+    }
+    return {name: np.broadcast_to(np.asarray(value), count) for name, value in (base | columns).items()}
+
+
+def _beaconing(part: Slice, count: int) -> Columns:
+    """One infected host calls home at a steady pace, a few bytes each time, and keeps the line open."""
+    pace = np.linspace(part.begin, part.end, count, endpoint=False)
+    return _attack(
+        part,
+        count,
+        second=np.clip(pace + part.random.normal(0, 0.2, count), part.begin, np.nextafter(part.end, 0)),
+        src_ip="10.0.1.66",
+        dst_ip="198.51.100.23",
+        dst_port=8443,
+        service="ssl",
+        orig_bytes=part.random.integers(180, 220, count),
+        resp_bytes=part.random.integers(90, 110, count),
+        duration=np.round(part.random.normal(300, 2, count), 6),
+    )
+
+
+def _port_scan(part: Slice, count: int) -> Columns:
+    """One host knocks at every port of another within a short while, and nothing answers."""
+    begin = part.random.uniform(part.begin, part.end - (part.end - part.begin) / 20)
+    return _attack(
+        part,
+        count,
+        second=np.linspace(begin, begin + (part.end - part.begin) / 20, count, endpoint=False),
+        src_ip="192.0.2.77",
+        dst_ip="10.0.0.10",
+        dst_port=1 + np.arange(count) % 65_535,
+        conn_state="S0",
+        orig_bytes=0,
+        resp_bytes=0,
+        orig_packets=1,
+        resp_packets=0,
+        duration=np.round(part.random.uniform(1e-6, 5e-5, count), 6),
+    )
+
+
+def _exfiltration(part: Slice, count: int) -> Columns:
+    """Gigabytes leave for one host, in few long flows."""
+    return _attack(
+        part,
+        count,
+        src_ip="10.0.2.31",
+        dst_ip="198.51.100.200",
+        dst_port=443,
+        service="ssl",
+        orig_bytes=part.volumes(count, 4e8, 0.8).astype(np.int64),
+        resp_bytes=part.random.integers(2_000, 90_000, count),
+        orig_packets=part.random.integers(100_000, 900_000, count),
+        resp_packets=part.random.integers(50_000, 400_000, count),
+        duration=np.round(part.volumes(count, 900, 0.5), 6),
+    )
+
+
+def _brute_force(part: Slice, count: int) -> Columns:
+    """One host tries password after password at an SSH server."""
+    return _attack(
+        part,
+        count,
+        src_ip="192.0.2.140",
+        dst_ip="10.0.0.22",
+        dst_port=22,
+        service="ssh",
+        conn_state="RSTO",
+        orig_bytes=part.random.integers(1_900, 2_100, count),
+        resp_bytes=part.random.integers(2_600, 2_800, count),
+        orig_packets=part.random.integers(14, 18, count),
+        resp_packets=part.random.integers(14, 18, count),
+        duration=np.round(part.random.normal(2.2, 0.1, count), 6),
+    )
+
+
+ATTACKS: tuple[Callable[[Slice, int], Columns], ...] = (_beaconing, _port_scan, _exfiltration, _brute_force)
+
+
+def _addresses(part: Slice, count: int, prefix: str, subnets: int, hosts: int) -> np.ndarray:
+    """Draw addresses, few of them busy and most of them rare, as hosts are."""
+    names = np.array([f"{prefix}.{subnet}.{host}" for subnet in range(subnets) for host in range(1, hosts)])
+    weight = 1 / np.arange(1, len(names) + 1)
+    return part.random.choice(names, count, p=weight / weight.sum())

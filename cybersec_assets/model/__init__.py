@@ -1,0 +1,1 @@
+"""The detector: training, scoring, keeping and judging it. Knows nothing of Dagster, S3 or SQL."""

@@ -1,0 +1,47 @@
+"""What a day's scores say of the day, and, where flows are labelled, of the model."""
+
+from pathlib import Path
+
+import polars as pl
+
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+TOP = 100
+
+
+def evaluate(scored: Path) -> dict[str, float]:
+    """Sum up a day's scores.
+
+    Args:
+        scored: A Parquet file with `anomaly_score`, `anomaly` and `label`.
+
+    Returns:
+        `flows`, `anomalies`, `anomaly_rate` (0 to 1), `score_mean`, `score_std` (a standard deviation, with
+        n in the denominator), `score_q01` … `score_q99`; where some flows are labelled and both verdicts occur,
+        also `auroc`, `average_precision` and `precision_at_100`.
+    """
+    score = pl.col("anomaly_score")
+    quantiles = {f"score_q{round(q * 100):02d}": score.quantile(q) for q in QUANTILES}
+    summed = pl.scan_parquet(scored).select(
+        flows=pl.len(),
+        anomalies=pl.col("anomaly").sum(),
+        anomaly_rate=pl.col("anomaly").mean(),
+        score_mean=score.mean(),
+        score_std=score.std(ddof=0),
+        **quantiles,
+    )
+    return summed.collect(engine="streaming").row(0, named=True) | _against_labels(scored)
+
+
+def _against_labels(scored: Path) -> dict[str, float]:
+    labelled = pl.scan_parquet(scored).filter(pl.col("label").is_not_null())
+    known = labelled.select("label", "anomaly_score").collect(engine="streaming")
+    if known["label"].n_unique() < 2:  # noqa: PLR2004 - a ranking cannot be judged by one class
+        return {}
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    labels, scores = known["label"].to_numpy(), known["anomaly_score"].to_numpy()
+    return {
+        "auroc": float(roc_auc_score(labels, scores)),
+        "average_precision": float(average_precision_score(labels, scores)),
+        "precision_at_100": known.top_k(TOP, by="anomaly_score").select(pl.col("label").mean()).item(),
+    }

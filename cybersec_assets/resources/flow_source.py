@@ -1,0 +1,20 @@
+"""Where the day's flow logs come from, as a Dagster resource."""
+
+import datetime as dt
+
+import dagster as dg
+from pydantic import Field
+
+from cybersec_assets.flows.source import AUTO, DayLogs, day_logs
+
+
+class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
+    """A place of logs, or the synthetic source where no place is given."""
+
+    uri: str | None = Field(None, description="A path or glob; `{date}` becomes YYYY-MM-DD, also `{date:%Y%m%d}`.")
+    format: str = Field(AUTO, description="auto (by content), or a format's name.")
+    synthetic_flows: int = Field(200_000, description="How many synthetic flows make a day.")
+
+    def logs_of(self, day: dt.date) -> DayLogs:
+        """Find a day's flows; see `flows.source.day_logs`."""
+        return day_logs(day, self.uri, self.format, synthetic=self.synthetic_flows)

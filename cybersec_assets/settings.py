@@ -1,0 +1,61 @@
+"""The environment variables of the contract, as typed values.
+
+Nothing else in the package reads the environment. Secrets are not here: a resource names the variable that holds
+one (`dagster.EnvVar`), so that no secret shows in the Launchpad.
+"""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cybersec_assets.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """What the environment says; a field `minio_endpoint` is the variable `MINIO_ENDPOINT`. Empty means unset."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    cybersec_home: Path = Path(".cybersec")
+    cybersec_scratch: Path | None = None
+    cybersec_bucket_prefix: str = Field("cybersec-ml", pattern=r"^[a-z0-9][a-z0-9-]{1,50}$")
+    cybersec_start_date: dt.date = dt.date(2025, 1, 1)
+    cybersec_schedule_cron: str = "0 2 * * *"
+    cybersec_schedule_enabled: bool = False
+    cybersec_synthetic_flows: int = Field(200_000, ge=1)
+
+    flows_uri: str | None = None
+    flows_format: str = "auto"
+    feature_set: Literal["basic", "extended"] = "basic"
+
+    minio_endpoint: str | None = None
+    minio_secure: bool = False
+    minio_region: str = "us-east-1"
+    minio_ca_file: Path | None = None
+
+    pg_host: str | None = None
+    pg_port: int = Field(5432, ge=1, le=65535)
+    pg_user: str = "postgres"
+    pg_database: str = "mlops_db"
+    pg_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    pg_sslrootcert: Path | None = None
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment.
+
+    Args:
+        overrides: Values that go before the environment's, by field name.
+
+    Raises:
+        SettingsError: A variable has a value that cannot be used.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = str(fault["loc"][0]).upper()
+        raise SettingsError(f"{name}={fault['input']!r}: {fault['msg']}", f"Correct or unset {name}") from None

@@ -1,0 +1,78 @@
+"""An object store made of folders: one a bucket, one file an object."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cybersec_assets.artifact import Fingerprint, fingerprint_of
+from cybersec_assets.errors import ObjectMissingError, StoreError
+
+READ_ONLY = 0o444
+
+
+class FolderStore:
+    """Keep objects below a folder, with an S3 store's refusal to overwrite.
+
+    Args:
+        root: The folder; made when something is stored.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Note the folder; nothing is made yet."""
+        self.root = root
+
+    def create(self, bucket: str, name: str, file: Path, _fingerprint: Fingerprint) -> bool:
+        """Write aside, then link into place: a link, unlike a rename, refuses a name that is taken."""
+        with _refusals(self.root):
+            folder = self.root / bucket
+            folder.mkdir(parents=True, exist_ok=True)
+            aside = folder / f".{name}.{uuid.uuid4().hex}"
+            try:
+                _copy_durably(file, aside)
+                return _link(aside, folder / name)
+            finally:
+                aside.unlink(missing_ok=True)
+
+    def fingerprint(self, bucket: str, name: str) -> Fingerprint:
+        """Read the object to its end."""
+        with _refusals(self.root):
+            return fingerprint_of(self._existing(bucket, name))
+
+    def fetch(self, bucket: str, name: str, to: Path) -> None:
+        """Copy the object."""
+        with _refusals(self.root):
+            shutil.copyfile(self._existing(bucket, name), to)
+
+    def _existing(self, bucket: str, name: str) -> Path:
+        path = self.root / bucket / name
+        if not path.is_file():
+            raise ObjectMissingError(f"s3://{bucket}/{name} is gone from {self.root}", "Restore it from a backup")
+        return path
+
+
+def _copy_durably(file: Path, to: Path) -> None:
+    shutil.copyfile(file, to)
+    to.chmod(READ_ONLY)
+    with to.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _link(aside: Path, path: Path) -> bool:
+    try:
+        path.hardlink_to(aside)
+    except FileExistsError:
+        return False
+    return True
+
+
+@contextmanager
+def _refusals(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"the object store in {root} refused: {error}", "Check the disk and its permissions"
+        ) from error

@@ -1,0 +1,138 @@
+"""An object store on an S3 server, such as MinIO.
+
+The conditional write is S3's `If-None-Match: *` (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+`put_object` takes it up to 5 GB; larger files go up in parts, and then `complete_multipart_upload` takes it. A
+multipart object's checksum is a checksum of checksums, so such an object is confirmed by reading it back whole.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cybersec_assets.artifact import Fingerprint
+from cybersec_assets.errors import ObjectMissingError, StoreError
+
+PUT_LIMIT = 4 * 1024**3
+PART_BYTES = 256 * 1024**2
+CHUNK_BYTES = 1024**2
+TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
+MISSING = {"NoSuchKey", "NoSuchBucket", "404"}
+OURS_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+
+
+class S3Store:
+    """Keep objects on an S3 server.
+
+    Args:
+        client: A boto3 S3 client.
+        put_limit: Above which size in bytes a file goes up in parts.
+        part_bytes: How large a part is, at least 5 MiB.
+    """
+
+    def __init__(self, client: Any, *, put_limit: int = PUT_LIMIT, part_bytes: int = PART_BYTES) -> None:
+        """Note the client; nothing is asked of the server yet."""
+        self.client = client
+        self.put_limit = put_limit
+        self.part_bytes = part_bytes
+
+    def create(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> bool:
+        """Upload on the condition that the name is free."""
+        upload = self._put if fingerprint.size <= self.put_limit else self._put_parts
+        with self._refusals(bucket):
+            try:
+                upload(bucket, name, file, fingerprint)
+            except ClientError as error:
+                if _code(error) in TAKEN:
+                    return False
+                if _code(error) != "NoSuchBucket":
+                    raise
+                self._make_bucket(bucket)
+                return self.create(bucket, name, file, fingerprint)
+        return True
+
+    def fingerprint(self, bucket: str, name: str) -> Fingerprint:
+        """Ask the server for size and checksum; read the object where the checksum is not of the whole."""
+        with self._refusals(bucket, name):
+            head = self.client.head_object(Bucket=bucket, Key=name, ChecksumMode="ENABLED")
+            checksum = head.get("ChecksumSHA256")
+            if checksum is None or head.get("ChecksumType") == "COMPOSITE" or "-" in checksum:
+                return self._read(bucket, name)
+            return Fingerprint(head["ContentLength"], base64.b64decode(checksum).hex())
+
+    def fetch(self, bucket: str, name: str, to: Path) -> None:
+        """Download the object."""
+        with self._refusals(bucket, name):
+            self.client.download_file(bucket, name, str(to))
+
+    def _put(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> None:
+        checksum = base64.b64encode(bytes.fromhex(fingerprint.sha256)).decode()
+        with file.open("rb") as body:
+            self.client.put_object(Bucket=bucket, Key=name, Body=body, ChecksumSHA256=checksum, IfNoneMatch="*")
+
+    def _put_parts(self, bucket: str, name: str, file: Path, _fingerprint: Fingerprint) -> None:
+        place = {"Bucket": bucket, "Key": name}
+        upload = place | {
+            "UploadId": self.client.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")["UploadId"]
+        }
+        try:
+            parts = list(self._upload_parts(upload, file))
+            self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+        except BaseException:
+            self.client.abort_multipart_upload(**upload)
+            raise
+
+    def _upload_parts(self, upload: dict[str, str], file: Path) -> Iterator[dict[str, Any]]:
+        with file.open("rb") as stream:
+            for number, part in enumerate(iter(lambda: stream.read(self.part_bytes), b""), start=1):
+                sent = self.client.upload_part(**upload, PartNumber=number, Body=part, ChecksumAlgorithm="SHA256")
+                yield {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]}
+
+    def _read(self, bucket: str, name: str) -> Fingerprint:
+        digest, size = hashlib.sha256(), 0
+        for chunk in self.client.get_object(Bucket=bucket, Key=name)["Body"].iter_chunks(CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+        return Fingerprint(size, digest.hexdigest())
+
+    def _make_bucket(self, bucket: str) -> None:
+        try:
+            self.client.create_bucket(Bucket=bucket)
+        except ClientError as error:
+            if _code(error) not in OURS_ALREADY:
+                raise
+
+    @contextmanager
+    def _refusals(self, bucket: str, name: str = "") -> Iterator[None]:
+        """Turn what boto3 raises into an error that names the object and says what to do."""
+        what, server = f"s3://{bucket}/{name}".rstrip("/"), self.client.meta.endpoint_url
+        try:
+            yield
+        except ClientError as error:
+            if _code(error) in MISSING:
+                raise ObjectMissingError(f"{what} is gone from {server}", "Restore it from a backup") from error
+            raise StoreError(f"{server} refused {what}: {_said(error)}", _remedy(_code(error))) from error
+        except (BotoCoreError, OSError) as error:
+            raise StoreError(
+                f"{server} cannot be reached: {error}", "Check MINIO_ENDPOINT, MINIO_SECURE and that the server runs"
+            ) from error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _said(error: ClientError) -> str:
+    return f"{_code(error)} {error.response.get('Error', {}).get('Message', '')}".strip()
+
+
+def _remedy(code: str) -> str:
+    if code in {"InvalidAccessKeyId", "SignatureDoesNotMatch"}:
+        return "Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY"
+    if code in {"AccessDenied", "403"}:
+        return "Grant the key s3:PutObject, s3:GetObject and s3:CreateBucket on the four buckets"
+    return "Look up the code in the server's log"

@@ -1,0 +1,64 @@
+"""What all tests share: one PostgreSQL for the session, a database, a home and settings for each test."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cybersec_assets.resources.embedded_postgres import embedded_postgres
+from cybersec_assets.settings import Settings
+
+OURS = ("CYBERSEC_", "MINIO_", "PG_", "FLOWS_", "FEATURE_SET", "DAGSTER_HOME", "AWS_")
+CHECKOUT = Path(__file__).parents[1]
+DAY = "2026-01-02"
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the machine's own settings out of the tests; the two that point to test data stay."""
+    for name in [name for name in os.environ if name.startswith(OURS) and not name.startswith("CYBERSEC_TEST_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Path]:
+    """The socket folder of a PostgreSQL server of the session's own."""
+    # pytest's own temporary folders are closed to the user that PostgreSQL runs as when root runs the tests.
+    home = Path(tempfile.mkdtemp(prefix="cybersec-tests-"))
+    home.chmod(0o755)
+    with embedded_postgres(home) as folder:
+        yield folder
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path, postgres: Path) -> MakeSettings:
+    """Make settings of a home, a folder store, a scratch parent and a database of the test's own."""
+    own = {
+        "cybersec_home": tmp_path / "home",
+        "cybersec_scratch": tmp_path / "scratch",
+        "cybersec_synthetic_flows": 2_000,
+        "pg_host": str(postgres),
+        "pg_database": f"test_{uuid.uuid4().hex}",
+    }
+    return lambda **overrides: Settings(**(own | overrides))
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    """Settings of the test's own."""
+    return make_settings()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real flow logs: `CYBERSEC_TEST_DATA`, or `shared/data` beside the checkout."""
+    folder = Path(os.environ.get("CYBERSEC_TEST_DATA") or CHECKOUT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no real flow logs in {folder}: set CYBERSEC_TEST_DATA")
+    return folder

@@ -1,0 +1,1 @@
+"""The same graph against a real MinIO and a real PostgreSQL."""
