@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from cybersec_assets.artifact import Artifact
 from cybersec_assets.audit.database import refusals
 from cybersec_assets.audit.tables import PHASES
-from cybersec_assets.errors import first_line
+from cybersec_assets.errors import AuditError, first_line
 
 SUCCESS, FAILED = "SUCCESS", "FAILED"
 
@@ -89,8 +89,11 @@ class Journal:
         """Write SUCCESS for an object that is stored and was read back.
 
         Raises:
-            AuditError: It could not be written, or the phase has its row already.
+            AuditError: It could not be written, the phase has its row already, or a fact is not known.
         """
+        if missing := sorted(set(PHASES[phase.asset].empty) - set(phase.facts) - {"nombre_archivo"}):
+            # A made-up value would be a false record.
+            raise AuditError(f"{phase.asset} noted no {', '.join(missing)}", "Have the asset note it in its phase")
         self._write(
             phase,
             SUCCESS,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from cybersec_assets.artifact import Artifact, Fingerprint
 from cybersec_assets.audit.database import refusals
@@ -82,7 +83,7 @@ class Audit:
 
     def last_run(self) -> list[Row]:
         """Give each phase's newest row."""
-        newest = sa.select(EVENTS).distinct(EVENTS.c.asset).order_by(EVENTS.c.asset, EVENTS.c.at.desc())
+        newest = sa.select(EVENTS).ext(distinct_on(EVENTS.c.asset)).order_by(EVENTS.c.asset, EVENTS.c.at.desc())
         return self._in_graph_order(self._rows(newest))
 
     def of_run(self, run_id: str) -> list[Row]:

@@ -14,6 +14,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -24,7 +25,8 @@ from cybersec_assets.errors import AuditError
 
 SYSTEM_STATE = Path("/var/lib/cybersec-assets")
 UNPRIVILEGED = "nobody"
-SOCKET_PATH_LIMIT = 90
+LINGER_SECONDS = 10
+SOCKET_PATH_LIMIT = 85
 """A Unix socket's path may have 107 bytes on Linux and 103 on macOS, its own name included."""
 WORLD_X = 0o001
 
@@ -99,10 +101,21 @@ class _Server:
     def start(self) -> None:
         if not (self.data / "PG_VERSION").exists():
             self._make()
-        if self._call("pg_ctl", "status", check=False) != 0:
+        if not self._answers():
             self._own(self.socket_folder)
             options = f"-c listen_addresses='' -c unix_socket_directories='{self.socket_folder}'"
-            self._call("pg_ctl", "start", "-w", "-l", str(self.data / "server.log"), "-o", options)
+            start = ("pg_ctl", "start", "-w", "-l", str(self.data / "server.log"), "-o", options)
+            deadline = time.monotonic() + LINGER_SECONDS
+            # After a crash the old server's processes linger, and the new one refuses to start beside them.
+            while self._call(*start, check=time.monotonic() > deadline or not self._lingers()) != 0:
+                time.sleep(LINGER_SECONDS / 50)
+
+    def _lingers(self) -> bool:
+        return (self.data / "postmaster.pid").exists()
+
+    def _answers(self) -> bool:
+        # The number in a stale postmaster.pid may be another process's by now, so only the socket tells.
+        return self._run("pg_isready", "--host", str(self.socket_folder)).returncode == 0
 
     def stop(self) -> None:
         self._call("pg_ctl", "stop", "-w", "-m", "fast", check=False)
@@ -121,11 +134,10 @@ class _Server:
         if folder.stat().st_uid != self.uid:
             raise AuditError(f"{folder} belongs to somebody else", "Remove it, or choose another CYBERSEC_HOME")
 
-    def _call(self, program: str, *arguments: str, check: bool = True) -> int:
-        command = [str(self.programs / program), "-D", str(self.data), *arguments]
+    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         changes = self.uid != os.geteuid()
-        done = subprocess.run(  # noqa: S603 - the program is the wheel's, the arguments are ours
-            command,
+        return subprocess.run(  # noqa: S603 - the program is the wheel's, the arguments are ours
+            [str(self.programs / program), *arguments],
             env={"PATH": os.defpath, "LC_ALL": "C"},
             cwd="/",
             capture_output=True,
@@ -135,6 +147,9 @@ class _Server:
             group=pwd.getpwuid(self.uid).pw_gid if changes else None,
             extra_groups=[] if changes else None,
         )
+
+    def _call(self, program: str, *arguments: str, check: bool = True) -> int:
+        done = self._run(program, "-D", str(self.data), *arguments)
         if check and done.returncode != 0:
             said = (done.stderr or done.stdout).strip().splitlines()
             raise AuditError(

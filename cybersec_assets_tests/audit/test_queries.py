@@ -1,0 +1,129 @@
+"""The audit answers what ran, what trained a model, how much was handled, and what failed."""
+
+import pytest
+
+from cybersec_assets.artifact import Artifact, Fingerprint
+from cybersec_assets.audit.journal import Journal
+from cybersec_assets.audit.queries import Audit
+from cybersec_assets.audit.tables import EVALUATION, MODEL, RAW, SILVER
+from cybersec_assets.errors import NoRecordError
+from cybersec_assets_tests.conftest import DAY
+
+
+def make_object(name):
+    """Name an object that no store has."""
+    return Artifact(f"s3://bucket/{name}", Fingerprint(len(name), name.encode().hex().ljust(64, "0")))
+
+
+@pytest.fixture
+def write(engine):
+    """Write a SUCCESS of a run, read from some inputs."""
+
+    def succeed(run_id, asset, name, inputs=(), day=DAY):
+        journal, made = Journal(engine, run_id), make_object(name)
+        phase = journal.open(asset, day)
+        for upstream, artifact in inputs:
+            phase.read(upstream, artifact)
+        evaluated = {"metrics": {"flows": 9}, "modelo_nombre": "m", "nombre_dataset": "d"}
+        phase.facts |= evaluated if asset == EVALUATION else {"num_registros": 9}
+        phase.facts |= {"parametros": "{}"} if asset == MODEL else {}
+        journal.succeed(phase, made)
+        return made
+
+    return succeed
+
+
+@pytest.fixture
+def audit(engine):
+    """The audit to ask."""
+    return Audit(engine)
+
+
+def test_a_phase_reads_what_its_own_run_wrote(audit, write):
+    """A run's own object goes before a later one of another run."""
+    own = write("run-1", RAW, "own")
+    write("run-2", RAW, "later")
+    assert audit.input_of("run-1", RAW, DAY).artifact == own
+
+
+def test_otherwise_it_reads_the_days_last_success(audit, write, engine):
+    """Without an own object it is the newest success of that day; failures and other days do not count."""
+    write("run-1", RAW, "older")
+    newer = write("run-2", RAW, "newer")
+    write("run-3", RAW, "other-day", day="2026-01-03")
+    journal = Journal(engine, "run-4")
+    journal.fail(journal.open(RAW, DAY), ValueError())
+    assert audit.input_of("run-5", RAW, DAY).artifact == newer
+
+
+def test_both_inputs_are_of_one_lineage(audit, write):
+    """The silver that goes with a model is the one that trained it, not the newest."""
+    first = write("run-1", SILVER, "silver-1")
+    write("run-1", MODEL, "model-1", [(SILVER, first)])
+    write("run-2", SILVER, "silver-2")
+    assert audit.input_of("run-3", SILVER, DAY, lineage_of=MODEL).artifact == first
+
+
+def test_a_run_that_would_mix_lineages_is_refused(audit, write):
+    """A run that made a new silver but no model is told to make the model, too."""
+    first = write("run-1", SILVER, "silver-1")
+    write("run-1", MODEL, "model-1", [(SILVER, first)])
+    write("run-2", SILVER, "silver-2")
+    with pytest.raises(NoRecordError, match="silver-1, not from this run's s3://bucket/silver-2.*gold/isolation"):
+        audit.input_of("run-2", SILVER, DAY, lineage_of=MODEL)
+
+
+def test_a_day_without_a_success_is_named(audit):
+    """Where nothing can be read, the error names asset and day, and says what to materialize."""
+    with pytest.raises(NoRecordError, match=f"no success of {RAW} for {DAY}. Materialize {RAW} first"):
+        audit.input_of("run-1", RAW, DAY)
+
+
+def test_a_model_without_its_silver_is_named(audit, write):
+    """A model whose row names no silver cannot lend one."""
+    write("run-1", MODEL, "model-1")
+    with pytest.raises(NoRecordError, match="model-1 was not made from silver"):
+        audit.input_of("run-1", SILVER, DAY, lineage_of=MODEL)
+
+
+def test_lineage_goes_back_to_the_raw_object(audit, write):
+    """A model's lineage is its row, its silver's and its raw's, asked by name or by URI; a like name is another."""
+    raw = write("run-1", RAW, "raw-1")
+    silver = write("run-1", SILVER, "silver-1", [(RAW, raw)])
+    model = write("run-1", MODEL, "model-1", [(SILVER, silver)])
+    write("run-2", MODEL, "other-model-1")
+    for asked in (model.name, model.uri):
+        assert [row["uri"] for row in audit.lineage(asked)] == [model.uri, silver.uri, raw.uri]
+
+
+def test_lineage_of_an_unknown_object_is_refused(audit):
+    """An object that no success wrote has no lineage; a pattern's characters stand for themselves."""
+    with pytest.raises(NoRecordError, match="knows no object %"):
+        audit.lineage("%")
+
+
+def test_last_run_gives_each_phases_newest_row_in_the_graphs_order(audit, write, engine):
+    """The newest row of each phase counts, be it a success or a failure."""
+    write("run-1", EVALUATION, "eval-1")
+    write("run-1", RAW, "raw-1")
+    journal = Journal(engine, "run-2")
+    journal.fail(journal.open(RAW, DAY), ValueError("gone"))
+    assert [(row["asset"], row["estado"]) for row in audit.last_run()] == [(RAW, "FAILED"), (EVALUATION, "SUCCESS")]
+
+
+def test_records_and_failures_are_told_apart(audit, write, engine):
+    """Records lists successes, of one day if asked; failures lists the others with their error."""
+    write("run-1", RAW, "raw-1")
+    write("run-1", EVALUATION, "eval-1", day="2026-01-03")
+    journal = Journal(engine, "run-2")
+    journal.fail(journal.open(SILVER, DAY), ValueError("gone"))
+    assert [(row["asset"], row["records"]) for row in audit.records()] == [(EVALUATION, 9), (RAW, 9)]
+    assert [row["asset"] for row in audit.records(DAY)] == [RAW]
+    assert [(row["asset"], row["error"]) for row in audit.failures()] == [(SILVER, "gone")]
+
+
+def test_metrics_are_those_of_the_runs_evaluation(audit, write):
+    """A run's metrics come from its own evaluation; a run without one has none."""
+    write("run-1", EVALUATION, "eval-1")
+    assert audit.metrics("run-1") == {"flows": 9}
+    assert audit.metrics("run-2") is None

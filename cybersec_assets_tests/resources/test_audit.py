@@ -1,0 +1,80 @@
+"""A phase stays open from its first work to its result, and nothing ends without one."""
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from cybersec_assets.artifact import Artifact, Fingerprint
+from cybersec_assets.audit.tables import RAW
+from cybersec_assets.definitions import audit_from
+from cybersec_assets.errors import QualityError, StoreError
+from cybersec_assets.resources.audit import AuditResource
+from cybersec_assets_tests.conftest import DAY
+
+OBJECT = Artifact("s3://bucket/name", Fingerprint(1, "00" * 32))
+
+
+@pytest.fixture
+def audit(settings):
+    """The audit, connected."""
+    with audit_from(settings).session() as resource:
+        yield resource
+
+
+def failures(audit):
+    """Give the errors that the audit holds."""
+    return [row["error"] for row in audit.ask().failures()]
+
+
+def test_a_phase_is_one_from_first_work_to_result(audit):
+    """What a later step of the same phase notes stands beside what the first one noted."""
+    with audit.phase(RAW, DAY) as phase:
+        phase.facts["num_registros"] = 5
+    with audit.phase(RAW, DAY) as same:
+        audit.succeed(same, OBJECT)
+    assert same is phase
+    assert [row["records"] for row in audit.ask().records()] == [5]
+
+
+@pytest.mark.parametrize(("error", "retries"), [(QualityError, False), (StoreError, True)])
+def test_a_known_error_becomes_one_line_and_a_failed_row(audit, error, retries):
+    """The project's own error fails the phase; only a service that is away is worth a retry."""
+    with pytest.raises(dg.Failure) as caught, audit.phase(RAW, DAY):
+        raise error("it broke", "Mend it")
+    assert (caught.value.description, caught.value.allow_retries) == ("it broke. Mend it.", retries)
+    assert caught.value.metadata["exit_status"].value == error.exit_status
+    assert failures(audit) == ["it broke. Mend it."]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("boom"), KeyboardInterrupt("stop")])
+def test_an_unforeseen_error_fails_the_phase_and_stays_itself(audit, error):
+    """An error that nobody foresaw, an interrupt included, is recorded and raised as it is."""
+    with pytest.raises(type(error)), audit.phase(RAW, DAY):
+        raise error
+    assert failures(audit) == [str(error)]
+
+
+def test_a_phase_that_nobody_closed_has_failed(settings):
+    """When the run ends, a phase without a result gets a FAILED row."""
+    resource = audit_from(settings)
+    with resource.yield_for_execution(dg.build_init_resource_context()), resource.phase(RAW, DAY):
+        pass
+    with audit_from(settings).session() as audit:
+        assert failures(audit) == ["the phase ended without a result. Read the run's log."]
+
+
+def test_without_an_audit_no_work_begins():
+    """Where the database is away, the phase's body is never entered."""
+    resource = AuditResource(host="127.0.0.1", port=1)
+    entered = False
+    with pytest.raises(dg.Failure, match="PG_HOST"), resource.session(), resource.phase(RAW, DAY):
+        entered = True
+    assert not entered
+
+
+def test_an_audit_that_goes_away_does_not_hide_the_error(audit):
+    """Where FAILED cannot be written, the phase still ends with its own error."""
+    with pytest.raises(dg.Failure, match="it broke"), audit.phase(RAW, DAY):
+        with audit.engine().begin() as connection:
+            connection.execute(sa.text("DROP TABLE ingestion_events"))
+        raise StoreError("it broke", "Mend it")
