@@ -7,8 +7,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from cybersec_assets.definitions import audit_from, build_definitions
 from cybersec_assets.resources.embedded_postgres import embedded_postgres
 from cybersec_assets.settings import Settings
 
@@ -53,6 +55,26 @@ def make_settings(tmp_path: Path, postgres: Path) -> MakeSettings:
 def settings(make_settings: MakeSettings) -> Settings:
     """Settings of the test's own."""
     return make_settings()
+
+
+@pytest.fixture
+def materialize():
+    """Run some or all assets of a day, and give Dagster's result and the audit's rows of it."""
+
+    def run(settings, selection=None, run_config=None):
+        job = build_definitions(settings).resolve_job_def("daily_training")
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = job.execute_in_process(
+                partition_key=DAY,
+                instance=instance,
+                raise_on_error=False,
+                run_config=run_config,
+                asset_selection=selection and [dg.AssetKey(key.split("/")) for key in selection],
+            )
+        with audit_from(settings).session() as audit:
+            return result, audit.ask().of_run(result.run_id)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,175 @@
+"""Bad input ends a phase with one clear line, a FAILED row, a failed step, and no object."""
+
+import gzip
+
+import dagster as dg
+import pytest
+
+from cybersec_assets.definitions import build_definitions
+from cybersec_assets.flows.clean import clean
+from cybersec_assets_tests.conftest import DAY
+
+LINE = "{ts}\tC{n}\t10.0.0.1\t1025\t10.0.0.2\t443\ttcp\t-\t{duration}\t{sent}\t900\tSF\n"
+FIELDS = "ts uid id.orig_h id.orig_p id.resp_h id.resp_p proto service duration orig_bytes resp_bytes conn_state"
+HEADER = "#separator \\x09\n#unset_field\t-\n#fields\t" + "\t".join(FIELDS.split()) + "\n"
+MIDNIGHT = 1_767_312_000  # 2026-01-02 00:00 UTC
+
+
+def line(number, **values):
+    """Write one Zeek record."""
+    return LINE.format(**({"ts": MIDNIGHT + number, "n": number, "duration": 0.5, "sent": 100 + number} | values))
+
+
+@pytest.fixture
+def log(tmp_path):
+    """Write a Zeek log, and give the pattern that finds it."""
+
+    def write(*lines, header=HEADER):
+        file = tmp_path / f"conn.{DAY}.log"
+        file.write_text(header + "".join(lines))
+        return str(tmp_path / "conn.{date}.log")
+
+    return write
+
+
+def objects_of(settings):
+    """Give the names of the objects in the folder store."""
+    return [path.name for path in (settings.cybersec_home / "store").rglob("*") if path.is_file()]
+
+
+def require_refusal(materialize, settings, *words, config=None):
+    """See that raw fails with one line that has some words, and that nothing else happens."""
+    result, rows = materialize(settings, run_config=config)
+    (row,) = rows
+    assert (row["asset"], row["estado"], row["uri"], row["records"]) == ("raw/network_events", "FAILED", "", 0)
+    for word in words:
+        assert word in row["error"]
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    said = failure.step_failure_data.user_failure_data
+    assert (failure.step_key, said.description) == ("raw__network_events", row["error"])
+    assert "\n" not in row["error"]
+    assert objects_of(settings) == []
+    assert list(settings.cybersec_scratch.iterdir()) == []
+
+
+def test_a_good_log_is_no_bad_input(make_settings, materialize, log):
+    """The record that the other tests damage is good as it stands."""
+    result, rows = materialize(make_settings(flows_uri=log(*map(line, range(300)))))
+    assert result.success
+    assert [row["records"] for row in rows] == [300] * 4
+
+
+def test_no_file_for_the_day(make_settings, materialize, tmp_path):
+    """A pattern that matches nothing is named, with the day."""
+    settings = make_settings(flows_uri=f"{tmp_path}/none.{{date}}.log")
+    require_refusal(materialize, settings, f"none.{DAY}.log", "Check FLOWS_URI")
+
+
+def test_an_empty_file(make_settings, materialize, tmp_path):
+    """A file without a byte is named."""
+    (tmp_path / "conn.log").touch()
+    require_refusal(materialize, make_settings(flows_uri=f"{tmp_path}/conn.log"), "conn.log is empty")
+
+
+def test_a_log_without_records(make_settings, materialize, log):
+    """A day of headers only has no flows, and says so."""
+    require_refusal(materialize, make_settings(flows_uri=log()), "not_empty", "sensor wrote flows")
+
+
+def test_a_file_that_is_no_log(make_settings, materialize, shared_data):
+    """A text is named and quoted, with the formats that would do."""
+    settings = make_settings(flows_uri=f"{shared_data}/zeek-hourly/text_file/conn.log")
+    require_refusal(materialize, settings, "text_file/conn.log", "Lorem ipsum", "csv, parquet, zeek")
+
+
+def test_a_truncated_gzip(make_settings, materialize, tmp_path):
+    """A gzip file that is cut off is found among good ones, and named."""
+    whole = gzip.compress("".join([HEADER, *map(line, range(20_000))]).encode())
+    (tmp_path / "a.log.gz").write_bytes(whole)
+    (tmp_path / "b.log.gz").write_bytes(whole[: len(whole) // 2])
+    require_refusal(materialize, make_settings(flows_uri=f"{tmp_path}/*.gz"), "b.log.gz is a damaged gzip file")
+
+
+def test_a_missing_column(make_settings, materialize, log):
+    """A column that flows need and the log lacks is named."""
+    settings = make_settings(flows_uri=log(header=HEADER.replace("duration", "lasting")))
+    require_refusal(materialize, settings, f"conn.{DAY}.log has no column duration")
+
+
+def test_a_value_that_does_not_parse(make_settings, materialize, log):
+    """Too many damaged lines name the first: its file, line, column and value, and how many there are."""
+    lines = [line(n) if n != 7 else line(n, duration="soon") for n in range(50)]
+    words = (f"conn.{DAY}.log line 11: duration 'soon'", "1 of 50 lines", "2.0%, allowed 1.0%")
+    require_refusal(materialize, make_settings(flows_uri=log(*lines)), *words)
+
+
+def test_few_damaged_lines_are_counted_and_shown(make_settings, materialize, log):
+    """Within the allowed share the day is good, and the damaged line is in the metadata, not silently gone."""
+    lines = [line(n) if n != 7 else line(n, duration="soon") for n in range(500)]
+    result, rows = materialize(make_settings(flows_uri=log(*lines)), ["raw/network_events"])
+    (event,) = [event for event in result.all_events if event.is_step_materialization]
+    told = event.materialization.metadata
+    assert (rows[0]["records"], told["rejected_lines"].value) == (499, 1)
+    assert "soon" in told["rejected_examples"].value
+
+
+def test_the_allowed_share_is_the_configs(make_settings, materialize, log):
+    """max_rejected_share says how many damaged lines are too many."""
+    lines = [line(n) if n != 7 else line(n, duration="soon") for n in range(500)]
+    config = {"ops": {"raw__network_events": {"config": {"max_rejected_share": 0.001}}}}
+    require_refusal(materialize, make_settings(flows_uri=log(*lines)), "allowed 0.1%", config=config)
+
+
+def test_logs_of_another_day(make_settings, materialize, log):
+    """More than a fifth of the timestamps outside of the day fails the phase, with the share."""
+    lines = [line(n, ts=MIDNIGHT - (n < 30)) for n in range(100)]
+    require_refusal(materialize, make_settings(flows_uri=log(*lines)), "within_day: 0.3, limit 0.2", "max_outside_day")
+
+
+def test_a_fifth_outside_of_the_day_is_allowed(make_settings, materialize, log):
+    """A flow that began before midnight does not spoil its day."""
+    lines = [line(n, ts=MIDNIGHT - (n < 20)) for n in range(100)]
+    result, _ = materialize(make_settings(flows_uri=log(*lines)), ["raw/network_events"])
+    assert result.success
+
+
+def test_negative_volumes(make_settings, materialize, log):
+    """A volume below zero is refused, with how many there are."""
+    lines = [line(n, sent=-5000 if n == 3 else 10) for n in range(100)]
+    require_refusal(materialize, make_settings(flows_uri=log(*lines)), "no_negative_volumes")
+
+
+def test_an_unknown_format(make_settings, materialize, log):
+    """A FLOWS_FORMAT that is none lists those that are."""
+    settings = make_settings(flows_uri=log(line(1)), flows_format="pcap")
+    require_refusal(materialize, settings, "FLOWS_FORMAT='pcap' is unknown", "auto, csv, parquet, zeek, synthetic")
+
+
+def test_an_unknown_feature_set_fails_training_alone(make_settings, materialize, log):
+    """What only training asks for fails training: the layers before it stay, audited."""
+    settings = make_settings(flows_uri=log(*map(line, range(300))))
+    config = {"resources": {"detector": {"config": {"feature_set": "huge"}}}}
+    _, rows = materialize(settings, run_config=config)
+    assert [row["estado"] for row in rows] == ["SUCCESS", "SUCCESS", "FAILED"]
+    assert "'huge' is unknown" in rows[-1]["error"]
+
+
+def test_silver_that_lost_rows_is_refused(settings, materialize, monkeypatch):
+    """A cleaning step that drops rows without saying so fails its phase, and nothing of it is stored."""
+    monkeypatch.setattr("cybersec_assets.assets.silver.clean", lambda raw, _: clean(raw, 0).head(100))
+    _, rows = materialize(settings)
+    assert [row["estado"] for row in rows] == ["SUCCESS", "FAILED"]
+    assert "rows_accounted_for: 1900" in rows[-1]["error"]
+    assert [name for name in objects_of(settings) if "silver" in name] == []
+
+
+def test_an_audit_that_is_away_leaves_no_row_and_no_work(make_settings, monkeypatch):
+    """Where the audit cannot be reached nothing is read and nothing is stored, and the step says why."""
+    monkeypatch.setattr("cybersec_assets.resources.flow_source.day_logs", lambda *_, **__: pytest.fail("it read"))
+    settings = make_settings(pg_host="127.0.0.1", pg_port=1)
+    job = build_definitions(settings).resolve_job_def("daily_training")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(partition_key=DAY, instance=instance, raise_on_error=False)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "127.0.0.1:1" in failure.step_failure_data.user_failure_data.description
+    assert objects_of(settings) == []

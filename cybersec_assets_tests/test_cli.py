@@ -1,0 +1,132 @@
+"""The command line: tables for people, JSON for machines, one line for what goes wrong."""
+
+import json
+import sys
+
+import pytest
+
+from cybersec_assets import cli
+from cybersec_assets_tests.conftest import DAY
+
+PHASES = ["raw/network_events", "silver/network_events", "gold/isolation_forest", "gold/evaluation"]
+
+
+@pytest.fixture
+def cybersec(settings, monkeypatch, capsys):
+    """Run the command in this process; give its exit status and what it printed."""
+    monkeypatch.setenv("CYBERSEC_HOME", str(settings.cybersec_home))
+    monkeypatch.setenv("CYBERSEC_SYNTHETIC_FLOWS", "3000")
+    monkeypatch.setenv("PG_HOST", settings.pg_host)
+    monkeypatch.setenv("PG_DATABASE", settings.pg_database)
+    # What the command sets itself goes away with the test.
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.delenv("DAGSTER_HOME")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cybersec", *arguments])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            status = ended.code
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run
+
+
+def test_a_days_run_is_shown_to_people(cybersec):
+    """A person sees what was written where, the figures, the strangest flows, and how to open the UI."""
+    status, out, _ = cybersec("run", "--date", DAY)
+    assert status == 0
+    for phase in PHASES:
+        assert phase in out
+    for word in ("anomaly_rate", "auroc", "strangest flows", "cybersec ui", "store", "database"):
+        assert word in out
+
+
+def test_a_days_run_is_told_to_machines(cybersec):
+    """The same as one JSON document on standard output, and nothing else there."""
+    status, out, _ = cybersec("run", "--date", DAY, "--json")
+    told = json.loads(out)
+    assert (status, told["success"], told["date"], told["errors"]) == (0, True, DAY, [])
+    assert [phase["asset"] for phase in told["phases"]] == PHASES
+    assert len(told["strangest"]) == 10
+    assert told["strangest"][0]["anomaly_score"] >= told["strangest"][9]["anomaly_score"]
+    assert told["metrics"]["flows"] == 3_000
+
+
+def test_the_audit_answers_after_a_run(cybersec):
+    """Last run, records, lineage and failures answer for machines and for people."""
+    cybersec("run", "--date", DAY, "--json")
+    phases = {row["asset"]: row for row in json.loads(cybersec("audit", "last-run", "--json")[1])}
+    assert list(phases) == PHASES
+    model = phases["gold/isolation_forest"]["uri"].rpartition("/")[2]
+    lineage = json.loads(cybersec("audit", "lineage", model, "--json")[1])
+    assert [row["asset"] for row in lineage] == list(reversed(PHASES[:3]))
+    assert [row["records"] for row in json.loads(cybersec("audit", "records", "--date", DAY, "--json")[1])] == [
+        3000
+    ] * 4
+    assert json.loads(cybersec("audit", "failures", "--json")[1]) == []
+    assert "Failed phases: none." in cybersec("audit", "failures")[1]
+    assert model in cybersec("audit", "lineage", model)[1]
+
+
+def test_bad_input_is_one_line(cybersec):
+    """A missing log ends the run with its one line on standard error and status 2; the audit shows the failure."""
+    status, out, err = cybersec("run", "--date", DAY, "--flows-uri", "/nowhere/{date}.log")
+    errors = [line for line in err.splitlines() if line.startswith("error:")]
+    assert (status, len(errors)) == (2, 1)
+    assert f"/nowhere/{DAY}.log" in errors[0]
+    assert "Traceback" not in out + err
+    (failure,) = json.loads(cybersec("audit", "failures", "--json")[1])
+    assert failure["error"] in errors[0]
+
+
+def test_a_broken_rule_is_a_finding(cybersec, tmp_path):
+    """Data that breaks a rule ends with status 1, which tells it from wrong use."""
+    names = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n"
+    (tmp_path / "flows.csv").write_text(names + "1999-01-01 00:00:00,10.0.0.1,10.0.0.2,5,1,tcp\n")
+    status, out, _ = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/flows.csv", "--json")
+    assert (status, json.loads(out)["success"]) == (1, False)
+    assert "within_day" in json.loads(out)["errors"][0]
+
+
+@pytest.mark.parametrize("date", ["2019-01-01", "tomorrow", "2026-02-30"])
+def test_a_day_that_is_no_partition_is_refused(cybersec, date):
+    """A day before the start, or no day at all, is refused in one line before anything is made."""
+    status, out, err = cybersec("run", "--date", date)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: {date} is no day from 2025-01-01 to yesterday.")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_wrong_variable_is_named(cybersec, monkeypatch):
+    """A variable with an impossible value is named with the value, whichever command reads it."""
+    monkeypatch.setenv("PG_PORT", "many")
+    status, _, err = cybersec("audit", "last-run")
+    assert (status, err.splitlines()[0].startswith("error: PG_PORT='many'")) == (2, True)
+
+
+def test_an_audit_that_is_away_is_one_line(cybersec, monkeypatch):
+    """A database that cannot be reached is named, with status 2."""
+    monkeypatch.setenv("PG_HOST", "127.0.0.1")
+    monkeypatch.setenv("PG_PORT", "1")
+    status, _, err = cybersec("audit", "records")
+    assert (status, len(err.strip().splitlines())) == (2, 1)
+    assert "127.0.0.1:1" in err
+
+
+def test_an_unknown_object_is_one_line(cybersec):
+    """Lineage of what the audit does not know says where to find names."""
+    status, _, err = cybersec("audit", "lineage", "model_x.pkl")
+    assert (status, "knows no object model_x.pkl" in err) == (2, True)
+
+
+def test_the_ui_is_dagsters_on_this_project(cybersec, settings, monkeypatch):
+    """`cybersec ui` becomes `dagster dev` on the code location, with the instance that runs were recorded in."""
+    started = []
+    monkeypatch.setattr("os.execv", lambda _, command: started.append(command))
+    assert cybersec("ui", "--port", "4000")[0] == 0
+    assert started[0][1:] == ["-m", "dagster", "dev", "-m", "cybersec_assets.definitions", "-p", "4000"]
+    assert (settings.cybersec_home / "dagster" / "dagster.yaml").read_text() == "telemetry:\n  enabled: false\n"

@@ -1,0 +1,123 @@
+"""Assets, job and schedule are those of the contract, and every way in finds them."""
+
+import datetime as dt
+import json
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.remote_representation.external_data import RepositorySnap
+
+from cybersec_assets.definitions import build_definitions
+from cybersec_assets_tests.conftest import CHECKOUT
+
+SNAPSHOT = Path(__file__).parent / "snapshots" / "definitions.json"
+TWO_O_CLOCK = dt.datetime(2026, 11, 23, 2, 0, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def definitions(settings):
+    """The project with settings of the test's own."""
+    return build_definitions(settings)
+
+
+def describe(definitions):
+    """Write down all that others rely on."""
+    repository = definitions.get_repository_def()
+    graph = definitions.resolve_asset_graph()
+    job = definitions.resolve_job_def("daily_training")
+    schedule = repository.get_schedule_def("daily_training_schedule")
+    return {
+        "assets": {
+            key.to_user_string(): {
+                "group": graph.get(key).group_name,
+                "parents": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+                "partitions": str(graph.get(key).partitions_def),
+                "checks": sorted(check.name for check in graph.get(key).check_keys),
+                "description": graph.get(key).description,
+            }
+            for key in sorted(graph.get_all_asset_keys())
+        },
+        "job": {"name": job.name, "tags": dict(job.tags), "nodes": sorted(node.name for node in job.nodes)},
+        "schedule": {
+            "cron": schedule.cron_schedule,
+            "timezone": schedule.execution_timezone,
+            "job": schedule.job_name,
+            "status": schedule.default_status.value,
+        },
+        "sensors": [sensor.name for sensor in repository.sensor_defs],
+        "executor": job.executor_def.name,
+        "resources": sorted(repository.get_top_level_resources()),
+    }
+
+
+def test_definitions_are_those_of_the_snapshot(definitions):
+    """Whatever changes in an asset, the job or the schedule shows here; CYBERSEC_TEST_UPDATE=1 writes it anew."""
+    described = describe(definitions)
+    if os.environ.get("CYBERSEC_TEST_UPDATE"):
+        SNAPSHOT.parent.mkdir(exist_ok=True)
+        SNAPSHOT.write_text(json.dumps(described, indent=2) + "\n")
+    assert described == json.loads(SNAPSHOT.read_text())
+
+
+def test_there_are_no_sensors(definitions):
+    """Nothing runs by a sensor, not even a built-in one."""
+    assert list(definitions.get_repository_def().sensor_defs) == []
+
+
+def test_the_tick_asks_for_the_day_before(definitions):
+    """At 02:00 UTC the schedule asks for the day before, with the day as run key; a retry starts over."""
+    repository = definitions.get_repository_def()
+    schedule = repository.get_schedule_def("daily_training_schedule")
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=TWO_O_CLOCK, repository_def=repository
+        )
+        (request,) = schedule.evaluate_tick(context).run_requests
+    assert (request.run_key, request.partition_key) == ("2026-11-22", "2026-11-22")
+    assert request.tags["dagster/retry_strategy"] == "ALL_STEPS"
+
+
+def test_cron_and_status_come_from_the_settings(make_settings):
+    """CYBERSEC_SCHEDULE_CRON changes the hour, CYBERSEC_SCHEDULE_ENABLED starts it switched on."""
+    made = build_definitions(make_settings(cybersec_schedule_cron="30 4 * * *", cybersec_schedule_enabled=True))
+    schedule = made.get_repository_def().get_schedule_def("daily_training_schedule")
+    assert schedule.cron_schedule == "30 4 * * *"
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_days_begin_at_the_start_date(make_settings):
+    """The first partition is CYBERSEC_START_DATE, and today is none yet."""
+    made = build_definitions(make_settings(cybersec_start_date=dt.date(2024, 4, 19)))
+    partitions = made.resolve_asset_graph().get(dg.AssetKey(["raw", "network_events"])).partitions_def
+    assert partitions.get_first_partition_key() == "2024-04-19"
+    assert not partitions.has_partition_key(dt.datetime.now(dt.UTC).date().isoformat())
+
+
+def test_runs_from_an_asset_selection_are_in_process(definitions):
+    """The implicit job behind the UI's and the shell's selections uses the in-process executor, too."""
+    repository = definitions.get_repository_def()
+    implicit = repository.get_implicit_job_def_for_assets(definitions.resolve_asset_graph().get_all_asset_keys())
+    assert implicit.executor_def.name == "in_process"
+
+
+def test_secrets_stay_in_the_environment(settings, monkeypatch):
+    """What the code location tells the web server of a secret is the variable's name."""
+    monkeypatch.setenv("MINIO_SECRET_KEY", "hush-hush")
+    monkeypatch.setenv("PG_PASSWORD", "hush-hush")
+    told = dg.serialize_value(RepositorySnap.from_def(build_definitions(settings).get_repository_def()))
+    assert "MINIO_SECRET_KEY" in told
+    assert "hush-hush" not in told
+
+
+def test_workspace_and_pyproject_name_the_code_location():
+    """`dagster dev` and `dg` in the repository's root find the same module."""
+    import tomllib
+
+    workspace = yaml.safe_load((CHECKOUT / "workspace.yaml").read_text())
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]
+    named = workspace["load_from"][0]["python_module"]["module_name"]
+    assert named == project["dagster"]["module_name"] == project["dg"]["project"]["code_location_target_module"]
+    assert named == "cybersec_assets.definitions"

@@ -1,0 +1,134 @@
+"""The ways in that people use, each tried with real processes: the shell, and the web server."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from cybersec_assets.definitions import audit_from
+from cybersec_assets_tests.conftest import CHECKOUT, DAY
+
+pytestmark = pytest.mark.slow
+DAGSTER = str(Path(sys.executable).parent / "dagster")
+ASSETS = [["raw", "network_events"], ["silver", "network_events"], ["gold", "isolation_forest"], ["gold", "evaluation"]]
+LAUNCH = """
+mutation ($params: ExecutionParams!) {
+  launchRun(executionParams: $params) { __typename ... on LaunchRunSuccess { run { runId } } }
+}
+"""
+STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+
+@pytest.fixture
+def environment(settings, tmp_path):
+    """All that the processes know: where things are, and nothing of this one's environment."""
+    (tmp_path / "dagster").mkdir()
+    (tmp_path / "dagster" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    return {
+        "PATH": os.defpath,
+        "DAGSTER_HOME": str(tmp_path / "dagster"),
+        "CYBERSEC_HOME": str(settings.cybersec_home),
+        "CYBERSEC_SCRATCH": str(settings.cybersec_scratch),
+        "CYBERSEC_SYNTHETIC_FLOWS": "2000",
+        "PG_HOST": settings.pg_host,
+        "PG_DATABASE": settings.pg_database,
+    }
+
+
+def rows_of(settings):
+    """Give all SUCCESS rows."""
+    with audit_from(settings).session() as audit:
+        return audit.ask().records()
+
+
+def test_the_shell_materializes_all_and_then_one(settings, environment):
+    """`dagster asset materialize` makes the whole graph, and in a new process a model from the earlier silver."""
+    for selection in ("*", "gold/isolation_forest"):
+        command = [DAGSTER, "asset", "materialize", "-m", "cybersec_assets.definitions"]
+        command += ["--select", selection, "--partition", DAY]
+        done = subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    rows = rows_of(settings)
+    assert len(rows) == 5
+    silver = next(row["uri"] for row in rows if row["asset"] == "silver/network_events")
+    models = [row for row in rows if row["asset"] == "gold/isolation_forest"]
+    assert [[entry["uri"] for entry in row["inputs"]] for row in models] == [[silver]] * 2
+    assert len({row["uri"] for row in models}) == 2
+    assert list(settings.cybersec_scratch.iterdir()) == []
+
+
+@pytest.fixture
+def web_server(environment):
+    """`dagster dev` in the repository's root, without options but the port; gives its GraphQL address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(
+        command, env=environment, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        url = f"http://127.0.0.1:{port}/graphql"
+        wait_for(lambda: is_loaded(url), 120)
+        yield url
+        server.send_signal(signal.SIGINT)
+        server.wait(60)
+
+
+def wait_for(condition, seconds):
+    """Ask again and again until something holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "gave up waiting"
+        time.sleep(0.2)
+
+
+def ask(url, query, **variables):
+    """Send a GraphQL query."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)["data"]
+
+
+def is_loaded(url):
+    """Tell whether the web server answers and has the code location."""
+    try:
+        nodes = ask(url, "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }")
+    except (urllib.error.URLError, ConnectionError):
+        return False
+    return bool(nodes["repositoriesOrError"].get("nodes"))
+
+
+def test_the_web_server_materializes_a_day(settings, web_server):
+    """A materialization asked for as the UI does it, by asset selection, makes all four audited objects."""
+    params = {
+        "selector": {
+            "repositoryLocationName": "cybersec_assets",
+            "repositoryName": "__repository__",
+            "pipelineName": "__ASSET_JOB",
+            "assetSelection": [{"path": path} for path in ASSETS],
+        },
+        "mode": "default",
+        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": DAY}]},
+    }
+    launched = ask(web_server, LAUNCH, params=params)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    status = [""]
+
+    def is_finished():
+        status[0] = ask(web_server, STATUS, id=launched["run"]["runId"])["runOrError"]["status"]
+        return status[0] in {"SUCCESS", "FAILURE", "CANCELED"}
+
+    wait_for(is_finished, 180)
+    assert status == ["SUCCESS"]
+    assert {row["run_id"] for row in rows_of(settings)} == {launched["run"]["runId"]}
+    assert len(rows_of(settings)) == 4
+    assert list(settings.cybersec_scratch.iterdir()) == []
