@@ -109,3 +109,6 @@ def main() -> None:
     except CybersecError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_status)
+    except OSError as error:
+        typer.echo(f"error: {error}. Check the permissions and the free space of CYBERSEC_HOME.", err=True)
+        sys.exit(CybersecError.exit_status)

@@ -35,14 +35,21 @@ class Outcome:
 
 
 def use_instance(home: Path) -> None:
-    """Set DAGSTER_HOME where it is unset, to a folder below CYBERSEC_HOME."""
+    """Set DAGSTER_HOME where it is unset, to a folder below CYBERSEC_HOME.
+
+    Raises:
+        SettingsError: It is set to something else than an existing folder's absolute path.
+    """
+    if given := os.environ.get("DAGSTER_HOME"):
+        if not (Path(given).is_absolute() and Path(given).is_dir()):
+            raise SettingsError(f"DAGSTER_HOME={given!r} is no folder's absolute path", "Make the folder, or unset it")
+        return
     folder = home.resolve() / "dagster"
-    if "DAGSTER_HOME" not in os.environ:
-        folder.mkdir(parents=True, exist_ok=True)
-        settings_file = folder / "dagster.yaml"
-        if not settings_file.exists():
-            settings_file.write_text(INSTANCE_YAML)
-        os.environ["DAGSTER_HOME"] = str(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings_file = folder / "dagster.yaml"
+    if not settings_file.exists():
+        settings_file.write_text(INSTANCE_YAML)
+    os.environ["DAGSTER_HOME"] = str(folder)
 
 
 def require_day(day: str, settings: Settings) -> None:

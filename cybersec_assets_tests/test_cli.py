@@ -117,6 +117,32 @@ def test_an_audit_that_is_away_is_one_line(cybersec, monkeypatch):
     assert "127.0.0.1:1" in err
 
 
+def test_a_home_that_cannot_be_made_is_one_line(cybersec, monkeypatch, tmp_path):
+    """A CYBERSEC_HOME below a file is named, with status 2."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CYBERSEC_HOME", str(tmp_path / "file" / "home"))
+    status, out, err = cybersec("run", "--date", DAY)
+    assert (status, out, len(err.strip().splitlines())) == (2, "", 1)
+    assert f"{tmp_path}/file" in err
+
+
+def test_a_dagster_home_that_is_none_is_one_line(cybersec, monkeypatch):
+    """A DAGSTER_HOME that Dagster would refuse is named, with status 2."""
+    monkeypatch.setenv("DAGSTER_HOME", "not/absolute")
+    status, _, err = cybersec("run", "--date", DAY)
+    assert (status, err.startswith("error: DAGSTER_HOME='not/absolute'")) == (2, True)
+
+
+def test_a_scratch_that_cannot_be_made_fails_the_first_phase(cybersec, monkeypatch, tmp_path):
+    """A CYBERSEC_SCRATCH below a file ends in one line and a FAILED row."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CYBERSEC_SCRATCH", str(tmp_path / "file" / "scratch"))
+    status, _, err = cybersec("run", "--date", DAY)
+    assert status == 2
+    assert f"{tmp_path}/file" in next(line for line in err.splitlines() if line.startswith("error:"))
+    assert len(json.loads(cybersec("audit", "failures", "--json")[1])) == 1
+
+
 def test_an_unknown_object_is_one_line(cybersec):
     """Lineage of what the audit does not know says where to find names."""
     status, _, err = cybersec("audit", "lineage", "model_x.pkl")

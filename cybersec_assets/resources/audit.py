@@ -88,10 +88,12 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
         """
         try:
             yield self._open(asset, partition)
+        except (CybersecError, OSError) as error:
+            known = error if isinstance(error, CybersecError) else _disk_error(error)
+            self._fail(asset, partition, known)
+            raise _failure(known) from None
         except BaseException as error:
             self._fail(asset, partition, error)
-            if isinstance(error, CybersecError):
-                raise _failure(error) from None
             raise
 
     def succeed(self, phase: Phase, artifact: Artifact) -> None:
@@ -121,6 +123,11 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             return sa.URL.create(DRIVER, "postgres", database=self.database, query={"host": str(folder)})
         query = {"sslmode": self.sslmode} | ({"sslrootcert": self.sslrootcert} if self.sslrootcert else {})
         return sa.URL.create(DRIVER, self.user, self.password, self.host, self.port, self.database, query)
+
+
+def _disk_error(error: OSError) -> StoreError:
+    remedy = "Check the permissions and the free space of CYBERSEC_HOME and CYBERSEC_SCRATCH"
+    return StoreError(f"a file cannot be read or written: {error}", remedy)
 
 
 def _failure(error: CybersecError) -> dg.Failure:

@@ -16,27 +16,33 @@ class ScratchResource(dg.ConfigurableResource["ScratchResource"]):
     """A folder that lives as long as the run."""
 
     parent: str | None = Field(None, description="Where the run's folder is made; the temporary directory if unset.")
-    _folder: Path = PrivateAttr(default=Path())
+    _run: str = PrivateAttr(default="load")
+    _folder: Path | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["ScratchResource"]:
-        """Make the folder, and remove it when the run ends, however it ends."""
-        parent = Path(self.parent or tempfile.gettempdir())
-        parent.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(
-            tempfile.mkdtemp(prefix=f"cybersec-{context.run.run_id if context.run else 'load'}-", dir=parent)
-        )
+        """Remove the folder when the run ends, however it ends."""
+        self._run = context.run.run_id if context.run else self._run
         try:
             yield self
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    def folder(self) -> Path:
+        """Give the run's folder, made at the first call: that is within a phase, which fails where it cannot be."""
+        if self._folder is None:
+            parent = Path(self.parent or tempfile.gettempdir())
+            parent.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=f"cybersec-{self._run}-", dir=parent))
+        return self._folder
 
     def new_file(self, name: str) -> Path:
         """Give a path to write to, in a folder of its own, so that a retry never meets an earlier try's file."""
-        return Path(tempfile.mkdtemp(dir=self._folder)) / name
+        return Path(tempfile.mkdtemp(dir=self.folder())) / name
 
     def place_of(self, artifact: Artifact) -> Path:
         """Give the path at which an object's copy is kept."""
-        place = self._folder / artifact.uri.removeprefix("s3://")
+        place = self.folder() / artifact.uri.removeprefix("s3://")
         place.parent.mkdir(parents=True, exist_ok=True)
         return place

@@ -1,5 +1,7 @@
 """A phase stays open from its first work to its result, and nothing ends without one."""
 
+import errno
+
 import dagster as dg
 import pytest
 import sqlalchemy as sa
@@ -46,6 +48,13 @@ def test_a_known_error_becomes_one_line_and_a_failed_row(audit, error, retries):
     assert failures(audit) == ["it broke. Mend it."]
 
 
+def test_a_disk_that_refuses_is_a_known_error(audit):
+    """A file that cannot be written is named on one line, like the project's own errors."""
+    with pytest.raises(dg.Failure, match=r"No space left.*'/full'.*CYBERSEC_SCRATCH"), audit.phase(RAW, DAY):
+        raise OSError(errno.ENOSPC, "No space left on device", "/full")
+    assert "/full" in failures(audit)[0]
+
+
 @pytest.mark.parametrize("error", [RuntimeError("boom"), KeyboardInterrupt("stop")])
 def test_an_unforeseen_error_fails_the_phase_and_stays_itself(audit, error):
     """An error that nobody foresaw, an interrupt included, is recorded and raised as it is."""
@@ -74,7 +83,11 @@ def test_without_an_audit_no_work_begins():
 
 def test_an_audit_that_goes_away_does_not_hide_the_error(audit):
     """Where FAILED cannot be written, the phase still ends with its own error."""
-    with pytest.raises(dg.Failure, match="it broke"), audit.phase(RAW, DAY):
+
+    def lose_the_audit():
         with audit.engine().begin() as connection:
             connection.execute(sa.text("DROP TABLE ingestion_events"))
-        raise StoreError("it broke", "Mend it")
+        return StoreError("it broke", "Mend it")
+
+    with pytest.raises(dg.Failure, match="it broke"), audit.phase(RAW, DAY):
+        raise lose_the_audit()

@@ -11,9 +11,14 @@ def test_the_folder_goes_with_the_run_even_if_it_fails(tmp_path):
     """After the run nothing is left below the parent, which is made where it is missing."""
     parent = tmp_path / "made" / "here"
     resource = ScratchResource(parent=str(parent))
-    with pytest.raises(RuntimeError), resource.yield_for_execution(dg.build_init_resource_context()) as scratch:
-        scratch.new_file("a.parquet").write_bytes(b"a")
-        raise RuntimeError
+
+    def write_and_fail():
+        with resource.yield_for_execution(dg.build_init_resource_context()) as scratch:
+            scratch.new_file("a.parquet").write_bytes(b"a")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
     assert list(parent.iterdir()) == []
 
 
