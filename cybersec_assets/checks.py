@@ -4,20 +4,27 @@ A rule that breaks has failed its phase before anything was stored; a check repe
 Only the anomaly rate's band is a check alone: it warns, since a strange day is a finding and not a fault.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import dagster as dg
 
 from cybersec_assets.flows.quality import Finding
 
-RAW_RULES = ("not_empty", "no_missing_values", "within_day", "no_negative_volumes", "lines_parse")
-SILVER_RULES = ("rows_accounted_for",)
-EVALUATION_RULES = ("anomaly_rate_in_band",)
+ANOMALY_RATE = "anomaly_rate_in_band"
+RAW_RULES = {
+    "not_empty": "The day has flows.",
+    "no_missing_values": "Time, addresses and protocol are there for every flow.",
+    "within_day": "At most max_outside_day of the flows began outside of the partition's day.",
+    "no_negative_volumes": "No volume or duration is below zero.",
+    "lines_parse": "At most max_rejected_share of the lines do not parse.",
+}
+SILVER_RULES = {"rows_accounted_for": "Silver has as many rows as raw less those that it says it dropped."}
+EVALUATION_RULES = {ANOMALY_RATE: "The share of anomalous flows is that of an ordinary day."}
 
 
-def specs(asset: dg.AssetKey, rules: Iterable[str]) -> list[dg.AssetCheckSpec]:
-    """Declare an asset's checks, one a rule."""
-    return [dg.AssetCheckSpec(rule, asset=asset) for rule in rules]
+def specs(asset: dg.AssetKey, rules: Mapping[str, str]) -> list[dg.AssetCheckSpec]:
+    """Declare an asset's checks, one a rule, from names and descriptions."""
+    return [dg.AssetCheckSpec(rule, asset=asset, description=said) for rule, said in rules.items()]
 
 
 def results(findings: Iterable[Finding]) -> Iterator[dg.AssetCheckResult]:
@@ -33,7 +40,7 @@ def results(findings: Iterable[Finding]) -> Iterator[dg.AssetCheckResult]:
 def anomaly_rate_in_band(rate: float, low: float, high: float) -> dg.AssetCheckResult:
     """Warn where the share of anomalous flows lies outside of a band."""
     return dg.AssetCheckResult(
-        check_name=EVALUATION_RULES[0],
+        check_name=ANOMALY_RATE,
         passed=low <= rate <= high,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"value": rate, "low": low, "high": high},

@@ -15,7 +15,8 @@ from cybersec_assets.partitions import daily_partitions
 from cybersec_assets.settings import Settings
 
 PROGRESS = "progress"
-INSTANCE_YAML = "telemetry:\n  enabled: false\n"
+INSTANCE_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+"""Nothing is sent out, and no window asks for an address."""
 Notify = Callable[[str, str], None]
 
 
