@@ -26,9 +26,10 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-## bench: the job beside the plain way, as ratios
+## bench: the job beside the plain way, as ratios, and beside an empty Dagster run
 bench: .venv/installed .venv-bench/installed
 	$(BIN)/python -m benchmarks $(FLOWS)
+	$(BIN)/python -m benchmarks.empty_run
 
 ## lock: resolve the dependencies anew, with hashes
 lock: $(UV)

@@ -38,14 +38,18 @@ def run_and_report(day: str, settings: Settings, *, as_json: bool) -> int:
     use_instance(settings.cybersec_home)
     # The session keeps an embedded server up between the run and the questions about it.
     with audit_from(settings).session() as audit:
+        if audit.host is None:
+            audit.engine()
         outcome = run_day(day, settings, lambda *_: None) if as_json else _run_showing_progress(day, settings)
         rows = audit.ask().of_run(outcome.run_id)
         strangest = _strangest(rows, settings)
         metrics = audit.ask().metrics(outcome.run_id)
+    for error in outcome.errors:
+        render.console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
     if as_json:
         print(render.as_json(_document(day, outcome, rows, metrics, strangest)))  # noqa: T201
     else:
-        _summarize(day, settings, outcome, rows, metrics, strangest)
+        _summarize(day, settings, rows, metrics, strangest)
     return outcome.exit_status
 
 
@@ -92,7 +96,6 @@ def _document(
 def _summarize(
     day: str,
     settings: Settings,
-    outcome: Outcome,
     rows: list[Row],
     metrics: dict[str, Any] | None,
     strangest: pl.DataFrame | None,
@@ -103,8 +106,6 @@ def _summarize(
     if metrics is not None and strangest is not None:
         out.print(render.metrics_line(metrics))
         out.print(render.flow_table(f"The {strangest.height} strangest flows", strangest))
-    for error in outcome.errors:
-        render.console(stderr=True).print(f"error: {error}", markup=False)
     out.print(f"objects   {store_from(settings).location}")
     out.print(f"audit     {audit_from(settings).location}")
     out.print("the UI    cybersec ui")

@@ -87,8 +87,9 @@ def test_a_broken_rule_is_a_finding(cybersec, tmp_path):
     """Data that breaks a rule ends with status 1, which tells it from wrong use."""
     names = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n"
     (tmp_path / "flows.csv").write_text(names + "1999-01-01 00:00:00,10.0.0.1,10.0.0.2,5,1,tcp\n")
-    status, out, _ = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/flows.csv", "--json")
+    status, out, err = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/flows.csv", "--json")
     assert (status, json.loads(out)["success"]) == (1, False)
+    assert err == f"error: {json.loads(out)['errors'][0]}\n"
     assert "within_day" in json.loads(out)["errors"][0]
 
 
@@ -155,4 +156,6 @@ def test_the_ui_is_dagsters_on_this_project(cybersec, settings, monkeypatch):
     monkeypatch.setattr("os.execv", lambda _, command: started.append(command))
     assert cybersec("ui", "--port", "4000")[0] == 0
     assert started[0][1:] == ["-m", "dagster", "dev", "-m", "cybersec_assets.definitions", "-p", "4000"]
-    assert (settings.cybersec_home / "dagster" / "dagster.yaml").read_text().startswith("telemetry:\n  enabled: false\n")
+    assert (
+        (settings.cybersec_home / "dagster" / "dagster.yaml").read_text().startswith("telemetry:\n  enabled: false\n")
+    )

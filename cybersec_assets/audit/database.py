@@ -33,7 +33,7 @@ def connect(url: sa.URL) -> sa.Engine:
     )
     with refusals(url):
         if not _database_exists(engine):
-            _create_database(url)
+            _create_database(engine)
         _migrate(engine)
     return engine
 
@@ -64,15 +64,16 @@ def _database_exists(engine: sa.Engine) -> bool:
         raise
 
 
-def _create_database(url: sa.URL) -> None:
-    engine = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    name = engine.dialect.identifier_preparer.quote(str(url.database))
+def _create_database(wanted: sa.Engine) -> None:
+    engine = sa.create_engine(wanted.url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    name = engine.dialect.identifier_preparer.quote(str(wanted.url.database))
     try:
         with engine.connect() as connection:
             connection.execute(sa.text(f"CREATE DATABASE {name}"))
     except SQLAlchemyError:
-        # Another process may have made it meanwhile; where none did, the next step says what is wrong.
-        pass
+        # Another process may have made it meanwhile; where none did, this says why we cannot.
+        if not _database_exists(wanted):
+            raise
 
 
 def _migrate(engine: sa.Engine) -> None:

@@ -51,10 +51,10 @@ def ingest(logs: DayLogs, kept: Path, rejected: Path, *, max_rejected_share: flo
         UnreadableLogError: A file is damaged as a whole.
         DamagedLogError: More records than allowed do not parse.
     """
-    good = pl.col("fault").is_null()
+    good, records = pl.col("fault").is_null(), _read_once(logs.records)
     sinks = [
-        logs.records.filter(good).select(list(RAW)).sink_parquet(kept, lazy=True),
-        logs.records.filter(~good).select(list(ORIGIN)).sink_parquet(rejected, lazy=True),
+        records.filter(good).select(list(RAW)).sink_parquet(kept, lazy=True),
+        records.filter(~good).select(list(ORIGIN)).sink_parquet(rejected, lazy=True),
     ]
     try:
         pl.collect_all(sinks, engine="streaming")
@@ -64,6 +64,17 @@ def ingest(logs: DayLogs, kept: Path, rejected: Path, *, max_rejected_share: flo
     if ingested.rejected_share > max_rejected_share:
         raise _damaged(ingested, max_rejected_share)
     return ingested
+
+
+def _read_once(records: pl.LazyFrame) -> pl.LazyFrame:
+    """Keep both sinks on one reading: pushed into it, their filters would make two different ones of it."""
+    return records.map_batches(
+        _unchanged, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False, streamable=True
+    )
+
+
+def _unchanged(batch: pl.DataFrame) -> pl.DataFrame:
+    return batch
 
 
 def _count(file: Path) -> int:
@@ -84,7 +95,7 @@ def _damaged(ingested: Ingested, allowed: float) -> DamagedLogError:
 def _explain(error: Exception, files: Sequence[Path]) -> Exception:
     """Find the file that Polars stumbled over, which its own message does not name."""
     for path in files:
-        if is_gzip(path):
+        if path.is_file() and is_gzip(path):
             try:
                 check_gzip(path)
             except UnreadableLogError as found:

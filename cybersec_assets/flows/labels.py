@@ -2,8 +2,9 @@
 
 import polars as pl
 
-NO_VERDICT = r"(?i)^\W*$|\b(background|unknown|unset|none|null)\b"
-HARMLESS = r"(?i)\b(benign|normal|false|no)\b|^\s*0(\.0*)?\s*$"
+# Words such as "no" or "unknown" say nothing inside of a longer label: "unknown malware" names malice.
+NO_VERDICT = r"(?i)\bbackground\b|^\W*(unknown|unset|none|null|nan|n/a)?\W*$"
+HARMLESS = r"(?i)\b(benign|normal)\b|^\W*(false|no)\b|^\s*0(\.0*)?\s*$"
 
 
 def verdict(text: pl.Expr) -> pl.Expr:

@@ -26,7 +26,8 @@ class LogFile:
     @property
     def first_lines(self) -> list[str]:
         """The lines of the head, without their ends; the last may be cut."""
-        return self.head.decode("utf-8", "replace").splitlines()
+        # Not `splitlines`, to which separators such as \x1e are ends too.
+        return [line.removesuffix("\r") for line in self.head.decode("utf-8", "replace").removesuffix("\n").split("\n")]
 
 
 def is_gzip(path: Path) -> bool:

@@ -73,7 +73,7 @@ def find_files(day: dt.date, uri: str) -> list[Path]:
         raise SettingsError(f"FLOWS_URI={uri}: only local paths are read", "Mount or copy the logs, and give the path")
     try:
         pattern = uri.removeprefix("file://").format(date=day)
-    except (KeyError, IndexError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise SettingsError(
             f"FLOWS_URI={uri}: {error!r}", "Use {date} or {date:%Y%m%d} as the only template"
         ) from error

@@ -8,6 +8,7 @@ are heavy-tailed (log-normal), as those of real networks are.
 import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,25 @@ SLICE_FLOWS = 100_000
 ATTACK_SHARE = 0.005
 """Each kind's share of all flows."""
 SECONDS_A_DAY = 86_400
-Columns = dict[str, np.ndarray]
+WHEEL_STEPS = 2**18
+"""How finely a wheel of fortune is divided: the rarest of 16,000 addresses still gets a step."""
+Columns = dict[str, np.ndarray | pl.Series | float | str]
+"""A column's name and its values; a single value stands for every flow."""
+
+SERVICES = pl.DataFrame(
+    {
+        "service": ["ssl", "dns", "http", "ntp", "ssh"],
+        "protocol": ["tcp", "udp", "tcp", "udp", "tcp"],
+        "dst_port": [443, 53, 80, 123, 22],
+        "sent": [900, 45, 1_800, 48, 2_500],
+        "received": [9_000, 130, 24_000, 48, 4_000],
+        "seconds": [1.5, 0.04, 4.0, 0.02, 12.0],
+    }
+)
+"""What clients use, with the median bytes and seconds of a flow."""
+SERVICE_WEIGHTS = (0.45, 0.3, 0.1, 0.1, 0.05)
+STATES = pl.Series(["SF", "S1", "RSTO"])
+STATE_WEIGHTS = (0.93, 0.04, 0.03)
 
 
 @dataclass(frozen=True)
@@ -39,6 +58,17 @@ class Slice:
     def moments(self, count: int) -> np.ndarray:
         """Give moments spread evenly by chance, in seconds since midnight."""
         return self.random.uniform(self.begin, self.end, count)
+
+    def steady_moments(self, count: int) -> np.ndarray:
+        """Give such moments in order, which costs less than to sort them: their gaps are exponential."""
+        gaps = self.random.standard_exponential(count + 1).cumsum()
+        moments: np.ndarray = self.begin + (self.end - self.begin) * (gaps[:-1] / gaps[-1])
+        return moments
+
+    def spin(self, wheel: np.ndarray, count: int) -> np.ndarray:
+        """Draw from a wheel of fortune."""
+        drawn: np.ndarray = wheel[self.random.integers(0, len(wheel), count)]
+        return drawn
 
     def volumes(self, count: int, median: float, spread: float) -> np.ndarray:
         """Give log-normal amounts, cut at 2^50."""
@@ -79,13 +109,10 @@ def _make_slice(day: dt.date, begin: int, total: int) -> pl.DataFrame:
     )
     attacks = [kind(part, round(count * ATTACK_SHARE)) for kind in ATTACKS]
     normal = _normal(part, count - len(ATTACKS) * round(count * ATTACK_SHARE))
-    kinds = [_frame(normal, label=False), *(_frame(attack, label=True) for attack in attacks)]
-    frame = pl.concat(kinds, how="diagonal_relaxed")
-    return _finish(frame.sort("second"), day, begin)
-
-
-def _frame(columns: Columns, *, label: bool) -> pl.DataFrame:
-    return pl.DataFrame(columns).with_columns(pl.lit(label).alias("label"))
+    kinds = [pl.DataFrame({**normal, "label": False}), *(pl.DataFrame({**attack, "label": True}) for attack in attacks)]
+    frame = pl.concat(kinds, how="diagonal_relaxed", rechunk=True)
+    # Nearly all of it is in order, of which only NumPy's stable sort makes use.
+    return _finish(frame[frame["second"].to_numpy().argsort(kind="stable")], day, begin)
 
 
 def _finish(frame: pl.DataFrame, day: dt.date, begin: int) -> pl.DataFrame:
@@ -105,30 +132,25 @@ def _finish(frame: pl.DataFrame, day: dt.date, begin: int) -> pl.DataFrame:
 
 def _normal(part: Slice, count: int) -> Columns:
     """Clients of three subnets using five services."""
-    service = part.random.choice(5, count, p=[0.45, 0.3, 0.1, 0.1, 0.05])
-    median_sent = np.array([900, 45, 1_800, 48, 2_500])[service]
-    median_received = np.array([9_000, 130, 24_000, 48, 4_000])[service]
-    seconds = np.array([1.5, 0.04, 4.0, 0.02, 12.0])[service]
+    used = SERVICES[part.spin(_wheel(SERVICE_WEIGHTS), count)]
     return {
-        "second": part.moments(count),
+        **used.select("service", "protocol", "dst_port").to_dict(),
+        "second": part.steady_moments(count),
         "src_ip": _addresses(part, count, "10.0", 3, 200),
         "dst_ip": _addresses(part, count, "203.0", 64, 250),
         "src_port": part.random.integers(32_768, 60_999, count),
-        "dst_port": np.array([443, 53, 80, 123, 22])[service],
-        "protocol": np.array(["tcp", "udp", "tcp", "udp", "tcp"])[service],
-        "service": np.array(["ssl", "dns", "http", "ntp", "ssh"])[service],
-        "conn_state": part.random.choice(["SF", "S1", "RSTO"], count, p=[0.93, 0.04, 0.03]),
-        "orig_bytes": (median_sent * part.volumes(count, 1, 1.0)).astype(np.int64),
-        "resp_bytes": (median_received * part.volumes(count, 1, 1.4)).astype(np.int64),
-        "orig_packets": 1 + part.random.poisson(6, count),
-        "resp_packets": 1 + part.random.poisson(8, count),
-        "duration": np.round(seconds * part.volumes(count, 1, 1.1), 6),
+        "conn_state": STATES[part.spin(_wheel(STATE_WEIGHTS), count)],
+        "orig_bytes": (used["sent"].to_numpy() * part.volumes(count, 1, 1.0)).astype(np.int64),
+        "resp_bytes": (used["received"].to_numpy() * part.volumes(count, 1, 1.4)).astype(np.int64),
+        "orig_packets": 1 + part.spin(_wheel(_poisson(6)), count).astype(np.int64),
+        "resp_packets": 1 + part.spin(_wheel(_poisson(8)), count).astype(np.int64),
+        "duration": np.round(used["seconds"].to_numpy() * part.volumes(count, 1, 1.1), 6),
     }
 
 
 def _attack(part: Slice, count: int, **columns: np.ndarray | float | str) -> Columns:
-    """Fill in what an attack does not say; a single value stands for every flow."""
-    base: dict[str, np.ndarray | float | str] = {
+    """Fill in what an attack does not say."""
+    base: Columns = {
         "second": part.moments(count),
         "src_port": part.random.integers(32_768, 60_999, count),
         "protocol": "tcp",
@@ -136,7 +158,7 @@ def _attack(part: Slice, count: int, **columns: np.ndarray | float | str) -> Col
         "orig_packets": 4,
         "resp_packets": 4,
     }
-    return {name: np.broadcast_to(np.asarray(value), count) for name, value in (base | columns).items()}
+    return base | columns
 
 
 def _beaconing(part: Slice, count: int) -> Columns:
@@ -213,8 +235,26 @@ def _brute_force(part: Slice, count: int) -> Columns:
 ATTACKS: tuple[Callable[[Slice, int], Columns], ...] = (_beaconing, _port_scan, _exfiltration, _brute_force)
 
 
-def _addresses(part: Slice, count: int, prefix: str, subnets: int, hosts: int) -> np.ndarray:
+def _addresses(part: Slice, count: int, prefix: str, subnets: int, hosts: int) -> pl.Series:
     """Draw addresses, few of them busy and most of them rare, as hosts are."""
-    names = np.array([f"{prefix}.{subnet}.{host}" for subnet in range(subnets) for host in range(1, hosts)])
-    weight = 1 / np.arange(1, len(names) + 1)
-    return part.random.choice(names, count, p=weight / weight.sum())
+    names, wheel = _network(prefix, subnets, hosts)
+    return names[part.spin(wheel, count)]
+
+
+@cache
+def _network(prefix: str, subnets: int, hosts: int) -> tuple[pl.Series, np.ndarray]:
+    names = pl.Series([f"{prefix}.{subnet}.{host}" for subnet in range(subnets) for host in range(1, hosts)])
+    return names, _wheel(tuple(1 / np.arange(1, len(names) + 1)))
+
+
+@cache
+def _poisson(mean: float) -> tuple[float, ...]:
+    """Give the weights of 0, 1, 2, … in a Poisson distribution."""
+    return tuple(np.cumprod([1, *(mean / np.arange(1, 5 * mean))]))
+
+
+@cache
+def _wheel(weights: tuple[float, ...]) -> np.ndarray:
+    """Make a wheel of fortune: each index as often as its weight asks, so that to draw one is to look it up."""
+    ends = np.round(np.cumsum(weights) / np.sum(weights) * WHEEL_STEPS).astype(int)
+    return np.repeat(np.arange(len(weights), dtype=np.uint16), np.diff(ends, prepend=0))

@@ -34,14 +34,25 @@ def evaluate(scored: Path) -> dict[str, float]:
 
 def _against_labels(scored: Path) -> dict[str, float]:
     labelled = pl.scan_parquet(scored).filter(pl.col("label").is_not_null())
-    known = labelled.select("label", "anomaly_score").collect(engine="streaming")
-    if known["label"].n_unique() < 2:  # noqa: PLR2004 - a ranking cannot be judged by one class
+    # Many flows share a score, and to the ranking they are one flow with a weight.
+    ranked = labelled.group_by("anomaly_score", "label").len("flows").collect(engine="streaming")
+    if ranked["label"].n_unique() < 2:  # noqa: PLR2004 - a ranking cannot be judged by one class
         return {}
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    labels, scores = known["label"].to_numpy(), known["anomaly_score"].to_numpy()
+    labels, scores, weights = (ranked[name].to_numpy() for name in ("label", "anomaly_score", "flows"))
     return {
-        "auroc": float(roc_auc_score(labels, scores)),
-        "average_precision": float(average_precision_score(labels, scores)),
-        "precision_at_100": known.top_k(TOP, by="anomaly_score").select(pl.col("label").mean()).item(),
+        "auroc": float(roc_auc_score(labels, scores, sample_weight=weights)),
+        "average_precision": float(average_precision_score(labels, scores, sample_weight=weights)),
+        "precision_at_100": _precision_at(TOP, ranked),
     }
+
+
+def _precision_at(top: int, ranked: pl.DataFrame) -> float:
+    """Give the share of malice among the strangest; flows that tie for the last places count by their share."""
+    flows, malicious = pl.col("flows").cast(pl.Int64), pl.col("flows").filter("label").sum()
+    by_score = ranked.group_by("anomaly_score").agg(flows.sum(), malicious.alias("malicious"))
+    descending = by_score.sort("anomaly_score", descending=True)
+    above = pl.col("flows").cum_sum() - pl.col("flows")
+    taken = (top - above).clip(0, pl.col("flows"))
+    return float(descending.select((pl.col("malicious") / pl.col("flows") * taken).sum() / taken.sum()).item())

@@ -1,5 +1,6 @@
 """How strange each flow is to a model."""
 
+import numpy as np
 import polars as pl
 from sklearn.pipeline import Pipeline
 
@@ -21,6 +22,8 @@ SCORED = (
     "label",
 )
 """Which of silver's columns stand beside the scores, so that a person can find the flow again."""
+STEPS_PER_E = 16
+"""How many groups of like flows are made of each factor e of the first feature."""
 
 
 def score(flows: pl.LazyFrame, model: Pipeline) -> pl.LazyFrame:
@@ -47,10 +50,29 @@ def score(flows: pl.LazyFrame, model: Pipeline) -> pl.LazyFrame:
     threshold = -float(model[-1].offset_)
 
     def score_batch(batch: pl.DataFrame) -> pl.DataFrame:
-        # scikit-learn refuses an empty table, which a stream's last batch may be.
         features = select_features(batch.lazy(), names).collect()
-        scores = pl.Series("anomaly_score", -model.score_samples(features) if batch.height else [], pl.Float64)
+        scores = pl.Series("anomaly_score", _score_alike(features, model), pl.Float64)
         return batch.select(*SCORED, scores, (scores > threshold).alias("anomaly"))
 
     schema = {name: given[name] for name in SCORED} | {"anomaly_score": pl.Float64(), "anomaly": pl.Boolean()}
     return flows.map_batches(score_batch, schema=schema, streamable=True)
+
+
+def _score_alike(features: pl.DataFrame, model: Pipeline) -> np.ndarray:
+    """Score like flows after each other.
+
+    They take the same turns in a tree, which the processor then foresees: two to three times as fast as in the
+    order of time. A flow's score does not depend on the others, so it is the same to the last bit.
+    """
+    scores = np.empty(features.height)
+    if features.height:  # scikit-learn refuses an empty table, which a stream's last batch may be
+        order = _likeness(features)
+        scores[order] = -model.score_samples(features[order])
+    return scores
+
+
+def _likeness(features: pl.DataFrame) -> np.ndarray:
+    """Give the flows' order by groups of the first feature, and within a group by the others."""
+    first, *others = features.columns
+    group = (pl.col(first).log1p() * STEPS_PER_E).floor()
+    return features.select(pl.arg_sort_by(group, *others[:1])).to_series().to_numpy()

@@ -12,10 +12,19 @@ from cybersec_assets.artifact import Artifact
 from cybersec_assets.audit.database import connect
 from cybersec_assets.audit.journal import Journal, Phase
 from cybersec_assets.audit.queries import Audit, Record
-from cybersec_assets.errors import AuditError, CybersecError, StoreError
+from cybersec_assets.errors import (
+    AuditError,
+    CybersecError,
+    NoRecordError,
+    ObjectChangedError,
+    ObjectMissingError,
+    StoreError,
+)
 from cybersec_assets.resources.embedded_postgres import data_folder, embedded_postgres
 
 DRIVER = "postgresql+psycopg2"
+LASTING = (ObjectMissingError, ObjectChangedError, NoRecordError)
+"""What no retry cures, though a service says it."""
 
 
 class AuditResource(dg.ConfigurableResource["AuditResource"]):
@@ -132,5 +141,5 @@ def _disk_error(error: OSError) -> StoreError:
 
 def _failure(error: CybersecError) -> dg.Failure:
     """Say it on one line; only a service that is away may be back at a retry."""
-    may_pass = isinstance(error, StoreError | AuditError)
+    may_pass = isinstance(error, StoreError | AuditError) and not isinstance(error, LASTING)
     return dg.Failure(str(error), metadata={"exit_status": error.exit_status}, allow_retries=may_pass)

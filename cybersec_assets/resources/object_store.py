@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from cybersec_assets.errors import StoreError
 from cybersec_assets.stores.base import ObjectStore
 from cybersec_assets.stores.folder import FolderStore
 
@@ -35,14 +36,20 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
         return str(self.folder or self._url())
 
     def open(self) -> ObjectStore:
-        """Give the store; the first use of it talks to the server."""
+        """Give the store; the first use of it talks to the server.
+
+        Raises:
+            StoreError: The settings make no client.
+        """
         if self.folder is not None:
             return FolderStore(self.folder)
         # boto3 and dagster-aws take seconds to import, which only S3 users should pay.
+        from botocore.exceptions import BotoCoreError
+
         from cybersec_assets.resources.s3_client import MinioResource
         from cybersec_assets.stores.s3 import S3Store
 
-        client = MinioResource(
+        resource = MinioResource(
             endpoint_url=self._url(),
             region_name=self.region,
             aws_access_key_id=self.access_key,
@@ -50,7 +57,13 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
             max_attempts=MAX_ATTEMPTS,
             ca_file=self.ca_file,
         )
-        return S3Store(client.get_client())
+        try:
+            return S3Store(resource.get_client())
+        except (BotoCoreError, ValueError, OSError) as error:
+            raise StoreError(
+                f"no client for {self._url()}: {error}",
+                "Check MINIO_ENDPOINT, MINIO_ACCESS_KEY, MINIO_SECRET_KEY and MINIO_CA_FILE",
+            ) from error
 
     def _url(self) -> str:
         endpoint = str(self.endpoint)

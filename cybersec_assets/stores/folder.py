@@ -56,8 +56,7 @@ class FolderStore:
 def _copy_durably(file: Path, to: Path) -> None:
     shutil.copyfile(file, to)
     to.chmod(READ_ONLY)
-    with to.open("rb") as stream:
-        os.fsync(stream.fileno())
+    _sync(to)
 
 
 def _link(aside: Path, path: Path) -> bool:
@@ -65,7 +64,17 @@ def _link(aside: Path, path: Path) -> bool:
         path.hardlink_to(aside)
     except FileExistsError:
         return False
+    # Without this a power cut could take the name back after the audit has said SUCCESS.
+    _sync(path.parent)
     return True
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

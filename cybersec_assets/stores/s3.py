@@ -8,11 +8,12 @@ multipart object's checksum is a checksum of checksums, so such an object is con
 import base64
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, SSLError
 
 from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.errors import ObjectMissingError, StoreError
@@ -23,6 +24,7 @@ CHUNK_BYTES = 1024**2
 TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 MISSING = {"NoSuchKey", "NoSuchBucket", "404"}
 OURS_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+RIGHTS = "Grant the key s3:PutObject, s3:GetObject and s3:CreateBucket on the four buckets"
 
 
 class S3Store:
@@ -83,7 +85,9 @@ class S3Store:
             parts = list(self._upload_parts(upload, file))
             self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
         except BaseException:
-            self.client.abort_multipart_upload(**upload)
+            # What broke the upload off is the error to tell, also where the server is gone for good.
+            with suppress(ClientError, BotoCoreError):
+                self.client.abort_multipart_upload(**upload)
             raise
 
     def _upload_parts(self, upload: dict[str, str], file: Path) -> Iterator[dict[str, Any]]:
@@ -113,13 +117,21 @@ class S3Store:
         try:
             yield
         except ClientError as error:
-            if _code(error) in MISSING:
+            if name and _code(error) in MISSING:
                 raise ObjectMissingError(f"{what} is gone from {server}", "Restore it from a backup") from error
             raise StoreError(f"{server} refused {what}: {_said(error)}", _remedy(_code(error))) from error
-        except (BotoCoreError, OSError) as error:
+        except (NoCredentialsError, PartialCredentialsError) as error:
+            raise StoreError(f"{server} asks for keys: {error}", "Set MINIO_ACCESS_KEY and MINIO_SECRET_KEY") from error
+        except SSLError as error:
+            raise StoreError(
+                f"{server} does not prove who it is: {error}", "Check MINIO_CA_FILE and MINIO_SECURE"
+            ) from error
+        except (BotoCoreError, Boto3Error, ConnectionError) as error:
             raise StoreError(
                 f"{server} cannot be reached: {error}", "Check MINIO_ENDPOINT, MINIO_SECURE and that the server runs"
             ) from error
+        except OSError as error:
+            raise StoreError(f"{what} cannot be copied: {error}", "Check the disk and its permissions") from error
 
 
 def _code(error: ClientError) -> str:
@@ -127,12 +139,17 @@ def _code(error: ClientError) -> str:
 
 
 def _said(error: ClientError) -> str:
-    return f"{_code(error)} {error.response.get('Error', {}).get('Message', '')}".strip()
+    return f"{_code(error)} {error.response.get('Error', {}).get('Message', '')}".strip(" .")
 
 
 def _remedy(code: str) -> str:
     if code in {"InvalidAccessKeyId", "SignatureDoesNotMatch"}:
         return "Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY"
-    if code in {"AccessDenied", "403"}:
-        return "Grant the key s3:PutObject, s3:GetObject and s3:CreateBucket on the four buckets"
+    if code == "AccessDenied":
+        return RIGHTS
+    if code == "403":
+        # The answer to HEAD has no room for more: this may be a wrong key as well.
+        return f"Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY. {RIGHTS}"
+    if code.isdigit() or code in MISSING:
+        return "Check that MINIO_ENDPOINT and MINIO_SECURE name an S3 server, and read its log"
     return "Look up the code in the server's log"

@@ -69,7 +69,7 @@ def test_a_run_that_would_mix_lineages_is_refused(audit, write):
     first = write("run-1", SILVER, "silver-1")
     write("run-1", MODEL, "model-1", [(SILVER, first)])
     write("run-2", SILVER, "silver-2")
-    with pytest.raises(NoRecordError, match="silver-1, not from this run's s3://bucket/silver-2.*gold/isolation"):
+    with pytest.raises(NoRecordError, match=r"silver-1, not from this run's s3://bucket/silver-2.*gold/isolation"):
         audit.input_of("run-2", SILVER, DAY, lineage_of=MODEL)
 
 

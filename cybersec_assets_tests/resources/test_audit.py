@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from cybersec_assets.artifact import Artifact, Fingerprint
 from cybersec_assets.audit.tables import RAW
 from cybersec_assets.definitions import audit_from
-from cybersec_assets.errors import QualityError, StoreError
+from cybersec_assets.errors import ObjectChangedError, QualityError, StoreError
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets_tests.conftest import DAY
 
@@ -38,7 +38,7 @@ def test_a_phase_is_one_from_first_work_to_result(audit):
     assert [row["records"] for row in audit.ask().records()] == [5]
 
 
-@pytest.mark.parametrize(("error", "retries"), [(QualityError, False), (StoreError, True)])
+@pytest.mark.parametrize(("error", "retries"), [(QualityError, False), (StoreError, True), (ObjectChangedError, False)])
 def test_a_known_error_becomes_one_line_and_a_failed_row(audit, error, retries):
     """The project's own error fails the phase; only a service that is away is worth a retry."""
     with pytest.raises(dg.Failure) as caught, audit.phase(RAW, DAY):

@@ -55,32 +55,46 @@ def require_columns(log: LogFile, have: set[str], need: set[str]) -> None:
         )
 
 
-def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, short: pl.Expr | None = None) -> pl.LazyFrame:
+def host(text: pl.Expr) -> pl.Expr:
+    """Give null for a host that is empty or holds a blank: a quote left open swallows whole lines."""
+    return pl.when(text.str.contains(r"^\S+$")).then(text)
+
+
+def _finite(name: str, field: Field) -> Field:
+    """Take a number that is NaN or infinite for one that does not parse: no rule and no model can use it."""
+    if RAW[name] != pl.Float64:
+        return field
+    value = field.value.cast(pl.Float64, strict=False)
+    return Field(field.text, pl.when(value.is_finite()).then(value))
+
+
+def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, misfit: pl.Expr | None = None) -> pl.LazyFrame:
     """Turn a log's own rows into records of RAW and ORIGIN.
 
     Args:
         rows: The log's rows, with the columns `file` and `line` and those that the fields use.
         fields: The source of each raw column that the log has; those in REQUIRED must be there.
-        short: True where a row has too few or too many fields.
+        misfit: What is wrong with a row as a whole, as with its number of fields; null where nothing is.
 
     Returns:
         One record a row. `fault` is null where it parses; else the first column at fault, with its text in `value`.
     """
-    fault, value = _faults(fields, short)
+    fields = {name: _finite(name, field) for name, field in fields.items()}
+    fault, value = _faults(fields, misfit)
     values = {name: fields[name].value.cast(dtype) for name, dtype in RAW.items() if name in fields}
     nulls = {name: pl.lit(None, dtype) for name, dtype in RAW.items() if name not in fields}
     columns = values | nulls | {"file": pl.col("file"), "line": pl.col("line"), "fault": fault, "value": value}
     return rows.select(columns[name].alias(name) for name in (RAW | ORIGIN))
 
 
-def _faults(fields: Mapping[str, Field], short: pl.Expr | None) -> tuple[pl.Expr, pl.Expr]:
+def _faults(fields: Mapping[str, Field], misfit: pl.Expr | None) -> tuple[pl.Expr, pl.Expr]:
     """Give the first column at fault and its text; a missing text is given as the empty string."""
     wrong = {name: _is_wrong(name, field) for name, field in fields.items()}
-    faults = [pl.when(bad).then(pl.lit(name)) for name, bad in wrong.items()]
-    values = [pl.when(bad).then(fields[name].text.fill_null("")) for name, bad in wrong.items()]
-    if short is not None:
-        faults.insert(0, pl.when(short).then(pl.lit("number of fields")))
-        values.insert(0, pl.when(short).then(pl.lit("")))
+    faults: list[pl.Expr] = [pl.when(bad).then(pl.lit(name)) for name, bad in wrong.items()]
+    values: list[pl.Expr] = [pl.when(bad).then(fields[name].text.fill_null("")) for name, bad in wrong.items()]
+    if misfit is not None:
+        faults.insert(0, misfit)
+        values.insert(0, pl.when(misfit.is_not_null()).then(pl.lit("")))
     return pl.coalesce(faults), pl.coalesce(values)
 
 

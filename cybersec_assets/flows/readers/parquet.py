@@ -5,9 +5,9 @@ import polars as pl
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.labels import verdict
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Field, Reader, assemble, require_columns
+from cybersec_assets.flows.readers.base import Field, Reader, assemble, host, require_columns
 from cybersec_assets.flows.schema import RAW, REQUIRED, TIMESTAMP
-from cybersec_assets.flows.times import parse_time
+from cybersec_assets.flows.times import parse_time, plausible
 
 PREFIX = "parquet_"
 MAGIC = b"PAR1"
@@ -38,20 +38,35 @@ def scan(log: LogFile) -> pl.LazyFrame:
 
 def _field(name: str, dtype: pl.DataType) -> Field:
     column = pl.col(PREFIX + name)
-    text = column.cast(pl.String, strict=False)
+    # Polars panics where it writes a time beyond the calendar, so a time at fault shows as the number that it is.
+    text = (column.to_physical() if isinstance(dtype, pl.Datetime) else column).cast(pl.String, strict=False)
     if name == "timestamp":
         return Field(text, _time(column, dtype))
     if name == "protocol":
         return Field(text, text.str.to_lowercase())
     if name in {"label", "alerted"} and dtype != pl.Boolean:
         return Field(verdict(text).cast(pl.String), verdict(text))
+    if name in {"src_ip", "dst_ip"}:
+        return Field(text, host(text))
+    if RAW[name].is_numeric():
+        return Field(text, _number(column, dtype, RAW[name]))
     return Field(text, column.cast(RAW[name], strict=False))
+
+
+def _number(column: pl.Expr, dtype: pl.DataType, target: pl.DataType) -> pl.Expr:
+    """Read a number; a date is none, and a fraction is none where a whole number belongs."""
+    if not dtype.is_numeric():
+        column = column.cast(pl.String, strict=False)
+    elif target.is_integer() and not dtype.is_integer():
+        column = pl.when(column == column.round()).then(column)
+    return column.cast(target, strict=False)
 
 
 def _time(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if not isinstance(dtype, pl.Datetime):
         return parse_time(column.cast(pl.String, strict=False))
-    return column.dt.replace_time_zone("UTC").cast(TIMESTAMP) if dtype.time_zone is None else column.cast(TIMESTAMP)
+    zoned = column.dt.replace_time_zone("UTC") if dtype.time_zone is None else column
+    return plausible(zoned.cast(TIMESTAMP, strict=False))
 
 
 def recognises(log: LogFile) -> bool:

@@ -2,7 +2,8 @@
 
 The header lines and their meaning: https://docs.zeek.org/en/master/log-formats.html. Columns may stand in any
 order and others may stand between them; lines that begin with `#` are no records. A header that comes again
-further down (logs joined into one file) is passed over where it is the same and a fault where it is another.
+further down (logs joined into one file) is passed over where it is the same; where it is another, it is a fault,
+and so are the records under it.
 """
 
 import codecs
@@ -44,16 +45,25 @@ def read_header(log: LogFile) -> Header:
         UnreadableLogError: It has no usable `#separator` or no `#fields`.
     """
     lines = [line for line in log.first_lines if line.startswith("#")]
-    declared = next((line.split(maxsplit=1)[1] for line in lines if line.startswith("#separator ")), r"\x09")
-    separator = codecs.decode(declared.strip(), "unicode_escape")
+    declared = next((line.removeprefix("#separator ") for line in lines if line.startswith("#separator ")), r"\x09")
+    separator = _unescape(declared.strip())
     if len(separator.encode()) != 1:
         raise UnreadableLogError(f"{log.path}: #separator {declared!r} is not one character", "Set one in Zeek")
-    said = dict(line[1:].split(separator, 1) for line in lines if separator in line)
+    # The first header is the one that counts, so it is the last to be taken in.
+    said = dict(line[1:].split(separator, 1) for line in reversed(lines) if separator in line)
     if "fields" not in said:
         raise UnreadableLogError(f"{log.path} has no #fields line", "Keep Zeek's header lines in the log")
     return Header(
         said["fields"].split(separator), separator, said.get("unset_field", "-"), said.get("empty_field", "(empty)")
     )
+
+
+def _unescape(text: str) -> str:
+    """Read an escaped character; the empty string where it is cut off."""
+    try:
+        return codecs.decode(text, "unicode_escape")
+    except UnicodeDecodeError:
+        return ""
 
 
 def scan(log: LogFile) -> pl.LazyFrame:
@@ -84,16 +94,19 @@ def scan(log: LogFile) -> pl.LazyFrame:
         row_index_name="line",
         include_file_paths="file",
         glob=False,
-    ).with_columns(pl.col("line").cast(pl.UInt32) + 1)
-    other_header = _other_header(header, columns)
-    records = rows.filter(~pl.col("c0").str.starts_with("#").fill_null(value=False) | other_header)
+    ).with_columns(pl.col("line").cast(pl.UInt32) + 1, astray=_astray(header, columns))
+    comment = pl.col("c0").str.starts_with("#").fill_null(value=False)
+    other_header = pl.col("astray") & pl.col("c0").eq_missing("#fields")
     uneven = pl.col(columns[-2]).is_null() | pl.col(columns[-1]).is_not_null()
-    return assemble(records, _fields(header), short=uneven | other_header)
+    misfit = pl.when("astray").then(pl.lit("header")).when(uneven).then(pl.lit("number of fields"))
+    return assemble(rows.filter(~comment | other_header), _fields(header), misfit=misfit)
 
 
-def _other_header(header: Header, columns: list[str]) -> pl.Expr:
+def _astray(header: Header, columns: list[str]) -> pl.Expr:
+    """Tell the lines that a header other than the file's first governs: their fields mean something else."""
     differs = [pl.col(c).ne_missing(name) for c, name in zip(columns[1:], header.fields, strict=True)]
-    return pl.col("c0").eq_missing("#fields") & pl.any_horizontal(differs)
+    begins = pl.when(pl.col("c0") == "#fields").then(pl.any_horizontal(differs))
+    return begins.forward_fill().fill_null(value=False)
 
 
 def _fields(header: Header) -> dict[str, Field]:
@@ -111,13 +124,11 @@ def _fields(header: Header) -> dict[str, Field]:
         return Field(text(name), text(name))
 
     sent, received = of("orig_bytes", pl.Int64), of("resp_bytes", pl.Int64)
-    known = sent.value.is_not_null() | received.value.is_not_null()
     fields = {
         "timestamp": Field(text("ts"), from_epoch(text("ts"))),
         "src_ip": address("id.orig_h"),
         "dst_ip": address("id.resp_h"),
-        # A flow that says only one direction's volume has moved at least that much.
-        "bytes": Field(pl.lit(None, pl.String), pl.when(known).then(pl.sum_horizontal(sent.value, received.value))),
+        "bytes": _volume(sent, received),
         "duration": of("duration", pl.Float64),
         "protocol": Field(text("proto"), text("proto").str.to_lowercase()),
         "orig_bytes": sent,
@@ -135,6 +146,15 @@ def _fields(header: Header) -> dict[str, Field]:
         "label": ("label", lambda name: Field(verdict(text(name)).cast(pl.String), verdict(text(name)))),
     }
     return fields | {raw: make(name) for raw, (name, make) in optional.items() if name in header.fields}
+
+
+def _volume(sent: Field, received: Field) -> Field:
+    """Add both directions; a flow that says only one's volume has moved at least that much."""
+    known = sent.value.is_not_null() | received.value.is_not_null()
+    total = pl.sum_horizontal(sent.value, received.value)
+    wraps = (sent.value >= 0) & (received.value >= 0) & (total < 0)
+    text = pl.when(wraps).then(pl.concat_str(sent.text, received.text, separator="+"))
+    return Field(text, pl.when(wraps).then(None).when(known).then(total))
 
 
 def recognises(log: LogFile) -> bool:

@@ -1,0 +1,102 @@
+"""Log files for the tests, written without the help of what is under test, and what becomes of them."""
+
+import datetime as dt
+import gzip
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import polars as pl
+from hypothesis import HealthCheck, settings
+
+from cybersec_assets.flows.ingest import ingest
+from cybersec_assets.flows.source import day_logs
+
+DAY = dt.date(2024, 4, 19)
+MIDNIGHT = 1_713_484_800
+"""The day's first second, since 1970."""
+
+examples = settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+"""How properties are tried: machines that run tests are slow, and a checkout stays clean."""
+
+ZEEK = {
+    "ts": f"{MIDNIGHT + 60}.943239",
+    "uid": "CUM0KZ3MLUfNB0cl11",
+    "id.orig_h": "10.0.0.1",
+    "id.orig_p": "50000",
+    "id.resp_h": "2001:db8::1",
+    "id.resp_p": "443",
+    "proto": "tcp",
+    "service": "ssl",
+    "duration": "1.5",
+    "orig_bytes": "10",
+    "resp_bytes": "20",
+    "conn_state": "SF",
+    "orig_pkts": "3",
+    "resp_pkts": "4",
+}
+"""A connection as Zeek writes it."""
+
+CSV = {
+    "timestamp": "2024-04-19T10:00:00.000001Z",
+    "src_ip": "10.0.0.1",
+    "dst_ip": "10.0.0.2",
+    "bytes": "30",
+    "duration": "1.5",
+    "protocol": "TCP",
+}
+"""A flow as our own CSV has it."""
+
+
+def zeek_header(fields: Iterable[str] = ZEEK) -> str:
+    """Give a header as Zeek writes it."""
+    lines = ["#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-", "#path\tconn"]
+    return "".join(f"{line}\n" for line in [*lines, "\t".join(["#fields", *fields])])
+
+
+def zeek_row(**values: str) -> str:
+    """Give a line, with some fields changed; `__` stands for the dot in a name."""
+    return "\t".join((ZEEK | {name.replace("__", "."): value for name, value in values.items()}).values()) + "\n"
+
+
+def zeek_log(*rows: str, fields: Iterable[str] = ZEEK) -> str:
+    """Give a whole log."""
+    return zeek_header(fields) + "".join(rows)
+
+
+def csv_row(**values: str) -> str:
+    """Give a line, with some fields changed."""
+    return ",".join((CSV | values).values()) + "\n"
+
+
+def csv_log(*rows: str) -> str:
+    """Give a whole CSV file."""
+    return ",".join(CSV) + "\n" + "".join(rows)
+
+
+def write(path: Path, content: str | bytes, *, packed: bool = False) -> Path:
+    """Write a file, with gzip if asked for."""
+    plain = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(plain) if packed else plain)
+    return path
+
+
+def read(uri: Path | str, fmt: str = "auto", *, share: float = 1.0) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Ingest logs and give what was kept, and what was rejected."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept, rejected = Path(folder) / "kept.parquet", Path(folder) / "rejected.parquet"
+        ingested = ingest(day_logs(DAY, str(uri), fmt), kept, rejected, max_rejected_share=share)
+        frames = pl.read_parquet(kept), pl.read_parquet(rejected)
+    assert (ingested.rows, ingested.rejected) == tuple(frame.height for frame in frames)
+    return frames
+
+
+def faults(rejected: pl.DataFrame) -> Sequence[tuple[int, str, str]]:
+    """Give line, column at fault and value of what was rejected."""
+    return rejected.select("line", "fault", "value").rows()
+
+
+def only(frame: pl.DataFrame) -> dict[str, object]:
+    """Give a table's only row."""
+    assert frame.height == 1
+    return frame.row(0, named=True)

@@ -1,0 +1,194 @@
+"""CSV whose columns bear the raw schema's names."""
+
+import csv
+import datetime as dt
+import io
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cybersec_assets.errors import UnreadableLogError
+from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.source import day_logs
+from cybersec_assets_tests.flows.logs import CSV, DAY, csv_log, csv_row, examples, faults, only, read, write
+
+
+@pytest.fixture
+def log(tmp_path):
+    """Where the log is written."""
+    return tmp_path / "flows.csv"
+
+
+def test_a_row_becomes_a_record(log):
+    """Each column goes to its namesake with its type, and the protocol is in lower case."""
+    kept, rejected = read(write(log, csv_log(csv_row())))
+    assert rejected.is_empty()
+    assert only(kept) == dict.fromkeys(RAW) | {
+        "timestamp": dt.datetime(2024, 4, 19, 10, 0, 0, 1, tzinfo=dt.UTC),
+        "src_ip": "10.0.0.1",
+        "dst_ip": "10.0.0.2",
+        "bytes": 30,
+        "duration": 1.5,
+        "protocol": "tcp",
+    }
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1, max_size=6)
+flows = st.fixed_dictionaries(
+    {
+        "timestamp": st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2100, 1, 1)),  # noqa: DTZ001 - naive is UTC
+        "src_ip": st.ip_addresses().map(str),
+        "dst_ip": st.ip_addresses().map(str),
+        "bytes": st.none() | st.integers(0, 2**63 - 1),
+        "duration": st.none() | st.floats(0, 1e9),
+        "protocol": st.sampled_from(["tcp", "udp"]),
+        "service": st.none() | texts,
+        "label": st.none() | st.booleans(),
+        "alerted": st.none() | st.booleans(),
+        "src_port": st.none() | st.integers(0, 65_535),
+        "note": texts,
+    }
+)
+
+
+@examples
+@given(
+    st.lists(flows, max_size=6),
+    st.permutations([*CSV, "service", "label", "alerted", "src_port", "note"]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.booleans(),
+)
+def test_what_a_csv_writer_writes_is_read_back(flows, names, quoting, packed):
+    """Any order of columns and any quoting, with line ends inside of quotes, gives back the very values and nulls."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, quoting=quoting, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flows)
+    with tempfile.TemporaryDirectory() as folder:
+        kept, rejected = read(write(Path(folder) / "flows.csv", text.getvalue(), packed=packed))
+    assert rejected.is_empty()
+    assert kept.rows(named=True) == [
+        dict.fromkeys(RAW)
+        | {name: value for name, value in flow.items() if name != "note"}
+        | {"timestamp": flow["timestamp"].replace(tzinfo=dt.UTC)}
+        for flow in flows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("timestamp", "today"),
+        ("timestamp", "2024-04-19"),
+        ("timestamp", "1713484795943"),
+        ("src_ip", "10.0.0.1 x"),
+        ("bytes", "many"),
+        ("bytes", "1.5"),
+        ("bytes", str(2**63)),
+        ("duration", "nan"),
+        ("duration", "inf"),
+        ("duration", "1e999"),
+        ("duration", "1s"),
+    ],
+)
+def test_a_value_that_does_not_parse_is_at_fault(log, column, value):
+    """A value that its column cannot hold rejects its row with place, column and value, and no other row."""
+    kept, rejected = read(write(log, csv_log(csv_row(), csv_row(**{column: value}), csv_row())))
+    assert kept.height == 2
+    assert only(rejected) == {"file": str(log), "line": 3, "fault": column, "value": value}
+
+
+@pytest.mark.parametrize("column", ["timestamp", "src_ip", "dst_ip", "protocol"])
+@pytest.mark.parametrize("value", ["", '""'])
+def test_a_row_without_what_every_flow_has_is_at_fault(log, column, value):
+    """Time, addresses and protocol may not be empty, quoted or not."""
+    _, rejected = read(write(log, csv_log(csv_row(**{column: value}))))
+    assert faults(rejected) == [(2, column, "")]
+
+
+@pytest.mark.parametrize("value", ["", '""'])
+def test_empty_volumes_are_unset(log, value):
+    """Bytes and duration may be empty, quoted or not, and then are unknown."""
+    kept, _ = read(write(log, csv_log(csv_row(bytes=value, duration=value))))
+    assert (only(kept)["bytes"], only(kept)["duration"]) == (None, None)
+
+
+def test_a_row_with_too_many_fields_is_at_fault(log):
+    """A field that no column wants rejects its row, since another field may have shifted."""
+    kept, rejected = read(write(log, csv_log(csv_row(), csv_row(protocol="tcp,x"), csv_row(protocol="tcp,x,y"))))
+    assert (kept.height, faults(rejected)) == (1, [(3, "number of fields", ""), (4, "number of fields", "")])
+
+
+def test_a_cut_row_is_at_fault(log):
+    """A row that ends before a column that may not be empty is rejected."""
+    _, rejected = read(write(log, csv_log(csv_row()[:40])))
+    assert faults(rejected) == [(2, "protocol", "")]
+
+
+def test_a_blank_line_is_counted_and_shifts_no_number(log):
+    """A blank line is a damaged one, and lines after it keep their numbers."""
+    _, rejected = read(write(log, csv_log(csv_row(), "\n", csv_row(bytes="x"))))
+    assert faults(rejected) == [(3, "timestamp", ""), (4, "bytes", "x")]
+
+
+def test_a_quote_left_open_swallows_no_line_unseen(log):
+    """Where an open quote makes one field of several lines, the row is rejected."""
+    rows = csv_row(src_ip='"10.0.0.1'), csv_row(), csv_row(timestamp="x", src_ip='y"')
+    kept, rejected = read(write(log, csv_log(*rows)))
+    assert (kept.height, rejected["fault"].to_list()) == (0, ["src_ip"])
+
+
+def test_a_quote_never_closed_is_refused(log):
+    """A file that ends inside of quotes is named, with a remedy."""
+    write(log, csv_log(csv_row(), csv_row(src_ip='"10.0.0.1'), csv_row()))
+    with pytest.raises(
+        UnreadableLogError, match=rf"^one of {log} cannot be read: .+\. Restore the file or take it out"
+    ):
+        read(log)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.removesuffix("\n"),
+        lambda text: text.replace(",", ", ", 5),
+        lambda text: '"' + text.replace(",", '","', 5).replace("\n", '"\n', 1),
+    ],
+    ids=["byte order mark", "CRLF", "no end", "blanks", "quotes"],
+)
+def test_ways_to_write_csv(log, change):
+    """A byte order mark, CRLF, a last line without end, and blanks or quotes in the header change no value."""
+    kept, rejected = read(write(log, change(csv_log(csv_row(), csv_row(protocol="udp")))))
+    assert (kept["protocol"].to_list(), kept["bytes"].to_list(), rejected.height) == (["tcp", "udp"], [30, 30], 0)
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_header_alone_has_no_records(log, end):
+    """A file with a header and nothing else is no error."""
+    assert read(write(log, ",".join(CSV) + end))[0].height == 0
+
+
+@pytest.mark.parametrize("column", list(CSV))
+def test_a_file_without_a_required_column_is_refused(log, column):
+    """A file that lacks what a flow needs is named, with the column and what to do."""
+    write(log, ",".join(name for name in CSV if name != column) + "\n")
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {column}\. Have the sensor write it, or take"):
+        day_logs(DAY, str(log))
+
+
+def test_names_in_upper_case_are_refused(log):
+    """Names are taken as the schema has them, and a header that lacks them is refused by name."""
+    write(log, csv_log(csv_row()).upper())
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column bytes, .+, timestamp\. Have the sensor write"):
+        day_logs(DAY, str(log), "csv")
+
+
+def test_a_header_again_is_counted(log):
+    """A header in the middle, as of joined files, is a damaged line and no record."""
+    kept, rejected = read(write(log, csv_log(csv_row()) + csv_log(csv_row())))
+    assert (kept.height, faults(rejected)) == (2, [(3, "timestamp", "timestamp")])

@@ -1,0 +1,209 @@
+"""Zeek's conn.log: its header, its values, and what is wrong with it."""
+
+import datetime as dt
+
+import pytest
+
+from cybersec_assets.errors import UnreadableLogError
+from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.source import day_logs
+from cybersec_assets_tests.flows.logs import DAY, ZEEK, faults, only, read, write, zeek_header, zeek_log, zeek_row
+
+NEEDED = ["ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"]
+HUGE = str(2**63 - 1)
+
+
+@pytest.fixture
+def log(tmp_path):
+    """Where the log is written."""
+    return tmp_path / "conn.log"
+
+
+def test_a_line_becomes_a_record(log):
+    """Each of Zeek's columns goes where the raw schema wants it, with its type."""
+    kept, rejected = read(write(log, zeek_log(zeek_row(proto="TCP"))))
+    assert rejected.is_empty()
+    assert only(kept) == dict.fromkeys(RAW) | {
+        "timestamp": dt.datetime(2024, 4, 19, 0, 1, 0, 943_239, tzinfo=dt.UTC),
+        "src_ip": "10.0.0.1",
+        "src_port": 50_000,
+        "dst_ip": "2001:db8::1",
+        "dst_port": 443,
+        "protocol": "tcp",
+        "service": "ssl",
+        "duration": 1.5,
+        "bytes": 30,
+        "orig_bytes": 10,
+        "resp_bytes": 20,
+        "orig_packets": 3,
+        "resp_packets": 4,
+        "uid": "CUM0KZ3MLUfNB0cl11",
+        "conn_state": "SF",
+    }
+
+
+@pytest.mark.parametrize(("sent", "received", "total"), [("-", "-", None), ("7", "-", 7), ("-", "8", 8), ("0", "0", 0)])
+def test_bytes_are_what_is_known_of_both_directions(log, sent, received, total):
+    """The volume is the sum of the known directions, and unknown only where both are."""
+    kept, rejected = read(write(log, zeek_log(zeek_row(orig_bytes=sent, resp_bytes=received))))
+    assert (only(kept)["bytes"], rejected.height) == (total, 0)
+
+
+@pytest.mark.parametrize("name", ["ts", "id.orig_h", "id.resp_h", "proto"])
+@pytest.mark.parametrize("value", ["-", "(empty)", ""])
+def test_a_line_without_what_every_flow_has_is_at_fault(log, name, value):
+    """Time, addresses and protocol may not be unset or empty."""
+    _, rejected = read(write(log, zeek_log(zeek_row(**{name.replace(".", "__"): value}))))
+    column = {"ts": "timestamp", "id.orig_h": "src_ip", "id.resp_h": "dst_ip", "proto": "protocol"}[name]
+    assert faults(rejected) == [(6 + 1, column, "")]
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value"),
+    [
+        ("ts", "timestamp", "today"),
+        ("ts", "timestamp", "nan"),
+        ("ts", "timestamp", "1713484795943"),
+        ("ts", "timestamp", "1e300"),
+        ("id.orig_h", "src_ip", "10.0.0.1 "),
+        ("id.resp_h", "dst_ip", "host"),
+        ("duration", "duration", "nan"),
+        ("duration", "duration", "inf"),
+        ("duration", "duration", "-inf"),
+        ("duration", "duration", "1e999"),
+        ("duration", "duration", "1,5"),
+        ("orig_bytes", "orig_bytes", "1.5"),
+        ("orig_bytes", "orig_bytes", str(2**63)),
+        ("resp_bytes", "resp_bytes", str(2**64 - 1)),
+        ("orig_pkts", "orig_packets", "many"),
+        ("resp_pkts", "resp_packets", "0x10"),
+        ("id.orig_p", "src_port", str(2**40)),
+        ("id.resp_p", "dst_port", "http"),
+    ],
+)
+def test_a_value_that_does_not_parse_is_at_fault(log, name, column, value):
+    """A value that its column cannot hold rejects its line with place, column and value, and no other line."""
+    rows = zeek_row(uid="before"), zeek_row(**{name.replace(".", "__"): value}), zeek_row(uid="after")
+    kept, rejected = read(write(log, zeek_log(*rows)))
+    assert kept["uid"].to_list() == ["before", "after"]
+    assert only(rejected) == {"file": str(log), "line": 8, "fault": column, "value": value}
+
+
+def test_volumes_whose_sum_is_too_large_are_at_fault(log):
+    """Two counts that fit one by one, but whose sum does not, are a fault and not a negative volume."""
+    kept, rejected = read(write(log, zeek_log(zeek_row(orig_bytes=HUGE, resp_bytes=HUGE), zeek_row(orig_bytes=HUGE))))
+    assert kept.is_empty()
+    assert faults(rejected) == [(7, "bytes", f"{HUGE}+{HUGE}"), (8, "bytes", f"{HUGE}+20")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda row: row[:-6] + "\n", lambda row: row[:-1] + "\t5\n", lambda _: "\n"],
+    ids=["short", "long", "blank"],
+)
+def test_a_line_with_another_number_of_fields_is_at_fault(log, change):
+    """A line that is cut short, too long or blank is rejected as such."""
+    kept, rejected = read(write(log, zeek_log(zeek_row(), change(zeek_row()), zeek_row())))
+    assert (kept.height, faults(rejected)) == (2, [(8, "number of fields", "")])
+
+
+def test_a_cut_last_line_is_at_fault(log):
+    """A log that ends in the middle of a line loses that line visibly."""
+    kept, rejected = read(write(log, zeek_log(zeek_row(), zeek_row()[:40])))
+    assert (kept.height, faults(rejected)) == (1, [(8, "number of fields", "")])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("end", ["\n", "", "\n#close\t2024-04-19-01-00-00\n", "\n#close\t2024-04-19-01-00-00"])
+def test_the_last_line_may_end_as_it_likes(log, end, packed):
+    """The last record is read with a line end, without one, and before a closing line."""
+    text = zeek_log(zeek_row(), zeek_row(uid="last")).removesuffix("\n") + end
+    kept, rejected = read(write(log, text, packed=packed))
+    assert (kept["uid"].to_list(), rejected.height) == ([ZEEK["uid"], "last"], 0)
+
+
+def test_windows_line_ends_are_no_part_of_a_value(log):
+    """CRLF ends a line as LF does, in the header and in the last column."""
+    kept, rejected = read(write(log, zeek_log(zeek_row(), zeek_row(resp_pkts="-")).replace("\n", "\r\n")))
+    assert (kept["resp_packets"].to_list(), rejected.height) == ([4, None], 0)
+
+
+def test_a_quote_is_a_character_like_others(log):
+    """Zeek does not quote, so a quotation mark neither opens nor swallows anything."""
+    kept, rejected = read(write(log, zeek_log(zeek_row(service='"ssl'), zeek_row(), zeek_row(service='ssl"'))))
+    assert (kept["service"].to_list(), rejected.height) == (['"ssl', "ssl", 'ssl"'], 0)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_same_header_again_is_passed_over(log, packed):
+    """Logs with the same header may be joined into one file, plain or as members of one gzip file."""
+    write(log, zeek_log(zeek_row(uid="a")), packed=packed)
+    log.write_bytes(
+        log.read_bytes() + write(log.with_name("more"), zeek_log(zeek_row(uid="b")), packed=packed).read_bytes()
+    )
+    kept, rejected = read(log)
+    assert (kept["uid"].to_list(), rejected.height) == (["a", "b"], 0)
+
+
+@pytest.mark.parametrize("padding", [0, 3_000], ids=["near", "beyond the head"])
+def test_another_header_and_its_records_are_at_fault(log, padding):
+    """Records under another header, whose columns would be mistaken, are rejected until the first one comes again."""
+    swapped = [*list(ZEEK)[:9], "resp_bytes", "orig_bytes", *list(ZEEK)[11:]]
+    first, second = zeek_row(uid="a") * (1 + padding), zeek_row(uid="b", orig_bytes="5")
+    kept, rejected = read(
+        write(log, zeek_log(first) + zeek_log(second, second, fields=swapped) + zeek_log(zeek_row(uid="c")))
+    )
+    assert kept["uid"].unique(maintain_order=True).to_list() == ["a", "c"]
+    assert set(kept["orig_bytes"]) == {10}
+    assert faults(rejected) == [(12 + padding + line, "header", "") for line in (1, 2, 3)]
+
+
+def test_the_first_header_is_the_one_that_counts(log):
+    """Where another header ends a short log, the records above it are still read by their own."""
+    swapped = [*list(ZEEK)[:9], "resp_bytes", "orig_bytes", *list(ZEEK)[11:]]
+    kept, rejected = read(write(log, zeek_log(zeek_row()) + zeek_log(zeek_row(), fields=swapped)))
+    assert (only(kept)["orig_bytes"], rejected["line"].to_list()) == (10, [13, 14])
+
+
+def test_a_log_of_header_lines_alone_has_no_records(log):
+    """An hour without connections is no error."""
+    kept, rejected = read(write(log, zeek_header() + "#close\t2024-04-19-01-00-00\n"))
+    assert (kept.height, rejected.height) == (0, 0)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_log_without_a_needed_column_is_refused(log, name):
+    """A log that lacks what a flow needs is named, with the column and what to do."""
+    write(log, zeek_log(fields=[field for field in ZEEK if field != name]))
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Have the sensor write it, or take"):
+        day_logs(DAY, str(log))
+
+
+@pytest.mark.parametrize("declared", ["", "\\x", "ab", "\\xe9", "\\u2028"])
+def test_a_separator_that_is_not_one_character_is_refused(log, declared):
+    """A separator that no log can have is named, with the file."""
+    write(log, zeek_log(zeek_row()).replace("\\x09", declared, 1))
+    with pytest.raises(UnreadableLogError, match=rf"^{log}: #separator '.*' is not one character\. Set one in Zeek\.$"):
+        day_logs(DAY, str(log))
+
+
+def test_a_log_without_a_fields_line_is_refused(log):
+    """A header that does not name the columns is named, with what to do."""
+    write(log, "#separator \\x09\n" + zeek_row())
+    with pytest.raises(
+        UnreadableLogError, match=rf"^{log} has no #fields line\. Keep Zeek's header lines in the log\.$"
+    ):
+        day_logs(DAY, str(log))
+
+
+def test_brackets_in_a_files_name_are_no_pattern(tmp_path):
+    """A file found by a glob is read under its own name, whatever characters that has."""
+    write(tmp_path / "conn[1].log", zeek_log(zeek_row(uid="right")))
+    write(tmp_path / "conn1.log", zeek_log(zeek_row(uid="wrong")))
+    assert only(read(f"{tmp_path}/conn?1?.log")[0])["uid"] == "right"
+
+
+def test_bytes_that_are_no_text_lose_no_line(log):
+    """A byte that is not UTF-8 is replaced, and its line kept."""
+    kept, _ = read(write(log, zeek_log(zeek_row(service="caf\xe9")).encode("latin-1")))
+    assert kept["service"].to_list() == ["caf\ufffd"]
