@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cybersec_assets.model.evaluate import QUANTILES, TOP, evaluate
+from cybersec_assets.model.evaluate import QUANTILES, evaluate
 from cybersec_assets.model.score import score
 from cybersec_assets_tests.flows.logs import examples
 
@@ -88,7 +88,7 @@ def test_precision_at_100_is_that_of_the_strangest(seed):
     """Of the hundred labelled flows that score highest, it is the malicious ones' share."""
     frame = day_of(seed)
     labels, _ = labelled(frame)
-    assert metrics_of(frame)["precision_at_100"] == pytest.approx(labels[:TOP].mean(), rel=1e-12)
+    assert metrics_of(frame)["precision_at_100"] == pytest.approx(labels[:100].mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize("labels", [[None] * 4, [True] * 4, [False] * 4, [None, True, None, True]])
