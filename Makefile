@@ -2,6 +2,10 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
+# A machine's own certificates go before uv's, as those of a company's proxy are only there.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS := true
+endif
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
 .PHONY: demo test stack lint lock bench clean
@@ -19,12 +23,13 @@ test: .venv/installed-dev
 stack: .venv/installed-dev
 	$(BIN)/pytest -m stack
 
-## lint: formatting, lint, types, import rules
+## lint: formatting, lint, types, import rules, and whether the lock has what pyproject.toml asks for
 lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(UV) pip check --python $(BIN)/python
 
 ## bench: the job beside the plain way, as ratios, and beside an empty Dagster run
 bench: .venv/installed .venv-bench/installed
