@@ -54,12 +54,12 @@ clean:
 
 # The project itself goes in last, from the checkout, with nothing resolved anew.
 .venv/installed: requirements.lock pyproject.toml | .venv/bin/python
-	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock pyproject.toml | .venv/bin/python
-	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@ .venv/installed
 

@@ -11,6 +11,7 @@ from cybersec_assets import render
 from cybersec_assets.audit.queries import Row, artifact_of
 from cybersec_assets.audit.tables import EVALUATION, PHASES
 from cybersec_assets.definitions import audit_from, store_from
+from cybersec_assets.errors import StoreError
 from cybersec_assets.runner import Outcome, require_day, run_day, use_instance
 from cybersec_assets.settings import Settings
 from cybersec_assets.stores.base import fetch_object
@@ -41,11 +42,11 @@ def run_and_report(day: str, settings: Settings, *, as_json: bool) -> int:
         if audit.host is None:
             audit.engine()
         outcome = run_day(day, settings, lambda *_: None) if as_json else _run_showing_progress(day, settings)
+        for error in outcome.errors:
+            _say(error)
         rows = audit.ask().of_run(outcome.run_id)
-        strangest = _strangest(rows, settings)
         metrics = audit.ask().metrics(outcome.run_id)
-    for error in outcome.errors:
-        render.console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
+        strangest = _strangest(rows, settings)
     if as_json:
         print(render.as_json(_document(day, outcome, rows, metrics, strangest)))  # noqa: T201
     else:
@@ -75,8 +76,17 @@ def _strangest(rows: list[Row], settings: Settings) -> pl.DataFrame | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "eval.parquet"
-        fetch_object(store_from(settings).open(), artifact_of(made[0]), file)
+        try:
+            fetch_object(store_from(settings).open(), artifact_of(made[0]), file)
+        except StoreError as error:
+            # The day is made and recorded; that its flows cannot be shown now does not undo it.
+            _say(str(error))
+            return None
         return pl.scan_parquet(file).top_k(STRANGEST, by="anomaly_score").select(SHOWN).collect(engine="streaming")
+
+
+def _say(error: str) -> None:
+    render.console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
 
 
 def _document(

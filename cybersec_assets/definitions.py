@@ -40,7 +40,12 @@ def build_definitions(
         assets=[make(partitions) for make in (raw_asset, silver_asset, model_asset, evaluation_asset)],
         jobs=[job],
         schedules=[
-            daily_training_schedule(job, settings.cybersec_schedule_cron, enabled=settings.cybersec_schedule_enabled)
+            daily_training_schedule(
+                job,
+                settings.cybersec_schedule_cron,
+                settings.cybersec_start_date,
+                enabled=settings.cybersec_schedule_enabled,
+            )
         ],
         resources=build_resources(settings) | (resources or {}),
         # Set here, as a job's own executor does not reach runs started from an asset selection.

@@ -32,8 +32,8 @@ class CybersecError(Exception):
 
     def __init__(self, problem: str, remedy: str) -> None:
         """Join both halves, folding line breaks that came in with a quoted value."""
-        self.problem = " ".join(problem.split())
-        self.remedy = " ".join(remedy.split())
+        self.problem = _plain(problem)
+        self.remedy = _plain(remedy)
         super().__init__(f"{self.problem}. {self.remedy}.")
 
 
@@ -92,4 +92,9 @@ class ModelError(CybersecError):
 def first_line(error: BaseException) -> str:
     """Give an error's first line, or its type's name where it has no text."""
     lines = str(error).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__
+    return _plain(lines[0]) if lines else type(error).__name__
+
+
+def _plain(text: str) -> str:
+    """Write on one line what a database can hold and a terminal can show: no NUL, no half of a character."""
+    return " ".join(text.split()).replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()

@@ -8,7 +8,6 @@ Both work inside the phase of the asset that is being made, so that an error in 
 
 import hashlib
 from abc import abstractmethod
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +58,16 @@ class AuditedIOManager(dg.ConfigurableIOManager):
         with self.audit.phase(asset, context.partition_key) as phase:
             file = self.write(obj, self.scratch.new_file(kind.stem + kind.suffix))
             artifact = store_file(self._store(), self.store.bucket_prefix, kind, file)
+            file.replace(self.scratch.place_of(artifact))
             self.audit.succeed(phase, artifact)
-        file.replace(self.scratch.place_of(artifact))
         context.add_output_metadata(_metadata(artifact, phase))
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Load what the audit names for this run, this partition and, where it is asked for, one lineage."""
         upstream, partition = context.asset_key.to_user_string(), context.asset_partition_key
-        lineage_of = context.definition_metadata.get(LINEAGE_OF)
-        reader = _reading_asset(context)
-        with self.audit.phase(reader, partition) if reader else nullcontext() as phase:
-            record = self.audit.find_input(upstream, partition, lineage_of)
-            if phase is not None:
-                phase.read(upstream, record.artifact)
+        with self.audit.phase(_reading_asset(context), partition) as phase:
+            record = self.audit.find_input(phase, upstream, context.definition_metadata.get(LINEAGE_OF))
+            phase.read(upstream, record.artifact)
             return self.read(self._copy_of(record.artifact), record.artifact)
 
     def _copy_of(self, artifact: Artifact) -> Path:
@@ -122,12 +118,9 @@ class ModelIOManager(AuditedIOManager):
         return load(content)
 
 
-def _reading_asset(context: dg.InputContext) -> str | None:
-    """Tell for which asset an input is loaded; None where a person loads it outside of a run."""
-    try:
-        return dg.AssetKey(context.op_def.name.split("__")).to_user_string()
-    except dg.DagsterInvariantViolationError:
-        return None
+def _reading_asset(context: dg.InputContext) -> str:
+    """Tell for which asset an input is loaded: Dagster names an asset's op by its key."""
+    return dg.AssetKey(context.op_def.name.split("__")).to_user_string()
 
 
 def _metadata(artifact: Artifact, phase: Phase) -> dict[str, Any]:

@@ -88,6 +88,8 @@ def _outcome(result: dg.ExecuteInProcessResult) -> Outcome:
         errors.append(str(known.description) if known else _unforeseen(data))
         if known and len(errors) == 1:
             status = int(str(known.metadata["exit_status"].value))
+    if not result.success and not errors:
+        errors.append("the run failed before its first phase. Read its log in `cybersec ui`.")
     return Outcome(result.run_id, errors, status)
 
 

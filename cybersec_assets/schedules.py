@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from cybersec_assets.errors import SettingsError
 from cybersec_assets.partitions import DAY_FORMAT
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-WHOLE_GRAPH = {"dagster/retry_strategy": "ALL_STEPS"}
-"""A retried run starts over, since a run is one atomic unit with one scratch folder."""
+WHOLE_GRAPH = {"dagster/retry_strategy": "ALL_STEPS", "dagster/retry_on_asset_or_op_failure": "false"}
+"""A run is one atomic unit with one scratch folder: a retried one starts over, and only a crash is worth a retry."""
 
 
 def daily_training_job() -> "UnresolvedAssetJobDefinition":
@@ -24,19 +25,31 @@ def daily_training_job() -> "UnresolvedAssetJobDefinition":
     )
 
 
-def daily_training_schedule(job: "UnresolvedAssetJobDefinition", cron: str, *, enabled: bool) -> dg.ScheduleDefinition:
-    """Give the schedule `daily_training_schedule`: the day before its scheduled time, once."""
+def daily_training_schedule(
+    job: "UnresolvedAssetJobDefinition", cron: str, start: dt.date, *, enabled: bool
+) -> dg.ScheduleDefinition:
+    """Give the schedule `daily_training_schedule`: the day before its scheduled time, once.
 
-    @dg.schedule(
-        job=job,
-        name="daily_training_schedule",
-        cron_schedule=cron,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING if enabled else dg.DefaultScheduleStatus.STOPPED,
-        description="Runs daily_training for the day before.",
-    )
-    def for_the_day_before(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    Raises:
+        SettingsError: The cron string is none.
+    """
+
+    def for_the_day_before(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         day = (context.scheduled_execution_time - dt.timedelta(days=1)).strftime(DAY_FORMAT)
+        if day < start.strftime(DAY_FORMAT):
+            return dg.SkipReason(f"{day} is before {start}, CYBERSEC_START_DATE")
         return dg.RunRequest(run_key=day, partition_key=day, tags=WHOLE_GRAPH)
 
-    return for_the_day_before
+    try:
+        return dg.schedule(
+            job=job,
+            name="daily_training_schedule",
+            cron_schedule=cron,
+            execution_timezone="UTC",
+            default_status=dg.DefaultScheduleStatus.RUNNING if enabled else dg.DefaultScheduleStatus.STOPPED,
+            description="Runs daily_training for the day before.",
+        )(for_the_day_before)
+    except dg.DagsterInvalidDefinitionError as error:
+        raise SettingsError(
+            f"CYBERSEC_SCHEDULE_CRON={cron!r} is no cron string", "Give five fields, such as '0 2 * * *'"
+        ) from error

@@ -1,7 +1,7 @@
 """The environment variables of the contract, as typed values.
 
-Nothing else in the package reads the environment. Secrets are not here: a resource names the variable that holds
-one (`dagster.EnvVar`), so that no secret shows in the Launchpad.
+Secrets are not here: a resource names the variable that holds one (`dagster.EnvVar`), so that no secret shows in
+the Launchpad.
 """
 
 import datetime as dt

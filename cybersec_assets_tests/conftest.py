@@ -82,5 +82,6 @@ def shared_data() -> Path:
     """The folder of real flow logs: `CYBERSEC_TEST_DATA`, or `shared/data` beside the checkout."""
     folder = Path(os.environ.get("CYBERSEC_TEST_DATA") or CHECKOUT.parent / "shared" / "data")
     if not folder.is_dir():
-        pytest.skip(f"no real flow logs in {folder}: set CYBERSEC_TEST_DATA")
+        missing = f"no real flow logs in {folder}: set CYBERSEC_TEST_DATA"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     return folder

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from cybersec_assets import cli
+from cybersec_assets.errors import StoreError
 from cybersec_assets_tests.conftest import DAY
 
 PHASES = ["raw/network_events", "silver/network_events", "gold/isolation_forest", "gold/evaluation"]
@@ -102,11 +103,38 @@ def test_a_day_that_is_no_partition_is_refused(cybersec, date):
     assert len(err.splitlines()) == 1
 
 
-def test_a_wrong_variable_is_named(cybersec, monkeypatch):
+@pytest.mark.parametrize("variable", ["PG_PORT", "CYBERSEC_SCHEDULE_CRON"])
+def test_a_wrong_variable_is_named(cybersec, monkeypatch, variable):
     """A variable with an impossible value is named with the value, whichever command reads it."""
-    monkeypatch.setenv("PG_PORT", "many")
-    status, _, err = cybersec("audit", "last-run")
-    assert (status, err.splitlines()[0].startswith("error: PG_PORT='many'")) == (2, True)
+    monkeypatch.setenv(variable, "many")
+    status, _, err = cybersec("run", "--date", DAY)
+    errors = [line for line in err.splitlines() if line.startswith("error:")]
+    assert (status, len(errors), errors[0].startswith(f"error: {variable}='many'")) == (2, 1, True)
+
+
+def test_a_run_that_fails_before_its_phases_says_so(cybersec, monkeypatch):
+    """Where a resource cannot be made the run is no success, for people and for machines."""
+
+    def refuse(*_):
+        raise RuntimeError("no resource")
+
+    monkeypatch.setattr("cybersec_assets.resources.scratch.ScratchResource.yield_for_execution", refuse)
+    status, out, err = cybersec("run", "--date", DAY, "--json")
+    assert (status, json.loads(out)["success"]) == (2, False)
+    assert err.startswith("error: the run failed before its first phase")
+
+
+def test_flows_that_cannot_be_shown_do_not_undo_the_day(cybersec, monkeypatch):
+    """Where the closing look at the store fails, the day's rows and figures are told all the same."""
+
+    def refuse(*_):
+        raise StoreError("the store is away", "Look for it")
+
+    monkeypatch.setattr("cybersec_assets.day_report.fetch_object", refuse)
+    status, out, err = cybersec("run", "--date", DAY, "--json")
+    told = json.loads(out)
+    assert (status, told["success"], told["strangest"], len(told["phases"])) == (0, True, None, 4)
+    assert "the store is away" in err
 
 
 def test_an_audit_that_is_away_is_one_line(cybersec, monkeypatch):

@@ -80,6 +80,18 @@ def test_the_tick_asks_for_the_day_before(definitions):
     assert request.tags["dagster/retry_strategy"] == "ALL_STEPS"
 
 
+def test_a_tick_before_the_start_date_is_skipped(make_settings):
+    """Until the first partition's day is over the schedule says why it does nothing."""
+    repository = build_definitions(make_settings(cybersec_start_date=dt.date(2030, 1, 1))).get_repository_def()
+    schedule = repository.get_schedule_def("daily_training_schedule")
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=TWO_O_CLOCK, repository_def=repository
+        )
+        told = schedule.evaluate_tick(context)
+    assert (told.run_requests, "CYBERSEC_START_DATE" in told.skip_message) == ([], True)
+
+
 def test_cron_and_status_come_from_the_settings(make_settings):
     """CYBERSEC_SCHEDULE_CRON changes the hour, CYBERSEC_SCHEDULE_ENABLED starts it switched on."""
     made = build_definitions(make_settings(cybersec_schedule_cron="30 4 * * *", cybersec_schedule_enabled=True))

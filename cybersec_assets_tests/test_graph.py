@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from cybersec_assets.audit import tables
 from cybersec_assets.definitions import audit_from
+from cybersec_assets.io_managers import AuditedIOManager
 
 
 def test_a_day_becomes_four_audited_objects(settings, materialize):
@@ -98,6 +99,24 @@ def test_evaluation_alone_reads_the_silver_that_trained_the_model(settings, mate
     """A newer silver does not come between a model and the data it was trained on."""
     _, first = materialize(settings)
     materialize(settings, ["silver/network_events"])
+    result, (row,) = materialize(settings, ["gold/evaluation"])
+    assert result.success
+    assert {entry["uri"] for entry in row["inputs"]} == {first[1]["uri"], first[2]["uri"]}
+
+
+def test_evaluation_is_of_one_lineage_though_a_new_model_comes_between(settings, materialize, monkeypatch):
+    """A model that another run makes between the loading of model and silver does not mix in."""
+    _, first = materialize(settings)
+    load = AuditedIOManager.load_input
+
+    def load_slowly(manager, context):
+        loaded = load(manager, context)
+        if context.asset_key.to_user_string() == tables.MODEL:
+            monkeypatch.setattr(AuditedIOManager, "load_input", load)
+            materialize(settings, ["silver/network_events", "gold/isolation_forest"])
+        return loaded
+
+    monkeypatch.setattr(AuditedIOManager, "load_input", load_slowly)
     result, (row,) = materialize(settings, ["gold/evaluation"])
     assert result.success
     assert {entry["uri"] for entry in row["inputs"]} == {first[1]["uri"], first[2]["uri"]}

@@ -30,9 +30,9 @@ def output_of(key):
     return dg.build_output_context(asset_key=key, partition_key=DAY)
 
 
-def input_of(key, reader=None):
-    """Say that an asset is to be loaded, by another asset if one is named."""
-    op = dg.OpDefinition(lambda: None, name=reader.replace("/", "__")) if reader else None
+def input_of(key, reader):
+    """Say that an asset is to be loaded by another."""
+    op = dg.OpDefinition(lambda: None, name=reader.replace("/", "__"))
     return dg.build_input_context(
         asset_key=key,
         asset_partition_key_range=dg.PartitionKeyRange(DAY, DAY),
@@ -124,11 +124,12 @@ def test_nothing_to_read_fails_the_reader(parts):
     assert [row["asset"] for row in parts.audit.ask().failures()] == [tables.SILVER]
 
 
-def test_a_person_may_load_an_asset_outside_of_a_phase(parts):
-    """Loading without a reading asset opens no phase, so that looking leaves no trace."""
-    store_raw(parts)
-    assert parts.parquet_io_manager.load_input(input_of(RAW)).collect().height == 2
-    assert len(parts.audit.ask().records() + parts.audit.ask().failures()) == 1
+def test_nothing_is_a_success_that_failed_afterwards(parts, settings, monkeypatch):
+    """Where the run's own copy cannot be kept the phase fails, instead of failing after its SUCCESS was written."""
+    monkeypatch.setattr(type(parts.scratch), "place_of", lambda *_: settings.cybersec_home / "no" / "such" / "folder")
+    with pytest.raises(dg.Failure, match="CYBERSEC_SCRATCH"):
+        store_raw(parts)
+    assert (len(parts.audit.ask().records()), len(parts.audit.ask().failures())) == (0, 1)
 
 
 def test_a_store_that_refuses_fails_the_phase(parts, settings):

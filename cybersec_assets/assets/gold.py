@@ -18,8 +18,8 @@ from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.detector import DetectorResource
 from cybersec_assets.resources.scratch import ScratchResource
 
-MODEL = dg.AssetKey(tables.MODEL.split("/"))
-EVALUATION = dg.AssetKey(tables.EVALUATION.split("/"))
+MODEL = dg.AssetKey.from_user_string(tables.MODEL)
+EVALUATION = dg.AssetKey.from_user_string(tables.EVALUATION)
 STRANGEST = 10
 
 

@@ -12,12 +12,13 @@ from cybersec_assets.assets.metadata import describe_table, to_markdown, volume_
 from cybersec_assets.audit import tables
 from cybersec_assets.flows.ingest import Ingested, ingest
 from cybersec_assets.flows.quality import parse_finding, raw_findings, require
+from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.partitions import day_of
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.flow_source import FlowSourceResource
 from cybersec_assets.resources.scratch import ScratchResource
 
-RAW = dg.AssetKey(tables.RAW.split("/"))
+RAW = dg.AssetKey.from_user_string(tables.RAW)
 PREVIEWED = ["timestamp", "src_ip", "src_port", "dst_ip", "dst_port", "protocol", "bytes", "duration"]
 FILES_SHOWN = 100
 
@@ -51,7 +52,8 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         with audit.phase(tables.RAW, context.partition_key) as phase:
             day, kept = day_of(context.partition_key), scratch.new_file("raw.parquet")
             logs = flow_source.logs_of(day)
-            phase.inputs += [{"file": str(path), "size": path.stat().st_size} for path in logs.files]
+            files = [{"file": str(path), "size": path.stat().st_size} for path in logs.files]
+            phase.inputs += files or [{"file": SYNTHETIC}]
             ingested = ingest(
                 logs, kept, scratch.new_file("rejected.parquet"), max_rejected_share=config.max_rejected_share
             )
@@ -70,7 +72,7 @@ def _metadata(kept: Path, files: Any, ingested: Ingested) -> dict[str, Any]:
     return {
         **describe_table(kept, PREVIEWED),
         "volume_per_hour": volume_per_hour(kept),
-        "source_files": [str(path) for path in files[:FILES_SHOWN]] or ["synthetic"],
+        "source_files": [str(path) for path in files[:FILES_SHOWN]] or [SYNTHETIC],
         "source_file_count": len(files),
         "rejected_lines": ingested.rejected,
         "rejected_share": ingested.rejected_share,

@@ -16,7 +16,7 @@ from cybersec_assets.flows.quality import require, silver_findings
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.scratch import ScratchResource
 
-SILVER = dg.AssetKey(tables.SILVER.split("/"))
+SILVER = dg.AssetKey.from_user_string(tables.SILVER)
 PREVIEWED = ["timestamp", "src_ip", "dst_ip", "bytes", "duration", "bytes_per_second", "flow_size_category"]
 
 

@@ -17,6 +17,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x6379_6265
 """The advisory lock under which migrations run, the same for every process."""
 CONNECT_SECONDS = 5
+UPGRADE = "Use the release of cybersec-assets that made it, or a newer one"
 
 
 def connect(url: sa.URL) -> sa.Engine:
@@ -82,13 +83,17 @@ def _migrate(engine: sa.Engine) -> None:
         return
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise AuditError(f"the audit's schema is none that this program knows: {error}", UPGRADE) from error
 
 
 def _version(engine: sa.Engine) -> str | None:

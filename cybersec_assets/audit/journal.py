@@ -54,9 +54,13 @@ class Phase:
         if entry not in self.inputs:
             self.inputs.append(entry)
 
+    def input_uri(self, asset: str | None) -> str | None:
+        """Give the object that was read of an asset, if one was."""
+        return next((str(entry["uri"]) for entry in self.inputs if "asset" in entry and entry["asset"] == asset), None)
+
     def input_name(self, asset: str) -> str:
-        """Give the name of the object that was read of an asset."""
-        return next(str(entry["uri"]).rpartition("/")[2] for entry in self.inputs if entry.get("asset") == asset)
+        """Give the name of the object that was read of an asset; empty if none was."""
+        return (self.input_uri(asset) or "").rpartition("/")[2]
 
 
 class Journal:

@@ -41,10 +41,9 @@ EVENTS = sa.union_all(*(_one_phase(asset, phase) for asset, phase in PHASES.item
 
 @dataclass(frozen=True)
 class Record:
-    """A phase's SUCCESS row: its asset, its number in its table, its object, and what it read."""
+    """A phase's SUCCESS row: its asset, its object, and what it read."""
 
     asset: str
-    row: int
     artifact: Artifact
     inputs: list[Row]
 
@@ -60,11 +59,14 @@ class Audit:
         """Note whom to ask."""
         self.engine = engine
 
-    def input_of(self, run_id: str, asset: str, partition: str, lineage_of: str | None = None) -> Record:
+    def input_of(
+        self, run_id: str, asset: str, partition: str, lineage_of: str | None = None, heir_uri: str | None = None
+    ) -> Record:
         """Find the object that a phase reads of an asset.
 
         It is what the phase's own run wrote; otherwise the partition's last success. With `lineage_of`, it is what
-        that asset's object was made from, so that two inputs of one phase are of one lineage.
+        that asset's object was made from, so that two inputs of one phase are of one lineage; `heir_uri` is that
+        object where the phase has read it, as a newer one may have come since.
 
         Raises:
             NoRecordError: There is none, or the run itself wrote another than `lineage_of` was made from.
@@ -72,7 +74,7 @@ class Audit:
         own = self._success(asset, partition, run_id)
         if lineage_of is None:
             return own or self._last_success(asset, partition)
-        heir = self.input_of(run_id, lineage_of, partition)
+        heir = self._written(heir_uri) if heir_uri else self.input_of(run_id, lineage_of, partition)
         record = self._ancestor(heir, asset)
         if own is not None and own.artifact != record.artifact:
             raise NoRecordError(
@@ -138,6 +140,10 @@ class Audit:
         rows = self._rows(query.order_by(EVENTS.c.id.desc()).limit(1))
         return _record(rows[0]) if rows else None
 
+    def _written(self, uri: str) -> Record:
+        rows = self._rows(sa.select(EVENTS).where(EVENTS.c.uri == uri, EVENTS.c.estado == SUCCESS))
+        return _record(rows[0])
+
     def _last_success(self, asset: str, partition: str) -> Record:
         record = self._success(asset, partition)
         if record is None:
@@ -148,7 +154,7 @@ class Audit:
         for entry in heir.inputs:
             if entry.get("asset") == asset:
                 artifact = Artifact(entry["uri"], Fingerprint(entry["size"], entry["sha256"]))
-                return Record(asset, heir.row, artifact, [])
+                return Record(asset, artifact, [])
         raise NoRecordError(f"{heir.artifact.uri} was not made from {asset}", f"Materialize {heir.asset} again")
 
     def _rows(self, query: sa.Select[Any]) -> list[Row]:
@@ -166,4 +172,4 @@ def artifact_of(row: Row) -> Artifact:
 
 
 def _record(row: Row) -> Record:
-    return Record(row["asset"], row["id"], artifact_of(row), row["inputs"])
+    return Record(row["asset"], artifact_of(row), row["inputs"])

@@ -42,6 +42,10 @@ def open_log(path: Path) -> LogFile:
     Raises:
         UnreadableLogError: It is not a regular file, is empty, or cannot be opened or decompressed.
     """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UnreadableLogError(f"{path} has a name that is not UTF-8", "Rename the file") from None
     if not path.is_file():
         raise UnreadableLogError(f"{path} is not a regular file", "Narrow FLOWS_URI to the log files")
     try:

@@ -55,6 +55,8 @@ def day_logs(day: dt.date, uri: str | None, fmt: str = AUTO, *, synthetic: int =
     """
     if fmt not in formats():
         raise SettingsError(f"FLOWS_FORMAT={fmt!r} is unknown", f"Use one of {', '.join(formats())}")
+    if uri is None and fmt not in {AUTO, SYNTHETIC}:
+        raise SettingsError(f"FLOWS_FORMAT={fmt} without FLOWS_URI", "Say in FLOWS_URI where the logs are")
     if fmt == SYNTHETIC or uri is None:
         return DayLogs(synthetic_flows(day, synthetic), [])
     logs = [open_log(path) for path in find_files(day, uri)]

@@ -12,19 +12,10 @@ from cybersec_assets.artifact import Artifact
 from cybersec_assets.audit.database import connect
 from cybersec_assets.audit.journal import Journal, Phase
 from cybersec_assets.audit.queries import Audit, Record
-from cybersec_assets.errors import (
-    AuditError,
-    CybersecError,
-    NoRecordError,
-    ObjectChangedError,
-    ObjectMissingError,
-    StoreError,
-)
+from cybersec_assets.errors import AuditError, CybersecError, StoreError
 from cybersec_assets.resources.embedded_postgres import data_folder, embedded_postgres
 
 DRIVER = "postgresql+psycopg2"
-LASTING = (ObjectMissingError, ObjectChangedError, NoRecordError)
-"""What no retry cures, though a service says it."""
 
 
 class AuditResource(dg.ConfigurableResource["AuditResource"]):
@@ -58,9 +49,11 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
     @contextmanager
     def session(self) -> Iterator["AuditResource"]:
         """Leave no connection and no server behind; both are made at the first use."""
-        with self._stack:
-            yield self
-        self._engine = None
+        try:
+            with self._stack:
+                yield self
+        finally:
+            self._engine = None
 
     @property
     def location(self) -> str:
@@ -84,9 +77,11 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
         """Give the audit's answers."""
         return Audit(self.engine())
 
-    def find_input(self, asset: str, partition: str, lineage_of: str | None = None) -> Record:
-        """Find the object that a phase of this run reads of an asset; see `Audit.input_of`."""
-        return self.ask().input_of(self._run_id, asset, partition, lineage_of)
+    def find_input(self, phase: Phase, asset: str, lineage_of: str | None = None) -> Record:
+        """Find the object that a phase reads of an asset; see `Audit.input_of`."""
+        return self.ask().input_of(
+            phase.run_id, asset, phase.partition, lineage_of, heir_uri=phase.input_uri(lineage_of)
+        )
 
     @contextmanager
     def phase(self, asset: str, partition: str) -> Iterator[Phase]:
@@ -101,8 +96,11 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             known = error if isinstance(error, CybersecError) else _disk_error(error)
             self._fail(asset, partition, known)
             raise _failure(known) from None
-        except BaseException as error:
+        except Exception as error:
             self._fail(asset, partition, error)
+            raise
+        except BaseException:
+            self._fail(asset, partition, AuditError("the run was interrupted", "Run it again"))
             raise
 
     def succeed(self, phase: Phase, artifact: Artifact) -> None:
@@ -122,8 +120,7 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             return
         try:
             Journal(self.engine(), self._run_id).fail(phase, error)
-        except AuditError as second:
-            # The phase's own error is what the run must end with; that it could not be written is said beside it.
+        except Exception as second:  # noqa: BLE001 - whatever it is, it must not hide the phase's own error
             dg.get_dagster_logger().error(str(second))
 
     def _url(self) -> sa.URL:
@@ -140,6 +137,5 @@ def _disk_error(error: OSError) -> StoreError:
 
 
 def _failure(error: CybersecError) -> dg.Failure:
-    """Say it on one line; only a service that is away may be back at a retry."""
-    may_pass = isinstance(error, StoreError | AuditError) and not isinstance(error, LASTING)
-    return dg.Failure(str(error), metadata={"exit_status": error.exit_status}, allow_retries=may_pass)
+    """Say it on one line, and let no step be retried: a run is one unit, which starts over as a whole or not at all."""
+    return dg.Failure(str(error), metadata={"exit_status": error.exit_status}, allow_retries=False)

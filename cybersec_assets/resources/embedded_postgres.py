@@ -13,6 +13,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ LINGER_SECONDS = 10
 SOCKET_PATH_LIMIT = 85
 """A Unix socket's path may have 107 bytes on Linux and 103 on macOS, its own name included."""
 WORLD_X = 0o001
+OTHERS = 0o077
+UNSPEAKABLE = set("'\"$`\\,\n")
+"""pg_ctl hands its paths to a shell, and PostgreSQL divides a list of folders at commas."""
 
 
 @contextmanager
@@ -93,6 +97,8 @@ def _data_folder(home: Path, system_state: Path) -> Path:
 
 class _Server:
     def __init__(self, data: Path, system_state: Path) -> None:
+        if set(str(data)) & UNSPEAKABLE:
+            raise AuditError(f"pg_ctl cannot take the path {data}", "Choose a CYBERSEC_HOME of plain characters")
         self.data = data
         self.socket_folder = data if len(str(data)) <= SOCKET_PATH_LIMIT else _short_folder(data)
         self.uid = pwd.getpwnam(UNPRIVILEGED).pw_uid if os.geteuid() == 0 else os.geteuid()
@@ -119,6 +125,8 @@ class _Server:
 
     def stop(self) -> None:
         self._call("pg_ctl", "stop", "-w", "-m", "fast", check=False)
+        if self.socket_folder != self.data:
+            shutil.rmtree(self.socket_folder, ignore_errors=True)
 
     def _make(self) -> None:
         shutil.rmtree(self.data, ignore_errors=True)
@@ -131,8 +139,9 @@ class _Server:
             _make_open(folder.parent)
             folder.mkdir(mode=0o700)
             os.chown(folder, self.uid, -1)
-        if folder.stat().st_uid != self.uid:
-            raise AuditError(f"{folder} belongs to somebody else", "Remove it, or choose another CYBERSEC_HOME")
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != self.uid or found.st_mode & OTHERS:
+            raise AuditError(f"{folder} is open to somebody else", "Remove it, or choose another CYBERSEC_HOME")
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         changes = self.uid != os.geteuid()

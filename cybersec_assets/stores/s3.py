@@ -21,6 +21,7 @@ from cybersec_assets.errors import ObjectMissingError, StoreError
 PUT_LIMIT = 4 * 1024**3
 PART_BYTES = 256 * 1024**2
 CHUNK_BYTES = 1024**2
+FIRST_REGION = "us-east-1"
 TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 MISSING = {"NoSuchKey", "NoSuchBucket", "404"}
 OURS_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
@@ -44,17 +45,13 @@ class S3Store:
 
     def create(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> bool:
         """Upload on the condition that the name is free."""
-        upload = self._put if fingerprint.size <= self.put_limit else self._put_parts
         with self._refusals(bucket):
             try:
-                upload(bucket, name, file, fingerprint)
+                self._upload(bucket, name, file, fingerprint)
             except ClientError as error:
                 if _code(error) in TAKEN:
                     return False
-                if _code(error) != "NoSuchBucket":
-                    raise
-                self._make_bucket(bucket)
-                return self.create(bucket, name, file, fingerprint)
+                raise
         return True
 
     def fingerprint(self, bucket: str, name: str) -> Fingerprint:
@@ -70,6 +67,16 @@ class S3Store:
         """Download the object."""
         with self._refusals(bucket, name):
             self.client.download_file(bucket, name, str(to))
+
+    def _upload(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> None:
+        upload = self._put if fingerprint.size <= self.put_limit else self._put_parts
+        try:
+            upload(bucket, name, file, fingerprint)
+        except ClientError as error:
+            if _code(error) != "NoSuchBucket":
+                raise
+            self._make_bucket(bucket)
+            upload(bucket, name, file, fingerprint)
 
     def _put(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> None:
         checksum = base64.b64encode(bytes.fromhex(fingerprint.sha256)).decode()
@@ -105,10 +112,15 @@ class S3Store:
 
     def _make_bucket(self, bucket: str) -> None:
         try:
-            self.client.create_bucket(Bucket=bucket)
+            self.client.create_bucket(Bucket=bucket, **self._place())
         except ClientError as error:
             if _code(error) not in OURS_ALREADY:
                 raise
+
+    def _place(self) -> dict[str, Any]:
+        """Name the region, which S3 asks for everywhere but in the one that was its first."""
+        region = self.client.meta.region_name
+        return {} if region == FIRST_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
     @contextmanager
     def _refusals(self, bucket: str, name: str = "") -> Iterator[None]:

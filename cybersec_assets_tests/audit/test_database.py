@@ -73,6 +73,14 @@ def test_many_who_come_first_make_one_schema(settings, make_settings):
         each.dispose()
 
 
+def test_a_schema_from_a_newer_release_is_refused(engine):
+    """A database that a newer release has migrated is left alone, and the error says what to do."""
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(AuditError, match=r"9999.*a newer one"):
+        database.connect(engine.url)
+
+
 def test_a_server_that_is_away_is_named_without_its_password():
     """The error for an unreachable server names it and the variables to check, and hides the password."""
     url = sa.URL.create("postgresql+psycopg2", "ana", "hush-hush", "127.0.0.1", 1, "mlops_db")

@@ -64,6 +64,16 @@ def test_both_inputs_are_of_one_lineage(audit, write):
     assert audit.input_of("run-3", SILVER, DAY, lineage_of=MODEL).artifact == first
 
 
+def test_a_model_that_came_since_changes_nothing(audit, write):
+    """Where the phase has read its model, the silver is that model's, though a newer pair has come in between."""
+    first = write("run-1", SILVER, "silver-1")
+    model = write("run-1", MODEL, "model-1", [(SILVER, first)])
+    second = write("run-2", SILVER, "silver-2")
+    write("run-2", MODEL, "model-2", [(SILVER, second)])
+    found = audit.input_of("run-3", SILVER, DAY, lineage_of=MODEL, heir_uri=model.uri)
+    assert found.artifact == first
+
+
 def test_a_run_that_would_mix_lineages_is_refused(audit, write):
     """A run that made a new silver but no model is told to make the model, too."""
     first = write("run-1", SILVER, "silver-1")

@@ -1,6 +1,7 @@
 """Which files hold a day's flows."""
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,16 @@ def test_the_real_text_file_is_refused_by_name(shared_data):
         UnreadableLogError, match=rf"^{path} is no flow log of a known kind, it begins with 'Lorem ipsum"
     ):
         day_logs(DAY, str(path))
+
+
+def test_a_format_without_a_place_is_refused():
+    """A FLOWS_FORMAT without FLOWS_URI is a forgotten variable, and no reason to train on made-up flows."""
+    with pytest.raises(SettingsError, match="FLOWS_FORMAT=zeek without FLOWS_URI"):
+        day_logs(dt.date(2026, 1, 2), None, "zeek")
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    """A file whose name is not UTF-8 is refused by name, as no audit could hold it."""
+    (tmp_path / os.fsdecode(b"caf\xe9.csv")).write_text("timestamp,src_ip\n")
+    with pytest.raises(UnreadableLogError, match=r"caf\\udce9\.csv has a name that is not UTF-8"):
+        day_logs(dt.date(2026, 1, 2), f"{tmp_path}/*.csv")

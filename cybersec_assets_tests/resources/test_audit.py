@@ -38,12 +38,12 @@ def test_a_phase_is_one_from_first_work_to_result(audit):
     assert [row["records"] for row in audit.ask().records()] == [5]
 
 
-@pytest.mark.parametrize(("error", "retries"), [(QualityError, False), (StoreError, True), (ObjectChangedError, False)])
-def test_a_known_error_becomes_one_line_and_a_failed_row(audit, error, retries):
-    """The project's own error fails the phase; only a service that is away is worth a retry."""
+@pytest.mark.parametrize("error", [QualityError, StoreError, ObjectChangedError])
+def test_a_known_error_becomes_one_line_and_a_failed_row(audit, error):
+    """The project's own error fails the phase for good: no step is retried within a run."""
     with pytest.raises(dg.Failure) as caught, audit.phase(RAW, DAY):
         raise error("it broke", "Mend it")
-    assert (caught.value.description, caught.value.allow_retries) == ("it broke. Mend it.", retries)
+    assert (caught.value.description, caught.value.allow_retries) == ("it broke. Mend it.", False)
     assert caught.value.metadata["exit_status"].value == error.exit_status
     assert failures(audit) == ["it broke. Mend it."]
 
@@ -55,12 +55,34 @@ def test_a_disk_that_refuses_is_a_known_error(audit):
     assert "/full" in failures(audit)[0]
 
 
-@pytest.mark.parametrize("error", [RuntimeError("boom"), KeyboardInterrupt("stop")])
-def test_an_unforeseen_error_fails_the_phase_and_stays_itself(audit, error):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(RuntimeError("boom"), "boom"), (KeyboardInterrupt(), "the run was interrupted. Run it again.")],
+)
+def test_an_unforeseen_error_fails_the_phase_and_stays_itself(audit, error, said):
     """An error that nobody foresaw, an interrupt included, is recorded and raised as it is."""
     with pytest.raises(type(error)), audit.phase(RAW, DAY):
         raise error
-    assert failures(audit) == [str(error)]
+    assert failures(audit) == [said]
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "caf\udce9.csv"])
+def test_an_error_that_no_database_can_hold_is_still_recorded(audit, text):
+    """A NUL or a broken character in a message is written in another way, and the phase ends with its own error."""
+    with pytest.raises(dg.Failure, match="damaged"), audit.phase(RAW, DAY):
+        raise StoreError(f"{text} is damaged", "Mend it")
+    assert "is damaged. Mend it." in failures(audit)[0]
+
+
+def test_what_cannot_be_recorded_hides_no_error(audit):
+    """Where even the FAILED row is refused, whatever by, the phase still ends with its own error."""
+
+    def spoil(phase):
+        phase.inputs.append({"file": "caf\udce9.csv"})
+        return StoreError("it broke", "Mend it")
+
+    with pytest.raises(dg.Failure, match="it broke"), audit.phase(RAW, DAY) as phase:
+        raise spoil(phase)
 
 
 def test_a_phase_that_nobody_closed_has_failed(settings):

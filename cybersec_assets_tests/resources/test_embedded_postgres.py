@@ -111,6 +111,7 @@ def test_a_home_too_deep_for_a_socket_works(home):
     with embedded_postgres(deep) as folder:
         assert not folder.is_relative_to(deep)
         ask(folder)
+    assert not folder.exists()
 
 
 def test_only_the_owner_may_enter(home):
@@ -125,7 +126,26 @@ def test_a_socket_folder_of_somebody_else_is_refused(home, monkeypatch):
     stranger.mkdir(mode=0o700)
     os.chown(stranger, 12_345, -1) if os.geteuid() == 0 else pytest.skip("only root can give a folder away")
     monkeypatch.setattr(module, "_short_folder", lambda _data: stranger)
-    with pytest.raises(AuditError, match="belongs to somebody else"), embedded_postgres(home / ("d" * 100)):
+    with pytest.raises(AuditError, match="open to somebody else"), embedded_postgres(home / ("d" * 100)):
+        pass
+
+
+def test_a_socket_folder_that_is_open_is_refused(home, monkeypatch):
+    """A folder that others may enter, or a link to one, is not used: whoever gets to the socket is trusted."""
+    ours, link = home / "ours", home / "link"
+    ours.mkdir(mode=0o755)
+    link.symlink_to(ours)
+    for folder in (ours, link):
+        if os.geteuid() == 0:
+            shutil.chown(folder, "nobody")
+        monkeypatch.setattr(module, "_short_folder", lambda _data, folder=folder: folder)
+        with pytest.raises(AuditError, match="open to somebody else"), embedded_postgres(home / ("d" * 100)):
+            pass
+
+
+def test_a_path_that_a_shell_would_read_is_refused(home):
+    """A home with a character that pg_ctl would hand to a shell is refused by name."""
+    with pytest.raises(AuditError, match=r"cannot take the path .*\$\(touch"), embedded_postgres(home / "$(touch x)"):
         pass
 
 
