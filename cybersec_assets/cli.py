@@ -5,17 +5,18 @@ Heavy modules are imported by the command that needs them, so that help and erro
 
 import datetime as dt
 import os
+import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cybersec_assets.errors import CybersecError
+from cybersec_assets.errors import CybersecError, SettingsError
 from cybersec_assets.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cybersec_assets.audit.queries import Audit, Row
 
 app = typer.Typer(help="Daily flow logs in, an audited anomaly detector out.", no_args_is_help=True)
@@ -46,6 +47,7 @@ def ui(port: Annotated[int, typer.Option(help="Where the UI listens.")] = 3000) 
     """Open Dagster's UI on this project; Ctrl-C ends it."""
     from cybersec_assets.runner import use_instance
 
+    _require_free(port)
     use_instance(load_settings().cybersec_home)
     command = [sys.executable, "-m", "dagster", "dev", "-m", "cybersec_assets.definitions", "-p", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 - the process becomes Dagster's, so that signals reach it
@@ -54,8 +56,7 @@ def ui(port: Annotated[int, typer.Option(help="Where the UI listens.")] = 3000) 
 @audit_app.command("last-run")
 def last_run(as_json: AsJson = False) -> None:
     """When each phase ran last, and how it ended."""
-    with _audit() as audit:
-        _show("Last run of each phase", audit.last_run(), as_json=as_json)
+    _show("Last run of each phase", lambda audit: audit.last_run(), as_json=as_json)
 
 
 @audit_app.command()
@@ -63,8 +64,8 @@ def lineage(model: Annotated[str, typer.Argument(help="An object's name or URI."
     """Which data trained a model: its object, and all that it was made from."""
     from cybersec_assets.render import LINEAGE_COLUMNS
 
-    with _audit() as audit:
-        _show(f"What {model} was made from", audit.lineage(model), as_json=as_json, columns=LINEAGE_COLUMNS)
+    title = f"What {model} was made from"
+    _show(title, lambda audit: audit.lineage(model), as_json=as_json, columns=LINEAGE_COLUMNS)
 
 
 @audit_app.command()
@@ -72,34 +73,37 @@ def records(
     date: Annotated[str | None, typer.Option(help="Of one day only, YYYY-MM-DD.")] = None, as_json: AsJson = False
 ) -> None:
     """How many records each phase handled."""
-    with _audit() as audit:
-        _show("Records handled", audit.records(date), as_json=as_json)
+    from cybersec_assets.runner import read_day
+
+    day = date and read_day(date).isoformat()
+    _show("Records handled", lambda audit: audit.records(day), as_json=as_json)
 
 
 @audit_app.command()
 def failures(as_json: AsJson = False) -> None:
     """Which phases failed, and why."""
-    with _audit() as audit:
-        _show("Failed phases", audit.failures(), as_json=as_json)
+    _show("Failed phases", lambda audit: audit.failures(), as_json=as_json)
 
 
-@contextmanager
-def _audit() -> Iterator["Audit"]:
+def _require_free(port: int) -> None:
+    """Refuse a port that somebody listens on: Dagster itself would start a second daemon beside the first."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise SettingsError(f"port {port} is in use, perhaps by a UI that is open already", "Give another --port")
+
+
+def _show(title: str, ask: "Callable[[Audit], list[Row]]", *, as_json: bool, columns: Any = None) -> None:
+    from cybersec_assets import render
     from cybersec_assets.definitions import audit_from
 
-    with audit_from(load_settings()).session() as resource:
-        yield resource.ask()
-
-
-def _show(title: str, rows: "list[Row]", *, as_json: bool, columns: Any = None) -> None:
-    from cybersec_assets import render
-
+    with audit_from(load_settings()).session() as audit:
+        rows = ask(audit.ask())
     if as_json:
         typer.echo(render.as_json(rows))
     elif rows:
-        render.console().print(render.event_table(title, rows, columns or render.EVENT_COLUMNS))
+        render.show(title, render.event_table(rows, columns or render.EVENT_COLUMNS))
     else:
-        typer.echo(f"{title}: none.")
+        typer.echo(f"{title}: none in {audit.location}.")
 
 
 def main() -> None:

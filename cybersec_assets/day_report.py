@@ -1,22 +1,28 @@
 """A day's run as the command line shows it: how far it is, then what was written where and what is strange."""
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import typer
+from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cybersec_assets import render
 from cybersec_assets.audit.queries import Row, artifact_of
-from cybersec_assets.audit.tables import EVALUATION, PHASES
+from cybersec_assets.audit.tables import EVALUATION, PHASES, RAW
 from cybersec_assets.definitions import audit_from, store_from
 from cybersec_assets.errors import StoreError
+from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.runner import Outcome, require_day, run_day, use_instance
 from cybersec_assets.settings import Settings
 from cybersec_assets.stores.base import fetch_object
 
 STRANGEST = 10
+Shown = pl.DataFrame | None
+"""The day's strangest flows, where there are any to show."""
 SHOWN = ["timestamp", "src_ip", "dst_ip", "dst_port", "protocol", "bytes", "duration", "label", "anomaly_score"]
 STEP_ENDS = {"STEP_SUCCESS": "[green]done", "STEP_FAILURE": "[red]FAILED", "STEP_SKIPPED": "skipped"}
 
@@ -48,15 +54,15 @@ def run_and_report(day: str, settings: Settings, *, as_json: bool) -> int:
         metrics = audit.ask().metrics(outcome.run_id)
         strangest = _strangest(rows, settings)
     if as_json:
-        print(render.as_json(_document(day, outcome, rows, metrics, strangest)))  # noqa: T201
+        typer.echo(render.as_json(_document(day, outcome, rows, metrics, strangest)))
     else:
-        _summarize(day, settings, rows, metrics, strangest)
+        _summarize(day, settings, outcome, rows, metrics, strangest)
     return outcome.exit_status
 
 
 def _run_showing_progress(day: str, settings: Settings) -> Outcome:
     columns = (SpinnerColumn(), TextColumn("{task.description:<24}"), TextColumn("{task.fields[state]}"))
-    with Progress(*columns, TimeElapsedColumn(), console=render.console(stderr=True)) as progress:
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         tasks = {asset: progress.add_task(asset, total=1, start=False, state="") for asset in PHASES}
 
         def notify(asset: str, event: str) -> None:
@@ -69,7 +75,7 @@ def _run_showing_progress(day: str, settings: Settings) -> Outcome:
         return run_day(day, settings, notify)
 
 
-def _strangest(rows: list[Row], settings: Settings) -> pl.DataFrame | None:
+def _strangest(rows: list[Row], settings: Settings) -> Shown:
     """Read the day's most anomalous flows from the evaluation's object, if the run made one."""
     made = [row for row in rows if row["asset"] == EVALUATION and row["uri"]]
     if not made:
@@ -82,21 +88,33 @@ def _strangest(rows: list[Row], settings: Settings) -> pl.DataFrame | None:
             # The day is made and recorded; that its flows cannot be shown now does not undo it.
             _say(str(error))
             return None
-        return pl.scan_parquet(file).top_k(STRANGEST, by="anomaly_score").select(SHOWN).collect(engine="streaming")
+        # Flows that tie are shown in the order of time, so that two runs show the same.
+        ranked = pl.scan_parquet(file).select(SHOWN).top_k(STRANGEST, by=["anomaly_score", *SHOWN[:2]])
+        return ranked.sort(["anomaly_score", *SHOWN[:2]], descending=True).collect(engine="streaming")
+
+
+def _source(rows: list[Row]) -> str:
+    """Say where the day's flows came from, for people."""
+    files = [entry["file"] for row in rows if row["asset"] == RAW for entry in row["inputs"]]
+    if files == [SYNTHETIC]:
+        return "synthetic, as FLOWS_URI is not set"
+    return f"{len(files)} files, {files[0]} the first" if files else "none"
 
 
 def _say(error: str) -> None:
-    render.console(stderr=True).print(f"error: {error}", markup=False, soft_wrap=True)
+    typer.echo(f"error: {error}", err=True)
 
 
 def _document(
-    day: str, outcome: Outcome, rows: list[Row], metrics: dict[str, Any] | None, strangest: pl.DataFrame | None
+    day: str, outcome: Outcome, rows: list[Row], metrics: dict[str, Any] | None, strangest: Shown
 ) -> dict[str, Any]:
     return {
         "date": day,
         "run_id": outcome.run_id,
         "success": not outcome.errors,
         "errors": outcome.errors,
+        "notes": outcome.notes,
+        "flows": _source(rows),
         "phases": rows,
         "metrics": metrics,
         "strangest": None if strangest is None else strangest.to_dicts(),
@@ -104,18 +122,16 @@ def _document(
 
 
 def _summarize(
-    day: str,
-    settings: Settings,
-    rows: list[Row],
-    metrics: dict[str, Any] | None,
-    strangest: pl.DataFrame | None,
+    day: str, settings: Settings, outcome: Outcome, rows: list[Row], metrics: dict[str, Any] | None, shown: Shown
 ) -> None:
-    out = render.console()
     if rows:
-        out.print(render.event_table(f"What the audit says of {day}", rows))
-    if metrics is not None and strangest is not None:
-        out.print(render.metrics_line(metrics))
-        out.print(render.flow_table(f"The {strangest.height} strangest flows", strangest))
-    out.print(f"objects   {store_from(settings).location}")
-    out.print(f"audit     {audit_from(settings).location}")
-    out.print("the UI    cybersec ui")
+        render.show(f"What the audit says of {day}", render.event_table(rows, render.RUN_COLUMNS))
+    if metrics is not None and shown is not None:
+        typer.echo(render.metrics_line(metrics))
+        render.show(f"The {shown.height} strangest flows", render.flow_table(shown))
+    for note in outcome.notes:
+        typer.echo(f"note      {note}")
+    typer.echo(f"flows     {_source(rows)}")
+    typer.echo(f"objects   {store_from(settings).location}")
+    typer.echo(f"audit     {audit_from(settings).location}")
+    typer.echo(f"the UI    {sys.argv[0]} ui")

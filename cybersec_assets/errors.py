@@ -32,7 +32,7 @@ class CybersecError(Exception):
 
     def __init__(self, problem: str, remedy: str) -> None:
         """Join both halves, folding line breaks that came in with a quoted value."""
-        self.problem = _plain(problem)
+        self.problem = _plain(problem).rstrip(".?! ")
         self.remedy = _plain(remedy)
         super().__init__(f"{self.problem}. {self.remedy}.")
 
@@ -55,6 +55,8 @@ class UnreadableLogError(InputError):
 
 class DamagedLogError(InputError):
     """More lines than allowed do not parse."""
+
+    exit_status = 1
 
 
 class QualityError(CybersecError):

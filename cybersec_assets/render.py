@@ -12,9 +12,13 @@ from rich.table import Table
 from cybersec_assets.audit.queries import Row
 
 EVENT_COLUMNS = ("asset", "partition_key", "estado", "records", "at", "uri", "error")
+RUN_COLUMNS = EVENT_COLUMNS[:-1]
 LINEAGE_COLUMNS = ("asset", "partition_key", "records", "at", "uri", "sha256")
-PIPE_WIDTH = 200
-"""How wide lines may be where no terminal says it."""
+HEADERS = {"partition_key": "day", "at": "at (UTC)", "timestamp": "time (UTC)"}
+"""What a column is called for people, where that is not its name."""
+MEASURED_WITH = 10_000
+GROUPED = {"records", "bytes"}
+"""Amounts, whose digits are grouped; a port is none."""
 
 
 def as_json(value: Any) -> str:
@@ -22,25 +26,14 @@ def as_json(value: Any) -> str:
     return json.dumps(value, default=_plain, indent=2)
 
 
-def event_table(title: str, rows: Sequence[Row], columns: Sequence[str] = EVENT_COLUMNS) -> Table:
+def event_table(rows: Sequence[Row], columns: Sequence[str] = EVENT_COLUMNS) -> Table:
     """Give rows of the audit, leaving out a column that no row fills."""
-    shown = [name for name in columns if any(row[name] not in (None, "") for row in rows)]
-    table = _table(title)
-    for name in shown:
-        table.add_column(name, overflow="fold", justify="right" if name == "records" else "left")
-    for row in rows:
-        table.add_row(*(_cell(row[name]) for name in shown))
-    return table
+    return _table(columns, [[row[name] for name in columns] for row in rows])
 
 
-def flow_table(title: str, flows: pl.DataFrame) -> Table:
+def flow_table(flows: pl.DataFrame) -> Table:
     """Give flows, with their scores."""
-    table = _table(title)
-    for name, dtype in flows.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
-    for row in flows.iter_rows():
-        table.add_row(*(_cell(value) for value in row))
-    return table
+    return _table(flows.columns, flows.rows())
 
 
 def metrics_line(metrics: dict[str, Any]) -> str:
@@ -49,24 +42,33 @@ def metrics_line(metrics: dict[str, Any]) -> str:
     return "  ".join(f"{name} {metrics[name]:.4f}" for name in first if name in metrics)
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Give a console that neither breaks a path into pieces nor colours numbers."""
-    made = Console(stderr=stderr, highlight=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
+def show(title: str, table: Table) -> None:
+    """Print a table as wide as it is: a terminal wraps whole lines, so that what is copied is whole."""
+    width = Console(width=MEASURED_WITH).measure(table).maximum
+    out = Console(highlight=False, width=max(width, 1), soft_wrap=True)
+    out.print(title, style="bold", markup=False)
+    out.print(table, crop=False, no_wrap=True)
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    filled = [i for i in range(len(columns)) if any(row[i] not in (None, "") for row in rows)]
+    table = Table(header_style="dim", box=None, pad_edge=False)
+    for i in filled:
+        numeric = all(isinstance(row[i], int | float | None) for row in rows)
+        table.add_column(HEADERS.get(columns[i], columns[i]), justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(columns[i], row[i]) for i in filled))
+    return table
 
 
-def _cell(value: Any) -> str:
+def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dt.datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"  # noqa: PLR2004 - where %g turns unreadable
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+        return f"{value:.4f}"
+    return f"{value:,}" if name in GROUPED else str(value)
 
 
 def _plain(value: Any) -> str:

@@ -1,6 +1,7 @@
 """The command line: tables for people, JSON for machines, one line for what goes wrong."""
 
 import json
+import socket
 import sys
 
 import pytest
@@ -42,6 +43,7 @@ def test_a_days_run_is_shown_to_people(cybersec):
     assert status == 0
     for phase in PHASES:
         assert phase in out
+    assert "flows     synthetic, as FLOWS_URI is not set" in out
     for word in ("anomaly_rate", "auroc", "strangest flows", "cybersec ui", "store", "database"):
         assert word in out
 
@@ -69,7 +71,7 @@ def test_the_audit_answers_after_a_run(cybersec):
         3000
     ] * 4
     assert json.loads(cybersec("audit", "failures", "--json")[1]) == []
-    assert "Failed phases: none." in cybersec("audit", "failures")[1]
+    assert "Failed phases: none in " in cybersec("audit", "failures")[1]
     assert model in cybersec("audit", "lineage", model)[1]
 
 
@@ -94,13 +96,27 @@ def test_a_broken_rule_is_a_finding(cybersec, tmp_path):
     assert "within_day" in json.loads(out)["errors"][0]
 
 
-@pytest.mark.parametrize("date", ["2019-01-01", "tomorrow", "2026-02-30"])
-def test_a_day_that_is_no_partition_is_refused(cybersec, date):
-    """A day before the start, or no day at all, is refused in one line before anything is made."""
+@pytest.mark.parametrize(
+    ("date", "said"),
+    [
+        ("2019-01-01", "2019-01-01 is before CYBERSEC_START_DATE=2025-01-01. Set CYBERSEC_START_DATE=2019-01-01"),
+        ("2999-01-01", "2999-01-01 is not over yet (UTC). Give a day up to yesterday"),
+        ("tomorrow", "'tomorrow' is no date. Give it as YYYY-MM-DD"),
+        ("2026-02-30", "'2026-02-30' is no date"),
+        ("2026-1-5", "'2026-1-5' is no date"),
+    ],
+)
+def test_a_day_that_is_no_partition_is_refused(cybersec, date, said):
+    """A day before the start or not over yet, or no day at all, is refused in one line before anything is made."""
     status, out, err = cybersec("run", "--date", date)
-    assert (status, out) == (2, "")
-    assert err.startswith(f"error: {date} is no day from 2025-01-01 to yesterday.")
-    assert len(err.splitlines()) == 1
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith(f"error: {said}")
+
+
+def test_records_of_no_date_are_refused(cybersec):
+    """A day that is no date is not the same as a day without records."""
+    assert cybersec("audit", "records", "--date", "foo")[0] == 2
+    assert cybersec("audit", "records", "--date", DAY)[1].startswith("Records handled: none in ")
 
 
 @pytest.mark.parametrize("variable", ["PG_PORT", "CYBERSEC_SCHEDULE_CRON"])
@@ -176,6 +192,36 @@ def test_an_unknown_object_is_one_line(cybersec):
     """Lineage of what the audit does not know says where to find names."""
     status, _, err = cybersec("audit", "lineage", "model_x.pkl")
     assert (status, "knows no object model_x.pkl" in err) == (2, True)
+
+
+def test_what_was_left_out_is_told(cybersec, tmp_path):
+    """Damaged lines, repeated records and flows of another day are told in the shell, too."""
+    names = "timestamp,src_ip,dst_ip,bytes,duration,protocol,uid\n"
+    rows = [f"{DAY} 10:00:00.{n:03},10.0.0.1,10.0.0.2,{n},1,tcp,u{n}\n" for n in range(398)]
+    rows += [rows[0], f"{DAY} 11:00:00,10.0.0.1,10.0.0.2,many,1,tcp,x\n", "2026-01-01 23:59:59,a,b,1,1,tcp,y\n"]
+    (tmp_path / "flows.csv").write_text(names + "".join(rows))
+    status, out, _ = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/flows.csv")
+    assert status == 0
+    for note in ("1 damaged lines were left out (0.25%)", "1 repeated records", "0.25% of the flows began outside"):
+        assert f"note      {note}" in out
+    assert f"flows     1 files, {tmp_path}/flows.csv the first" in out
+
+
+def test_a_port_that_is_taken_is_refused(cybersec):
+    """A second UI on the same port is refused, instead of starting a second daemon beside the first."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        status, _, err = cybersec("ui", "--port", port)
+    assert (status, f"port {port} is in use" in err) == (2, True)
+
+
+def test_a_long_line_is_not_broken(cybersec):
+    """What is piped on has each object's address in one piece."""
+    cybersec("run", "--date", DAY, "--json")
+    model = json.loads(cybersec("audit", "records", "--json")[1])[2]["uri"]
+    assert model in cybersec("audit", "lineage", model)[1]
 
 
 def test_the_ui_is_dagsters_on_this_project(cybersec, settings, monkeypatch):

@@ -65,6 +65,27 @@ def test_the_shell_materializes_all_and_then_one(settings, environment):
     assert list(settings.cybersec_scratch.iterdir()) == []
 
 
+def test_an_interrupted_run_says_so_and_can_be_run_again(settings, environment):
+    """Ctrl-C ends a run with one line and status 130, a FAILED row, and nothing left behind; the next run is good."""
+    command = [str(Path(DAGSTER).parent / "cybersec"), "run", "--date", DAY]
+    environment["CYBERSEC_SYNTHETIC_FLOWS"] = "3000000"
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
+        wait_for(lambda: list(settings.cybersec_scratch.glob("*/*/raw.parquet")), 120)
+        # As a terminal does it: to every process that the command has started.
+        os.killpg(run.pid, signal.SIGINT)
+        out, err = run.communicate(timeout=120)
+    assert run.returncode == 130, err
+    assert "Traceback" not in out + err
+    assert "error: the run was interrupted. Run it again." in err
+    assert list(settings.cybersec_scratch.iterdir()) == []
+    with audit_from(settings).session() as audit:
+        assert {row["error"] for row in audit.ask().failures()} == {"the run was interrupted. Run it again."}
+    environment["CYBERSEC_SYNTHETIC_FLOWS"] = "2000"
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+
+
 @pytest.fixture
 def web_server(environment):
     """`dagster dev` in the repository's root, without options but the port; gives its GraphQL address."""

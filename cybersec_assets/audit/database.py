@@ -50,7 +50,7 @@ def refusals(url: sa.URL) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        server = url.render_as_string(hide_password=True)
+        server = f"{url.host or url.query.get('host')}:{url.port or ''}/{url.database}".replace(":/", "/")
         remedy = "Check PG_HOST, PG_PORT, PG_USER, PG_PASSWORD and PG_DATABASE, and that the server runs"
         raise AuditError(f"the audit database {server} refused: {cause}", remedy) from error
 

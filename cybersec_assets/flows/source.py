@@ -77,7 +77,7 @@ def find_files(day: dt.date, uri: str) -> list[Path]:
         pattern = uri.removeprefix("file://").format(date=day)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise SettingsError(
-            f"FLOWS_URI={uri}: {error!r}", "Use {date} or {date:%Y%m%d} as the only template"
+            f"FLOWS_URI={uri} has another template than {{date}}", "Use {date} or {date:%Y%m%d} as the only template"
         ) from error
     found = sorted(Path(path) for path in glob.glob(pattern, recursive=True))  # noqa: PTH207 - it takes absolute ones
     if not found:
