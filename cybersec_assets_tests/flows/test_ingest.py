@@ -74,7 +74,7 @@ def test_too_many_damaged_lines_are_refused_by_name(folder):
         run(folder)
     assert str(caught.value) == (
         f"{folder}/b.log line 8: duration 'long' does not parse; 2 of 4 lines are damaged (50.0%, allowed 1.0%). "
-        "Repair or take out the damaged lines, or raise max_rejected_share."
+        "Repair or take out the damaged lines, or raise max_rejected_share in the Launchpad."
     )
 
 

@@ -96,7 +96,10 @@ def test_an_unknown_format_is_refused():
 )
 def test_a_bad_template_is_refused(template):
     """A template that cannot be filled in is named, with one that can."""
-    with pytest.raises(SettingsError, match=r"^FLOWS_URI=/logs/.+: .+\. Use \{date\} or \{date:%Y%m%d\} as the only"):
+    with pytest.raises(
+        SettingsError,
+        match=r"^FLOWS_URI=/logs/.+ has another template than \{date\}\. Use \{date\} or \{date:%Y%m%d\} as the only",
+    ):
         find_files(DAY, f"/logs/{template}.log")
 
 
