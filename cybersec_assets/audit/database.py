@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from cybersec_assets.audit.tables import SCHEMA_VERSION
-from cybersec_assets.errors import AuditError
+from cybersec_assets.errors import AuditError, first_line
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x6379_6265
@@ -49,10 +49,10 @@ def refusals(url: sa.URL) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        server = f"{url.host or url.query.get('host')}:{url.port or ''}/{url.database}".replace(":/", "/")
+        cause = (error.orig if isinstance(error, DBAPIError) else None) or error
+        server = f"{url.username}@{url.host or url.query['host']}{f':{url.port}' if url.port else ''}/{url.database}"
         remedy = "Check PG_HOST, PG_PORT, PG_USER, PG_PASSWORD and PG_DATABASE, and that the server runs"
-        raise AuditError(f"the audit database {server} refused: {cause}", remedy) from error
+        raise AuditError(f"the audit database {server} refused: {first_line(cause)}", remedy) from error
 
 
 def _database_exists(engine: sa.Engine) -> bool:
