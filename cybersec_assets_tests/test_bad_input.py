@@ -37,7 +37,7 @@ def objects_of(settings):
     return [path.name for path in (settings.cybersec_home / "store").rglob("*") if path.is_file()]
 
 
-def require_refusal(materialize, settings, *words, config=None):
+def assert_refused(materialize, settings, *words, config=None):
     """See that raw fails with one line that has some words, and that nothing else happens."""
     result, rows = materialize(settings, run_config=config)
     (row,) = rows
@@ -62,24 +62,24 @@ def test_a_good_log_is_no_bad_input(make_settings, materialize, log):
 def test_no_file_for_the_day(make_settings, materialize, tmp_path):
     """A pattern that matches nothing is named, with the day."""
     settings = make_settings(flows_uri=f"{tmp_path}/none.{{date}}.log")
-    require_refusal(materialize, settings, f"none.{DAY}.log", "Check FLOWS_URI")
+    assert_refused(materialize, settings, f"none.{DAY}.log", "Check FLOWS_URI")
 
 
 def test_an_empty_file(make_settings, materialize, tmp_path):
     """A file without a byte is named."""
     (tmp_path / "conn.log").touch()
-    require_refusal(materialize, make_settings(flows_uri=f"{tmp_path}/conn.log"), "conn.log is empty")
+    assert_refused(materialize, make_settings(flows_uri=f"{tmp_path}/conn.log"), "conn.log is empty")
 
 
 def test_a_log_without_records(make_settings, materialize, log):
     """A day of headers only has no flows, and says so."""
-    require_refusal(materialize, make_settings(flows_uri=log()), "not_empty", "sensor wrote flows")
+    assert_refused(materialize, make_settings(flows_uri=log()), "not_empty", "sensor wrote flows")
 
 
 def test_a_file_that_is_no_log(make_settings, materialize, shared_data):
     """A text is named and quoted, with the formats that would do."""
     settings = make_settings(flows_uri=f"{shared_data}/zeek-hourly/text_file/conn.log")
-    require_refusal(materialize, settings, "text_file/conn.log", "Lorem ipsum", "csv, parquet, zeek")
+    assert_refused(materialize, settings, "text_file/conn.log", "Lorem ipsum", "csv, parquet, zeek")
 
 
 def test_a_truncated_gzip(make_settings, materialize, tmp_path):
@@ -87,20 +87,20 @@ def test_a_truncated_gzip(make_settings, materialize, tmp_path):
     whole = gzip.compress("".join([HEADER, *map(line, range(20_000))]).encode())
     (tmp_path / "a.log.gz").write_bytes(whole)
     (tmp_path / "b.log.gz").write_bytes(whole[: len(whole) // 2])
-    require_refusal(materialize, make_settings(flows_uri=f"{tmp_path}/*.gz"), "b.log.gz is a damaged gzip file")
+    assert_refused(materialize, make_settings(flows_uri=f"{tmp_path}/*.gz"), "b.log.gz is a damaged gzip file")
 
 
 def test_a_missing_column(make_settings, materialize, log):
     """A column that flows need and the log lacks is named."""
     settings = make_settings(flows_uri=log(header=HEADER.replace("duration", "lasting")))
-    require_refusal(materialize, settings, f"conn.{DAY}.log has no column duration")
+    assert_refused(materialize, settings, f"conn.{DAY}.log has no column duration")
 
 
 def test_a_value_that_does_not_parse(make_settings, materialize, log):
     """Too many damaged lines name the first: its file, line, column and value, and how many there are."""
     lines = [line(n) if n != 7 else line(n, duration="soon") for n in range(50)]
     words = (f"conn.{DAY}.log line 11: duration 'soon'", "1 of 50 lines", "2.0%, allowed 1.0%")
-    require_refusal(materialize, make_settings(flows_uri=log(*lines)), *words)
+    assert_refused(materialize, make_settings(flows_uri=log(*lines)), *words)
 
 
 def test_few_damaged_lines_are_counted_and_shown(make_settings, materialize, log):
@@ -117,13 +117,13 @@ def test_the_allowed_share_is_the_configs(make_settings, materialize, log):
     """max_rejected_share says how many damaged lines are too many."""
     lines = [line(n) if n != 7 else line(n, duration="soon") for n in range(500)]
     config = {"ops": {"raw__network_events": {"config": {"max_rejected_share": 0.001}}}}
-    require_refusal(materialize, make_settings(flows_uri=log(*lines)), "allowed 0.1%", config=config)
+    assert_refused(materialize, make_settings(flows_uri=log(*lines)), "allowed 0.1%", config=config)
 
 
 def test_logs_of_another_day(make_settings, materialize, log):
     """More than a fifth of the timestamps outside of the day fails the phase, with the share."""
     lines = [line(n, ts=MIDNIGHT - (n < 30)) for n in range(100)]
-    require_refusal(materialize, make_settings(flows_uri=log(*lines)), "within_day: 0.3, limit 0.2", "max_outside_day")
+    assert_refused(materialize, make_settings(flows_uri=log(*lines)), "within_day: 0.3, limit 0.2", "max_outside_day")
 
 
 def test_a_fifth_outside_of_the_day_is_allowed(make_settings, materialize, log):
@@ -136,13 +136,13 @@ def test_a_fifth_outside_of_the_day_is_allowed(make_settings, materialize, log):
 def test_negative_volumes(make_settings, materialize, log):
     """A volume below zero is refused, with how many there are."""
     lines = [line(n, sent=-5000 if n == 3 else 10) for n in range(100)]
-    require_refusal(materialize, make_settings(flows_uri=log(*lines)), "no_negative_volumes")
+    assert_refused(materialize, make_settings(flows_uri=log(*lines)), "no_negative_volumes")
 
 
 def test_an_unknown_format(make_settings, materialize, log):
     """A FLOWS_FORMAT that is none lists those that are."""
     settings = make_settings(flows_uri=log(line(1)), flows_format="pcap")
-    require_refusal(materialize, settings, "FLOWS_FORMAT='pcap' is unknown", "auto, csv, parquet, zeek, synthetic")
+    assert_refused(materialize, settings, "FLOWS_FORMAT='pcap' is unknown", "auto, csv, parquet, zeek, synthetic")
 
 
 def test_an_unknown_feature_set_fails_training_alone(make_settings, materialize, log):

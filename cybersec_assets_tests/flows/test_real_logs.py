@@ -9,7 +9,7 @@ import pytest
 
 from cybersec_assets.flows.clean import count_repeats
 from cybersec_assets.flows.ingest import ingest
-from cybersec_assets.flows.quality import raw_findings, require
+from cybersec_assets.flows.quality import raw_findings
 from cybersec_assets.flows.source import day_logs
 
 ROWS = {"2024-04-19": 31_367, "2024-04-20": 39_073, "2024-04-21": 35_478}
@@ -64,7 +64,8 @@ def test_unset_volumes_stay_unset(days):
 @pytest.mark.parametrize("day", ROWS)
 def test_a_real_day_keeps_every_rule(days, day):
     """Flows that began the day before are few enough, and no other rule breaks."""
-    require(raw_findings(days[day], dt.date.fromisoformat(day), 0.2), day)
+    findings = raw_findings(days[day], dt.date.fromisoformat(day), 0.2)
+    assert [finding.rule for finding in findings if not finding.holds] == []
 
 
 def test_a_log_delivered_twice_is_seen(days):

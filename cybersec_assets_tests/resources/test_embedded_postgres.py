@@ -97,12 +97,12 @@ def test_a_killed_user_does_not_keep_it_up(home, holder):
 def test_it_comes_back_after_a_crash(home):
     """A server that was killed is started again by the next user, whatever it left lying about."""
     with embedded_postgres(home) as folder:
-        ask(folder)
+        first = ask(folder)
         number = int((data_folder(home) / "postmaster.pid").read_text().splitlines()[0])
         os.kill(number, signal.SIGKILL)
         wait_until_dead(number)
         with embedded_postgres(home) as again:
-            ask(again)
+            assert ask(again) > first
 
 
 def test_a_home_too_deep_for_a_socket_works(home):

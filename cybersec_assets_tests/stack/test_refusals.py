@@ -24,7 +24,7 @@ USER_SECRET = "made-up-secret-of-a-user"
 CSV = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n2026-01-02T00:00:01,10.0.0.1,10.0.0.2,1,1,tcp\n"
 
 
-def refused_by_minio(bench, *parts):
+def assert_minio_refuses(bench, *parts):
     """Run, and see that the first phase failed on one line of the given parts, in Dagster as in the audit."""
     begin = time.monotonic()
     result = bench.run()
@@ -39,7 +39,7 @@ def refused_by_minio(bench, *parts):
     assert bench.leftovers() == []
 
 
-def refused_by_postgres(bench, *parts):
+def assert_postgres_refuses(bench, *parts):
     """Run, and see that one line of the given parts came of it, and nothing at all in MinIO."""
     begin = time.monotonic()
     result = bench.run()
@@ -57,7 +57,7 @@ def refused_by_postgres(bench, *parts):
 def test_a_wrong_key(bench, monkeypatch, variable):
     """A wrong secret or access key stores nothing and is called by its variables' names."""
     monkeypatch.setenv(variable, "wrong-wrong-wrong")
-    refused_by_minio(bench, bench.minio.url, f"s3://{bench.prefix}-raw", MINIO_KEYS)
+    assert_minio_refuses(bench, bench.minio.url, f"s3://{bench.prefix}-raw", MINIO_KEYS)
     assert bench.objects() == {}
 
 
@@ -66,7 +66,7 @@ def test_no_key(bench, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.delenv("MINIO_ACCESS_KEY")
     monkeypatch.delenv("MINIO_SECRET_KEY")
-    refused_by_minio(bench, bench.minio.url, f"Set {MINIO_KEYS}")
+    assert_minio_refuses(bench, bench.minio.url, f"Set {MINIO_KEYS}")
     assert bench.objects() == {}
 
 
@@ -76,7 +76,7 @@ def test_a_user_without_the_right_to_write(bench, monkeypatch, actions):
     add_user(bench.minio, bench.prefix, USER_SECRET, allow(*actions))
     monkeypatch.setenv("MINIO_ACCESS_KEY", bench.prefix)
     monkeypatch.setenv("MINIO_SECRET_KEY", USER_SECRET)
-    refused_by_minio(bench, bench.minio.url, "AccessDenied", "s3:PutObject", "s3:CreateBucket")
+    assert_minio_refuses(bench, bench.minio.url, "AccessDenied", "s3:PutObject", "s3:CreateBucket")
     assert bench.objects() == {}
 
 
@@ -96,14 +96,14 @@ def test_a_user_who_may_not_read_back(bench, monkeypatch):
     add_user(bench.minio, bench.prefix, USER_SECRET, allow("s3:PutObject"))
     monkeypatch.setenv("MINIO_ACCESS_KEY", bench.prefix)
     monkeypatch.setenv("MINIO_SECRET_KEY", USER_SECRET)
-    refused_by_minio(bench, f"s3://{bench.prefix}-raw/network_events_", "s3:GetObject")
+    assert_minio_refuses(bench, f"s3://{bench.prefix}-raw/network_events_", "s3:GetObject")
 
 
 def test_minio_is_down(bench, monkeypatch):
     """Where nothing listens the run ends soon, naming the server and the variable."""
     port = free_port()
     monkeypatch.setenv("MINIO_ENDPOINT", f"{HOST}:{port}")
-    refused_by_minio(bench, f"http://{HOST}:{port} cannot be reached", "MINIO_ENDPOINT")
+    assert_minio_refuses(bench, f"http://{HOST}:{port} cannot be reached", "MINIO_ENDPOINT")
     assert bench.objects() == {}
 
 
@@ -122,13 +122,13 @@ def mute_port():
 def test_minio_does_not_answer(bench, monkeypatch, mute_port):
     """Where packets to MinIO get lost the run ends soon, too."""
     monkeypatch.setenv("MINIO_ENDPOINT", f"{HOST}:{mute_port}")
-    refused_by_minio(bench, f"http://{HOST}:{mute_port} cannot be reached", "MINIO_ENDPOINT")
+    assert_minio_refuses(bench, f"http://{HOST}:{mute_port} cannot be reached", "MINIO_ENDPOINT")
 
 
 def test_postgres_does_not_answer(bench, monkeypatch, mute_port):
     """Where packets to PostgreSQL get lost the run ends soon, too."""
     monkeypatch.setenv("PG_PORT", str(mute_port))
-    refused_by_postgres(bench, f"{HOST}:{mute_port}/{bench.database}", "timeout expired")
+    assert_postgres_refuses(bench, f"{HOST}:{mute_port}/{bench.database}", "timeout expired")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_settings_that_make_no_client(bench, monkeypatch, variable, value):
     monkeypatch.setenv(variable, value)
     if variable == "MINIO_CA_FILE":
         monkeypatch.setenv("MINIO_SECURE", "true")
-    refused_by_minio(bench, f"//{os.environ['MINIO_ENDPOINT']}", variable)
+    assert_minio_refuses(bench, f"//{os.environ['MINIO_ENDPOINT']}", variable)
     assert bench.objects() == {}
 
 
@@ -195,7 +195,7 @@ def test_postgres_is_down(bench, monkeypatch, tmp_path):
     monkeypatch.setenv("FLOWS_URI", str(flows))
     port = free_port()
     monkeypatch.setenv("PG_PORT", str(port))
-    refused_by_postgres(bench, f"{HOST}:{port}/{bench.database}")
+    assert_postgres_refuses(bench, f"{HOST}:{port}/{bench.database}")
     buckets = [one["Name"] for one in s3_client(bench.minio).list_buckets()["Buckets"]]
     assert not [name for name in buckets if name.startswith(bench.prefix)]
     assert flows.stat().st_atime == 0
@@ -206,7 +206,7 @@ def test_postgres_is_down(bench, monkeypatch, tmp_path):
 def test_a_wrong_password_of_postgres(bench, monkeypatch):
     """A wrong PG_PASSWORD is told with the server and the role, and without the password."""
     monkeypatch.setenv("PG_PASSWORD", "wrong-wrong-wrong")
-    refused_by_postgres(bench, f"{HOST}:{bench.pg.port}/{bench.database}", bench.pg.user, "password authentication")
+    assert_postgres_refuses(bench, f"{HOST}:{bench.pg.port}/{bench.database}", bench.pg.user, "password authentication")
     assert bench.database not in bench.databases()
 
 
@@ -220,5 +220,5 @@ def test_a_role_that_may_not_create(bench, monkeypatch, exists):
             cursor.execute(f"CREATE DATABASE {bench.database}")
     monkeypatch.setenv("PG_USER", role)
     monkeypatch.setenv("PG_PASSWORD", "made-up")
-    refused_by_postgres(bench, f"{HOST}:{bench.pg.port}/{bench.database}", role, "permission denied")
+    assert_postgres_refuses(bench, f"{HOST}:{bench.pg.port}/{bench.database}", role, "permission denied")
     assert (bench.database in bench.databases()) == exists
