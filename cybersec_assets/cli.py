@@ -73,7 +73,7 @@ def records(
     date: Annotated[str | None, typer.Option(help="Of one day only, YYYY-MM-DD.")] = None, as_json: AsJson = False
 ) -> None:
     """How many records each phase handled."""
-    from cybersec_assets.runner import read_day
+    from cybersec_assets.partitions import read_day
 
     day = date and read_day(date).isoformat()
     _show("Records handled", lambda audit: audit.records(day), as_json=as_json)

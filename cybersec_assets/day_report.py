@@ -16,7 +16,9 @@ from cybersec_assets.audit.tables import EVALUATION, PHASES, RAW
 from cybersec_assets.definitions import audit_from, store_from
 from cybersec_assets.errors import StoreError
 from cybersec_assets.flows.source import SYNTHETIC
-from cybersec_assets.runner import Outcome, require_day, run_day, use_instance
+from cybersec_assets.outcome import Outcome
+from cybersec_assets.partitions import require_day
+from cybersec_assets.runner import run_day, use_instance
 from cybersec_assets.settings import Settings
 from cybersec_assets.stores.base import fetch_object
 
@@ -41,7 +43,7 @@ def run_and_report(day: str, settings: Settings, *, as_json: bool) -> int:
     Raises:
         SettingsError: There is no such day.
     """
-    require_day(day, settings)
+    require_day(day, settings.cybersec_start_date)
     use_instance(settings.cybersec_home)
     # The session keeps an embedded server up between the run and the questions about it.
     with audit_from(settings).session() as audit:
