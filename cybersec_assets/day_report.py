@@ -14,10 +14,11 @@ from cybersec_assets import render
 from cybersec_assets.audit.queries import Row, artifact_of
 from cybersec_assets.audit.tables import EVALUATION, PHASES, RAW
 from cybersec_assets.definitions import audit_from, store_from
-from cybersec_assets.errors import StoreError
+from cybersec_assets.errors import AuditError, StoreError
 from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.outcome import Outcome
 from cybersec_assets.partitions import require_day
+from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.runner import run_day, use_instance
 from cybersec_assets.settings import Settings
 from cybersec_assets.stores.base import fetch_object
@@ -52,8 +53,7 @@ def run_and_report(day: str, settings: Settings, *, as_json: bool) -> int:
         outcome = run_day(day, settings, lambda *_: None) if as_json else _run_showing_progress(day, settings)
         for error in outcome.errors:
             _say(error)
-        rows = audit.ask().of_run(outcome.run_id)
-        metrics = audit.ask().metrics(outcome.run_id)
+        rows, metrics = _recorded(audit, outcome)
         strangest = _strangest(rows, settings)
     if as_json:
         typer.echo(render.as_json(_document(day, outcome, rows, metrics, strangest)))
@@ -75,6 +75,16 @@ def _run_showing_progress(day: str, settings: Settings) -> Outcome:
                 progress.update(tasks[asset], completed=1, state=STEP_ENDS[event])
 
         return run_day(day, settings, notify)
+
+
+def _recorded(audit: AuditResource, outcome: Outcome) -> tuple[list[Row], dict[str, Any] | None]:
+    """Ask the audit for a run's rows and metrics; an audit that is away has failed the run, and was told."""
+    try:
+        return audit.ask().of_run(outcome.run_id), audit.ask().metrics(outcome.run_id)
+    except AuditError as error:
+        if not outcome.errors:
+            _say(str(error))
+        return [], None
 
 
 def _strangest(rows: list[Row], settings: Settings) -> Shown:

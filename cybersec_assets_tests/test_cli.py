@@ -188,6 +188,16 @@ def test_a_scratch_that_cannot_be_made_fails_the_first_phase(cybersec, monkeypat
     assert len(json.loads(cybersec("audit", "failures", "--json")[1])) == 1
 
 
+def test_a_run_without_its_audit_says_so_once(cybersec, monkeypatch):
+    """A run whose audit is away ends in one line and, for machines, a document without rows."""
+    monkeypatch.setenv("PG_HOST", "127.0.0.1")
+    monkeypatch.setenv("PG_PORT", "1")
+    status, out, err = cybersec("run", "--date", DAY, "--json")
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert "127.0.0.1:1" in err
+    assert (json.loads(out)["success"], json.loads(out)["phases"]) == (False, [])
+
+
 def test_an_unknown_object_is_one_line(cybersec):
     """Lineage of what the audit does not know says where to find names."""
     status, _, err = cybersec("audit", "lineage", "model_x.pkl")
