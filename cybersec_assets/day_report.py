@@ -56,7 +56,7 @@ def run_and_report(day: str, settings: Settings, *, as_json: bool) -> int:
         rows, metrics = _recorded(audit, outcome)
         strangest = _strangest(rows, settings)
     if as_json:
-        typer.echo(render.as_json(_document(day, outcome, rows, metrics, strangest)))
+        typer.echo(render.as_json(_document(day, settings, outcome, rows, metrics, strangest)))
     else:
         _summarize(day, settings, outcome, rows, metrics, strangest)
     return outcome.exit_status
@@ -105,11 +105,11 @@ def _strangest(rows: list[Row], settings: Settings) -> Shown:
         return ranked.sort(["anomaly_score", *SHOWN[:2]], descending=True).collect(engine="streaming")
 
 
-def _source(rows: list[Row]) -> str:
+def _source(rows: list[Row], settings: Settings) -> str:
     """Say where the day's flows came from, for people."""
     files = [entry["file"] for row in rows if row["asset"] == RAW for entry in row["inputs"]]
     if files == [SYNTHETIC]:
-        return "synthetic, as FLOWS_URI is not set"
+        return f"synthetic, as {'FLOWS_FORMAT says' if settings.flows_uri else 'FLOWS_URI is not set'}"
     return f"{len(files)} files, {files[0]} the first" if files else "none"
 
 
@@ -118,7 +118,7 @@ def _say(error: str) -> None:
 
 
 def _document(
-    day: str, outcome: Outcome, rows: list[Row], metrics: dict[str, Any] | None, strangest: Shown
+    day: str, settings: Settings, outcome: Outcome, rows: list[Row], metrics: dict[str, Any] | None, strangest: Shown
 ) -> dict[str, Any]:
     return {
         "date": day,
@@ -126,7 +126,7 @@ def _document(
         "success": not outcome.errors,
         "errors": outcome.errors,
         "notes": outcome.notes,
-        "flows": _source(rows),
+        "flows": _source(rows, settings),
         "phases": rows,
         "metrics": metrics,
         "strangest": None if strangest is None else strangest.to_dicts(),
@@ -143,7 +143,7 @@ def _summarize(
         render.show(f"The {shown.height} strangest flows", render.flow_table(shown))
     for note in outcome.notes:
         typer.echo(f"note      {note}")
-    typer.echo(f"flows     {_source(rows)}")
+    typer.echo(f"flows     {_source(rows, settings)}")
     typer.echo(f"objects   {store_from(settings).location}")
     typer.echo(f"audit     {audit_from(settings).location}")
     typer.echo(f"the UI    {sys.argv[0]} ui")

@@ -12,6 +12,7 @@
     │   └── ObjectChangedError    an object's bytes are not those that the audit recorded
     ├── AuditError                the audit database refused or cannot be reached
     │   └── NoRecordError         the audit has no successful phase to read from
+    ├── RunInterruptedError       somebody or something stopped the run
     └── ModelError                a model does not fit the flows it is asked to score
 
 Somebody who reads only the message knows which file, value or service is meant and what to do about it.
@@ -85,6 +86,16 @@ class AuditError(CybersecError):
 
 class NoRecordError(AuditError):
     """The audit has no successful phase to read from."""
+
+
+class RunInterruptedError(CybersecError):
+    """Somebody or something stopped the run."""
+
+    exit_status = 130
+
+    def __init__(self) -> None:
+        """Say the same in the audit and in the shell."""
+        super().__init__("the run was interrupted", "Run it again")
 
 
 class ModelError(CybersecError):

@@ -6,7 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-INTERRUPTED = 130
+from cybersec_assets.errors import RunInterruptedError
+
 OUTSIDE_DAY = "within_day"
 
 
@@ -34,7 +35,8 @@ def outcome_of(result: dg.ExecuteInProcessResult) -> Outcome:
         data = event.step_failure_data
         known = data.user_failure_data
         if data.error and data.error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-            return Outcome(result.run_id, ["the run was interrupted. Run it again."], INTERRUPTED, [])
+            interrupted = RunInterruptedError()
+            return Outcome(result.run_id, [str(interrupted)], interrupted.exit_status, [])
         errors.append(str(known.description) if known else _unforeseen(data))
         if known and len(errors) == 1:
             status = int(str(known.metadata["exit_status"].value))

@@ -217,6 +217,12 @@ def test_what_was_left_out_is_told(cybersec, tmp_path):
     assert f"flows     1 files, {tmp_path}/flows.csv the first" in out
 
 
+def test_synthetic_flows_by_format_are_called_so(cybersec):
+    """Where a place is set and the format asks for synthetic flows all the same, it is the format that is named."""
+    out = cybersec("run", "--date", DAY, "--flows-uri", "/nowhere", "--flows-format", "synthetic", "--json")[1]
+    assert json.loads(out)["flows"] == "synthetic, as FLOWS_FORMAT says"
+
+
 def test_a_port_that_is_taken_is_refused(cybersec):
     """A second UI on the same port is refused, instead of starting a second daemon beside the first."""
     with socket.socket() as taken:

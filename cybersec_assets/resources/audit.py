@@ -12,7 +12,7 @@ from cybersec_assets.artifact import Artifact
 from cybersec_assets.audit.database import connect
 from cybersec_assets.audit.journal import Journal, Phase
 from cybersec_assets.audit.queries import Audit, Record
-from cybersec_assets.errors import AuditError, CybersecError, StoreError
+from cybersec_assets.errors import AuditError, CybersecError, RunInterruptedError, StoreError
 from cybersec_assets.resources.embedded_postgres import data_folder, embedded_postgres
 
 DRIVER = "postgresql+psycopg2"
@@ -100,7 +100,7 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             self._fail(asset, partition, error)
             raise
         except BaseException:
-            self._fail(asset, partition, AuditError("the run was interrupted", "Run it again"))
+            self._fail(asset, partition, RunInterruptedError())
             raise
 
     def succeed(self, phase: Phase, artifact: Artifact) -> None:

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 from cybersec_assets.errors import AuditError
 
@@ -50,7 +51,7 @@ def embedded_postgres(home: Path, system_state: Path = SYSTEM_STATE) -> Iterator
         AuditError: It cannot be started.
     """
     home.mkdir(parents=True, exist_ok=True)
-    server = _Server(_data_folder(home.resolve(), system_state), system_state)
+    server = _Server(data_folder(home, system_state), system_state)
     with (home / "postgres.users.lock").open("a") as users:
         with _locked(home / "postgres.lock"):
             fcntl.flock(users, fcntl.LOCK_SH)
@@ -65,7 +66,10 @@ def embedded_postgres(home: Path, system_state: Path = SYSTEM_STATE) -> Iterator
 
 def data_folder(home: Path, system_state: Path = SYSTEM_STATE) -> Path:
     """Tell where the server for a home keeps its data."""
-    return _data_folder(home.resolve(), system_state)
+    folder = home.resolve() / "postgres"
+    if os.geteuid() == 0 and not _is_open(folder):
+        folder = system_state / _short_name(folder.parent) / "postgres"
+    return folder
 
 
 @contextmanager
@@ -75,9 +79,9 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _is_last(users: object) -> bool:
+def _is_last(users: IO[str]) -> bool:
     try:
-        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[arg-type]
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -88,11 +92,9 @@ def _is_open(path: Path) -> bool:
     return all(folder.stat().st_mode & WORLD_X for folder in path.parents)
 
 
-def _data_folder(home: Path, system_state: Path) -> Path:
-    folder = home / "postgres"
-    if os.geteuid() == 0 and not _is_open(folder):
-        folder = system_state / hashlib.sha256(str(home).encode()).hexdigest()[:16] / "postgres"
-    return folder
+def _short_name(path: Path) -> str:
+    """Give a short name that stands for a path."""
+    return hashlib.sha256(str(path).encode()).hexdigest()[:16]
 
 
 class _Server:
@@ -169,7 +171,7 @@ class _Server:
 
 
 def _short_folder(data: Path) -> Path:
-    return Path("/tmp") / f"cybersec-{hashlib.sha256(str(data).encode()).hexdigest()[:16]}"  # noqa: S108
+    return Path("/tmp") / f"cybersec-{_short_name(data)}"  # noqa: S108
 
 
 def _make_open(folder: Path) -> None:
