@@ -11,6 +11,8 @@
     │   ├── ObjectMissingError    an object that the audit names is gone
     │   └── ObjectChangedError    an object's bytes are not those that the audit recorded
     ├── AuditError                the audit database refused or cannot be reached
+    │   ├── AuditLostError        it went away, and did not come back in time
+    │   ├── PhaseTakenError       the phase is in other hands
     │   └── NoRecordError         the audit has no successful phase to read from
     ├── RunInterruptedError       somebody or something stopped the run
     └── ModelError                a model does not fit the flows it is asked to score
@@ -82,6 +84,18 @@ class ObjectChangedError(StoreError):
 
 class AuditError(CybersecError):
     """The audit database refused or cannot be reached."""
+
+
+class AuditLostError(AuditError):
+    """The audit database went away, and did not come back in time."""
+
+
+class PhaseTakenError(AuditError):
+    """The phase is in other hands: somebody took its worker for dead and ended it, or its worker lives."""
+
+    def __init__(self, said: str) -> None:
+        """Name the only way on."""
+        super().__init__(f"the phase is in other hands: {said}", "Run the day again")
 
 
 class NoRecordError(AuditError):

@@ -1,42 +1,104 @@
-"""A connection to the audit's database, with the database and its tables made where they are missing.
+"""The audit's database as its readers and writers use it: short transactions that survive a lost connection.
 
-The audit has its own small pool and short transactions; it never shares Dagster's.
+The audit has its own small pool; it never shares Dagster's.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from cybersec_assets.audit.tables import SCHEMA_VERSION
-from cybersec_assets.errors import AuditError, first_line
+from cybersec_assets.errors import AuditError, AuditLostError, PhaseTakenError, first_line
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-MIGRATION_LOCK = 0x6379_6265
-"""The advisory lock under which migrations run, the same for every process."""
+Result = TypeVar("Result")
 CONNECT_SECONDS = 5
-UPGRADE = "Use the release of cybersec-assets that made it, or a newer one"
+PATIENCE_SECONDS = 60.0
+"""For how long a lost connection is sought again before the phase fails."""
+LONGEST_PAUSE_SECONDS = 2
+KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+"""A peer that went away without a word is noticed within half a minute; seconds, but for the last: milliseconds."""
+LIMITS = {"statement_timeout": 30_000, "lock_timeout": 20_000, "idle_in_transaction_session_timeout": 30_000}
+"""Milliseconds. The last frees the chain's lock from a writer that was suspended in the middle of its transaction."""
+GONE = {"57P01", "57P02", "57P03", "25P03"}
+"""SQLSTATEs of a server that goes down, is coming up, or has ended an idle transaction."""
+CONNECTION = "Check PG_HOST, PG_PORT, PG_USER, PG_PASSWORD and PG_DATABASE, and that the server runs"
+TAKEN = {"23505", "CY003"}
+"""SQLSTATEs of a second end of a phase, and of an end from outside while its worker lives."""
+REMEDIES = {
+    "25006": "Name the primary server in PG_HOST: this one only reads",
+    "53100": "Free space on the database server's disk",
+    "42501": "Grant the role its rights: set PG_MIGRATION_USER to the role that owns the audit, and run again",
+    "CY001": "Set the database server's clock right",
+    "55P03": "Find out in pg_locks who holds the audit's lock",
+    "57014": "Read the database server's log: it was too slow",
+}
+"""What to do, by SQLSTATE, where it is not the connection that is at fault."""
 
 
-def connect(url: sa.URL) -> sa.Engine:
-    """Give an engine for the audit's database, with its schema up to date.
+class Database:
+    """Run short transactions.
 
     Args:
-        url: Where it is; the database is made where it is missing and the role may.
-
-    Raises:
-        AuditError: The server cannot be reached, or refuses.
+        url: Where the database is.
+        patience: For how many seconds a lost connection is sought again.
     """
-    engine = sa.create_engine(
-        url, pool_size=1, max_overflow=3, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS}
+
+    def __init__(self, url: sa.URL, patience: float = PATIENCE_SECONDS) -> None:
+        """Note the place; nothing is asked of the server yet."""
+        self.url = url
+        self.patience = patience
+        self.engine = make_engine(url, pool_size=1, max_overflow=1)
+        self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    def transaction(self, work: Callable[[sa.Connection], Result]) -> Result:
+        """Do some work in one transaction, and once more where the connection was lost on the way.
+
+        Args:
+            work: What to do; as a commit's answer may be what was lost, doing it twice must come to the same.
+
+        Raises:
+            AuditLostError: The server could not be reached for longer than one has patience.
+            AuditError: A statement was refused.
+        """
+        return self._persist(self.engine.begin, work)
+
+    def statement(self, work: Callable[[sa.Connection], Result]) -> Result:
+        """Do the same with a single statement, which is its own transaction: one way to the server instead of three."""
+        return self._persist(self._single.connect, work)
+
+    def _persist(
+        self, connect: Callable[[], AbstractContextManager[sa.Connection]], work: Callable[[sa.Connection], Result]
+    ) -> Result:
+        with refusals(self.url):
+            for attempt in retrying(self.patience):
+                with attempt, connect() as connection:
+                    result = work(connection)
+        return result
+
+    def close(self) -> None:
+        """Leave no connection behind."""
+        self.engine.dispose()
+
+
+def make_engine(url: sa.URL, **options: object) -> sa.Engine:
+    """Give an engine whose connections are noticed when they die, and wait for nothing without end."""
+    settings = " ".join(f"-c {name}={value}" for name, value in LIMITS.items())
+    arguments = KEEPALIVES | {"connect_timeout": CONNECT_SECONDS, "options": settings}
+    # At any higher level the chain's function would not see what was committed while it waited for its lock.
+    return sa.create_engine(url, connect_args=arguments, isolation_level="READ COMMITTED", **options)
+
+
+def retrying(seconds: float) -> Retrying:
+    """Give tenacity's loop for work on a server that may be restarting."""
+    return Retrying(
+        retry=retry_if_exception(_is_lost),
+        wait=wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE_SECONDS),
+        stop=stop_after_delay(seconds),
+        reraise=True,
     )
-    with refusals(url):
-        if not _database_exists(engine):
-            _create_database(engine)
-        _migrate(engine)
-    return engine
 
 
 @contextmanager
@@ -44,60 +106,29 @@ def refusals(url: sa.URL) -> Iterator[None]:
     """Turn what SQLAlchemy raises into an error that names the server and says what to do.
 
     Raises:
+        AuditLostError: The server is away.
+        PhaseTakenError: The phase has its end already, or its worker lives.
         AuditError: A statement failed.
     """
     try:
         yield
     except SQLAlchemyError as error:
-        cause = (error.orig if isinstance(error, DBAPIError) else None) or error
         server = f"{url.username}@{url.host or url.query['host']}{f':{url.port}' if url.port else ''}/{url.database}"
-        remedy = "Check PG_HOST, PG_PORT, PG_USER, PG_PASSWORD and PG_DATABASE, and that the server runs"
-        raise AuditError(f"the audit database {server} refused: {first_line(cause)}", remedy) from error
+        cause = (error.orig if isinstance(error, DBAPIError) else None) or error
+        said = f"the audit database {server} refused: {first_line(cause)}"
+        if _state(error) in TAKEN:
+            raise PhaseTakenError(said) from error
+        kind = AuditLostError if _is_lost(error) else AuditError
+        raise kind(said, REMEDIES.get(_state(error), CONNECTION)) from error
 
 
-def _database_exists(engine: sa.Engine) -> bool:
-    try:
-        with engine.connect():
-            return True
-    except OperationalError as error:
-        if f'database "{engine.url.database}" does not exist' in str(error.orig):
-            return False
-        raise
+def _state(error: SQLAlchemyError) -> str:
+    return getattr(getattr(error, "orig", None), "pgcode", None) or ""
 
 
-def _create_database(wanted: sa.Engine) -> None:
-    engine = sa.create_engine(wanted.url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    name = engine.dialect.identifier_preparer.quote(str(wanted.url.database))
-    try:
-        with engine.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    except SQLAlchemyError:
-        # Another process may have made it meanwhile; where none did, this says why we cannot.
-        if not _database_exists(wanted):
-            raise
-
-
-def _migrate(engine: sa.Engine) -> None:
-    """Bring the schema up to date; the lock lets one process at a time do it."""
-    if _version(engine) == SCHEMA_VERSION:
-        return
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise AuditError(f"the audit's schema is none that this program knows: {error}", UPGRADE) from error
-
-
-def _version(engine: sa.Engine) -> str | None:
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version", schema="public"):
-            return None
-        return str(connection.execute(sa.text("SELECT version_num FROM public.alembic_version")).scalar())
+def _is_lost(error: BaseException) -> bool:
+    if not isinstance(error, DBAPIError):
+        return False
+    # libpq gives no SQLSTATE where no connection came about.
+    nameless = isinstance(error, sa.exc.OperationalError) and not _state(error)
+    return error.connection_invalidated or nameless or _state(error) in GONE

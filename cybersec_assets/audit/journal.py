@@ -1,133 +1,137 @@
-"""The write path of the audit: a phase is opened, and then it succeeds or fails.
+"""The write path of the audit: a phase is started, and then it ends once.
 
-    open → (the phase's work) → succeed or fail, once
+    start → (the phase's work) → succeed, fail or, by somebody else, abandon
 
-Opening asks the database for the time and the attempt's number, so that no work begins while the audit is away.
+Every entry is written by the database's function `audit_append`, which takes sequence, time and hash under one lock
+and writes the phase's row in the same transaction. Asking it twice for the same end comes to the same.
 """
 
-import datetime as dt
-import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from cybersec_assets.artifact import Artifact
-from cybersec_assets.audit.database import refusals
-from cybersec_assets.audit.tables import PHASES
+from cybersec_assets.audit.database import Database
+from cybersec_assets.audit.phase import Phase
+from cybersec_assets.audit.tables import PHASES, audit_journal
 from cybersec_assets.errors import AuditError, first_line
+from cybersec_assets.write_path import Point, reached
 
-SUCCESS, FAILED = "SUCCESS", "FAILED"
+STARTED, SUCCESS, FAILED, ABANDONED = "STARTED", "SUCCESS", "FAILED", "ABANDONED"
+APPEND = sa.text(
+    "SELECT seq, attempt, hash FROM public.audit_append(:kind, :run_id, :asset, :partition, :attempt, :lock, :details)"
+).bindparams(sa.bindparam("details", type_=JSONB))
 
 
-@dataclass
-class Phase:
-    """One execution of an asset for one partition.
+@dataclass(frozen=True)
+class Entry:
+    """What the database says of an entry that it wrote: its place in the chain, and its hash."""
 
-    Attributes:
-        asset: The asset's key, `layer/name`.
-        partition: The day, `YYYY-MM-DD`.
-        run_id: The Dagster run.
-        attempt: Its number within the run, from 1.
-        started_at: UTC, by the database's clock.
-        inputs: What it read: objects by their asset, files by their path.
-        facts: The values of its table's own columns, as far as they are known.
-        began: The monotonic clock's seconds when it was opened.
-    """
-
-    asset: str
-    partition: str
-    run_id: str
+    seq: int
     attempt: int
-    started_at: dt.datetime
-    inputs: list[dict[str, object]] = field(default_factory=list)
-    facts: dict[str, object] = field(default_factory=dict)
-    began: float = field(default_factory=time.monotonic)
-
-    def seconds(self) -> float:
-        """Tell for how long the phase has been open."""
-        return time.monotonic() - self.began
-
-    def read(self, asset: str, artifact: Artifact) -> None:
-        """Note an object that the phase reads; the same one is noted once."""
-        size, sha256 = artifact.fingerprint.size, artifact.fingerprint.sha256
-        entry: dict[str, object] = {"asset": asset, "uri": artifact.uri, "sha256": sha256, "size": size}
-        if entry not in self.inputs:
-            self.inputs.append(entry)
-
-    def input_uri(self, asset: str | None) -> str | None:
-        """Give the object that was read of an asset, if one was."""
-        return next((str(entry["uri"]) for entry in self.inputs if "asset" in entry and entry["asset"] == asset), None)
-
-    def input_name(self, asset: str) -> str:
-        """Give the name of the object that was read of an asset; empty if none was."""
-        return (self.input_uri(asset) or "").rpartition("/")[2]
+    hash: str
 
 
 class Journal:
     """Write phases down.
 
     Args:
-        engine: What `database.connect` gave.
-        run_id: The Dagster run whose phases these are.
+        database: Where to.
+        made_by: The columns `code_version` and `libraries` of every row.
     """
 
-    def __init__(self, engine: sa.Engine, run_id: str) -> None:
-        """Note where to write and for which run."""
-        self.engine = engine
-        self.run_id = run_id
+    def __init__(self, database: Database, made_by: Mapping[str, object] | None = None) -> None:
+        """Note where to write."""
+        self.database = database
+        self.made_by = dict(made_by or {})
 
-    def open(self, asset: str, partition: str) -> Phase:
+    def start(self, run_id: str, asset: str, partition: str, lock: int) -> Phase:
         """Begin a phase.
 
-        Raises:
-            AuditError: The database cannot be reached: the phase must not work.
-        """
-        table = PHASES[asset].table
-        earlier = sa.func.count().filter(table.c.run_id == self.run_id, table.c.partition_key == partition)
-        now = sa.func.timezone("utc", sa.func.clock_timestamp())
-        with refusals(self.engine.url), self.engine.connect() as connection:
-            attempts, started_at = connection.execute(sa.select(earlier, now).select_from(table)).one()
-        return Phase(asset, partition, self.run_id, attempts + 1, started_at)
+        Args:
+            run_id: The Dagster run.
+            asset: The asset's key.
+            partition: The day.
+            lock: The advisory lock that the worker holds, a number of its own.
 
-    def succeed(self, phase: Phase, artifact: Artifact) -> None:
+        Raises:
+            AuditError: It cannot be written: the phase must not work.
+        """
+        phase = Phase(asset, partition, run_id, attempt=0, lock=lock)
+        phase.attempt = self._append(STARTED, phase, {}).attempt
+        reached(Point.STARTED_COMMITTED)
+        return phase
+
+    def succeed(self, phase: Phase, artifact: Artifact) -> Entry:
         """Write SUCCESS for an object that is stored and was read back.
 
         Raises:
-            AuditError: It could not be written, the phase has its row already, or a fact is not known.
+            PhaseTakenError: Somebody took its worker for dead.
+            AuditError: It could not be written, or a fact is not known.
         """
-        if missing := sorted(set(PHASES[phase.asset].empty) - set(phase.facts) - {"nombre_archivo"}):
+        target = PHASES[phase.asset]
+        if missing := sorted(set(target.empty) - set(phase.facts) - {"nombre_archivo"}):
             # A made-up value would be a false record.
             raise AuditError(f"{phase.asset} noted no {', '.join(missing)}", "Have the asset note it in its phase")
-        self._write(
-            phase,
-            SUCCESS,
-            {PHASES[phase.asset].path: artifact.uri, "nombre_archivo": artifact.name},
-            {"sha256": artifact.fingerprint.sha256, "size_bytes": artifact.fingerprint.size},
-        )
+        named = {"nombre_archivo": artifact.name} if "nombre_archivo" in target.empty else {}
+        stored = {"sha256": artifact.fingerprint.sha256, "size_bytes": artifact.fingerprint.size}
+        entry = self._append(SUCCESS, phase, phase.facts | {target.path: artifact.uri} | named | stored)
+        reached(Point.SUCCESS_COMMITTED)
+        return entry
 
-    def fail(self, phase: Phase, error: BaseException) -> None:
+    def fail(self, phase: Phase, error: BaseException) -> Entry:
         """Write FAILED with the error's first line.
 
         Raises:
-            AuditError: It could not be written, or the phase has its row already.
+            PhaseTakenError: Somebody took its worker for dead.
+            AuditError: It could not be written.
         """
-        phase.facts.clear()
-        self._write(phase, FAILED, {PHASES[phase.asset].path: ""}, {"error": first_line(error)})
+        return self._append(FAILED, phase, _nothing(phase.asset) | {"error": first_line(error)})
 
-    def _write(self, phase: Phase, state: str, place: dict[str, str], proof: dict[str, object]) -> None:
-        target = PHASES[phase.asset]
-        own = target.empty | phase.facts | {name: value for name, value in place.items() if name in target.table.c}
-        row = (
-            own
-            | proof
-            | {
-                "estado": state,
-                "run_id": phase.run_id,
-                "partition_key": phase.partition,
-                "attempt": phase.attempt,
-                "started_at": phase.started_at,
-                "inputs": phase.inputs,
-            }
-        )
-        with refusals(self.engine.url), self.engine.begin() as connection:
-            connection.execute(sa.insert(target.table).values(row))
+    def abandon(self, phase: Phase, why: str) -> Entry:
+        """Write ABANDONED for a phase whose worker is gone; the database looks once more at its lock.
+
+        Raises:
+            PhaseTakenError: It has ended meanwhile.
+            AuditError: Its worker lives, or it could not be written.
+        """
+        return self._append(ABANDONED, phase, _nothing(phase.asset) | {"error": why})
+
+    def tail(self) -> Entry | None:
+        """Give the last entry, if there is one.
+
+        Raises:
+            AuditError: It cannot be read.
+        """
+        columns = (audit_journal.c.seq, audit_journal.c.attempt, audit_journal.c.hash)
+        query = sa.select(*columns).order_by(audit_journal.c.seq.desc()).limit(1)
+        row = self.database.statement(lambda connection: connection.execute(query).one_or_none())
+        return row and Entry(*row)
+
+    def _append(self, kind: str, phase: Phase, details: Mapping[str, object]) -> Entry:
+        values: dict[str, Any] = {
+            "kind": kind,
+            "run_id": phase.run_id,
+            "asset": phase.asset,
+            "partition": phase.partition,
+            "attempt": phase.attempt,
+            # Who abandons a phase does not hold its lock.
+            "lock": None if kind == ABANDONED else phase.lock,
+            "details": dict(details) | {"inputs": phase.inputs} | self.made_by,
+        }
+
+        def work(connection: sa.Connection) -> Entry:
+            entry = Entry(*connection.execute(APPEND, values).one())
+            if kind == SUCCESS:
+                reached(Point.SUCCESS_SENT)
+            return entry
+
+        return self.database.transaction(work) if kind == SUCCESS else self.database.statement(work)
+
+
+def _nothing(asset: str) -> dict[str, object]:
+    """Give what a row has in the columns that are its table's own where nothing was stored."""
+    return PHASES[asset].empty | {PHASES[asset].path: ""}

@@ -1,63 +1,74 @@
 """The questions that the audit answers: what ran last, what trained a model, how much, and what failed.
 
-All of them read one view of the event tables, in which a phase's row has the same columns whatever its table.
+All of them read the views of the database, so that whoever has only SQL gets the same answers.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import JSONB
 
 from cybersec_assets.artifact import Artifact, Fingerprint
-from cybersec_assets.audit.database import refusals
-from cybersec_assets.audit.journal import FAILED, SUCCESS
-from cybersec_assets.audit.tables import PHASES, PhaseTable, evaluation_events
+from cybersec_assets.audit.database import Database
+from cybersec_assets.audit.journal import SUCCESS
+from cybersec_assets.audit.tables import PHASES, evaluation_events
 from cybersec_assets.errors import NoRecordError
 
 Row = dict[str, Any]
-COMMON = ("estado", "run_id", "partition_key", "attempt", "started_at", "sha256", "size_bytes", "inputs", "error")
 
 
-def _records(phase: PhaseTable) -> sa.ColumnElement[Any]:
-    if "num_registros" in phase.table.c:
-        return phase.table.c.num_registros
-    return sa.cast(phase.table.c.metrics["flows"].astext, sa.BigInteger)
+def _view(name: str, *columns: str) -> sa.TableClause:
+    types = {"inputs": JSONB, "details": JSONB, "libraries": JSONB, "parameters": JSONB}
+    return sa.table(name, *(sa.column(column, types.get(column)) for column in columns), schema="public")
 
 
-def _one_phase(asset: str, phase: PhaseTable) -> sa.Select[Any]:
-    return sa.select(
-        sa.literal(asset).label("asset"),
-        phase.table.c.id,
-        phase.table.c[phase.time].label("at"),
-        phase.table.c[phase.path].label("uri"),
-        _records(phase).label("records"),
-        *(phase.table.c[name] for name in COMMON),
-    )
-
-
-EVENTS = sa.union_all(*(_one_phase(asset, phase) for asset, phase in PHASES.items())).subquery("events")
+_COLUMNS = (
+    *("asset", "table_name", "id", "at", "uri", "records", "estado", "run_id", "partition_key", "attempt"),
+    *("started_at", "sha256", "size_bytes", "inputs", "error", "journal_seq", "code_version", "libraries", "details"),
+)
+PHASES_VIEW = _view("audit_phases", *_COLUMNS)
+LAST_RUN = _view("audit_last_run", *_COLUMNS)
+RECORDS = _view("audit_records", *_COLUMNS)
+FAILURES = _view("audit_failures", *_COLUMNS)
+ANOMALIES = _view("audit_anomalies", "what", "asset", "partition_key", "run_id", "at", "uri", "value", "low", "high")
+MODELS = _view(
+    "audit_models",
+    *("model", "trained_at", "partition_key", "run_id", "records", "raw", "file", "file_size", "file_sha256"),
+)
 
 
 @dataclass(frozen=True)
 class Record:
-    """A phase's SUCCESS row: its asset, its object, and what it read."""
+    """A phase's SUCCESS row.
+
+    Attributes:
+        asset: The asset's key.
+        artifact: Its object.
+        inputs: What it was made from.
+        row: Its table and id, for people.
+        details: What a model was trained with, or an evaluation's metrics.
+        libraries: The versions that made it, by library.
+    """
 
     asset: str
     artifact: Artifact
     inputs: list[Row]
+    row: str
+    details: Row
+    libraries: Row
 
 
 class Audit:
     """Ask the audit.
 
     Args:
-        engine: What `database.connect` gave.
+        database: What `schema.connect` gave.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, database: Database) -> None:
         """Note whom to ask."""
-        self.engine = engine
+        self.database = database
 
     def input_of(
         self, run_id: str, asset: str, partition: str, lineage_of: str | None = None, heir_uri: str | None = None
@@ -85,12 +96,11 @@ class Audit:
 
     def last_run(self) -> list[Row]:
         """Give each phase's newest row."""
-        newest = sa.select(EVENTS).ext(distinct_on(EVENTS.c.asset)).order_by(EVENTS.c.asset, EVENTS.c.at.desc())
-        return self._in_graph_order(self._rows(newest))
+        return self._in_graph_order(self._rows(sa.select(LAST_RUN)))
 
     def of_run(self, run_id: str) -> list[Row]:
         """Give a run's rows."""
-        return self._in_graph_order(self._rows(sa.select(EVENTS).where(EVENTS.c.run_id == run_id)))
+        return self._in_graph_order(self._rows(sa.select(PHASES_VIEW).where(PHASES_VIEW.c.run_id == run_id)))
 
     def metrics(self, run_id: str) -> Row | None:
         """Give the metrics of a run's successful evaluation."""
@@ -100,12 +110,32 @@ class Audit:
 
     def records(self, partition: str | None = None) -> list[Row]:
         """Give how many records each success handled, newest day first, optionally of one day only."""
-        query = sa.select(EVENTS).where(EVENTS.c.estado == SUCCESS).order_by(EVENTS.c.partition_key.desc(), EVENTS.c.at)
-        return self._rows(query if partition is None else query.where(EVENTS.c.partition_key == partition))
+        query = sa.select(RECORDS).order_by(RECORDS.c.partition_key.desc(), RECORDS.c.at)
+        return self._rows(query if partition is None else query.where(RECORDS.c.partition_key == partition))
 
     def failures(self) -> list[Row]:
-        """Give the FAILED rows, newest first."""
-        return self._rows(sa.select(EVENTS).where(EVENTS.c.estado == FAILED).order_by(EVENTS.c.at.desc()))
+        """Give the FAILED rows, newest first; those of phases that were abandoned are among them."""
+        return self._rows(sa.select(FAILURES).order_by(FAILURES.c.journal_seq.desc()))
+
+    def anomalies(self) -> list[Row]:
+        """Give the results that stand out, newest day first: see the view `audit_anomalies`."""
+        return self._rows(sa.select(ANOMALIES).order_by(ANOMALIES.c.partition_key.desc(), ANOMALIES.c.what))
+
+    def models_from(self, file: str) -> list[Row]:
+        """Give the models that were trained from a source file, oldest first.
+
+        Args:
+            file: Its path as it was read, its name, or its SHA-256.
+
+        Raises:
+            NoRecordError: There is none.
+        """
+        named = (MODELS.c.file == file) | MODELS.c.file.endswith(f"/{file}", autoescape=True)
+        rows = self._rows(sa.select(MODELS).where(named | (MODELS.c.file_sha256 == file)).order_by(MODELS.c.trained_at))
+        if not rows:
+            remedy = "Give a path, name or SHA-256 that `cybersec audit lineage` shows"
+            raise NoRecordError(f"the audit knows no model that was trained from {file}", remedy)
+        return rows
 
     def lineage(self, model: str) -> list[Row]:
         """Give an object's row and those of all that it was made from, back to the source's files.
@@ -119,10 +149,8 @@ class Audit:
         chain, wanted = list[Row](), [model]
         while wanted:
             target = wanted.pop(0)
-            ends_with = EVENTS.c.uri.endswith(f"/{target}", autoescape=True)
-            matches = self._rows(
-                sa.select(EVENTS).where(EVENTS.c.estado == SUCCESS, (EVENTS.c.uri == target) | ends_with)
-            )
+            ends_with = RECORDS.c.uri.endswith(f"/{target}", autoescape=True)
+            matches = self._rows(sa.select(RECORDS).where((RECORDS.c.uri == target) | ends_with))
             if not matches:
                 raise NoRecordError(
                     f"the audit knows no object {target}", "Give a name that `cybersec audit records` shows"
@@ -132,16 +160,16 @@ class Audit:
         return chain
 
     def _success(self, asset: str, partition: str, run_id: str | None = None) -> Record | None:
-        query = sa.select(EVENTS).where(
-            EVENTS.c.asset == asset, EVENTS.c.partition_key == partition, EVENTS.c.estado == SUCCESS
-        )
+        query = sa.select(RECORDS).where(RECORDS.c.asset == asset, RECORDS.c.partition_key == partition)
         if run_id is not None:
-            query = query.where(EVENTS.c.run_id == run_id)
-        rows = self._rows(query.order_by(EVENTS.c.id.desc()).limit(1))
+            query = query.where(RECORDS.c.run_id == run_id)
+        rows = self._rows(query.order_by(RECORDS.c.journal_seq.desc()).limit(1))
         return _record(rows[0]) if rows else None
 
     def _written(self, uri: str) -> Record:
-        rows = self._rows(sa.select(EVENTS).where(EVENTS.c.uri == uri, EVENTS.c.estado == SUCCESS))
+        rows = self._rows(sa.select(RECORDS).where(RECORDS.c.uri == uri))
+        if not rows:
+            raise NoRecordError(f"the audit has no success that wrote {uri}", "Run `cybersec audit verify`")
         return _record(rows[0])
 
     def _last_success(self, asset: str, partition: str) -> Record:
@@ -153,13 +181,11 @@ class Audit:
     def _ancestor(self, heir: Record, asset: str) -> Record:
         for entry in heir.inputs:
             if entry.get("asset") == asset:
-                artifact = Artifact(entry["uri"], Fingerprint(entry["size"], entry["sha256"]))
-                return Record(asset, artifact, [])
+                return self._written(entry["uri"])
         raise NoRecordError(f"{heir.artifact.uri} was not made from {asset}", f"Materialize {heir.asset} again")
 
     def _rows(self, query: sa.Select[Any]) -> list[Row]:
-        with refusals(self.engine.url), self.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+        return self.database.statement(lambda connection: [dict(row) for row in connection.execute(query).mappings()])
 
     def _in_graph_order(self, rows: list[Row]) -> list[Row]:
         order = list(PHASES)
@@ -172,4 +198,5 @@ def artifact_of(row: Row) -> Artifact:
 
 
 def _record(row: Row) -> Record:
-    return Record(row["asset"], artifact_of(row), row["inputs"])
+    made_with = row["details"] or {}, row["libraries"] or {}
+    return Record(row["asset"], artifact_of(row), row["inputs"], f"{row['table_name']} row {row['id']}", *made_with)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0003"
 """The newest migration; a database that has it needs no other."""
 
 metadata = MetaData(schema="public")
@@ -32,6 +32,9 @@ def _events(name: str, time_column: str, *own: Column[object]) -> Table:
         Column("size_bytes", BigInteger),
         Column("inputs", JSONB, nullable=False, server_default=text("'[]'")),
         Column("error", Text),
+        Column("journal_seq", BigInteger, nullable=False, unique=True),
+        Column("code_version", Text),
+        Column("libraries", JSONB),
         UniqueConstraint("run_id", "partition_key", "attempt"),
     )
 
@@ -64,6 +67,18 @@ evaluation_events = _events(
     _text("nombre_dataset"),
     _text("ruta_resultados"),
     Column("metrics", JSONB, nullable=False),
+)
+
+audit_journal = Table(
+    "audit_journal",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", DateTime, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("kind", "run_id", "asset_key", "partition_key")),
+    Column("attempt", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("prev_hash", Text, nullable=False, unique=True),
+    Column("hash", Text, nullable=False),
 )
 
 
