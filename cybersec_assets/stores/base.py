@@ -7,12 +7,14 @@ An object, once written, never changes. Nobody looks for the latest one: the aud
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from cybersec_assets.artifact import Artifact, Fingerprint, fingerprint_of
 from cybersec_assets.errors import ObjectChangedError, StoreError
+from cybersec_assets.write_path import Point, reached
 
 MAX_NAMES = 120
 """How many seconds ahead a free name is looked for."""
@@ -31,6 +33,19 @@ class Kind:
         return f"{self.stem}_{moment:%Y%m%d_%H%M%S}{self.suffix}"
 
 
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as a listing shows it.
+
+    Attributes:
+        name: Its name in the bucket.
+        modified: When it was written, UTC.
+    """
+
+    name: str
+    modified: dt.datetime
+
+
 class ObjectStore(Protocol):
     """Buckets of immutable objects. Every method raises StoreError where the store refuses or is away."""
 
@@ -44,6 +59,27 @@ class ObjectStore(Protocol):
 
     def fetch(self, bucket: str, name: str, to: Path) -> None:
         """Copy an object into a file."""
+        ...
+
+    def chunks(self, bucket: str, name: str) -> Iterator[bytes]:
+        """Read an object's bytes."""
+        ...
+
+    def entries(
+        self, bucket: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> Iterator[StoredObject]:
+        """List a bucket's objects in the order of their names; a bucket that is missing has none.
+
+        Args:
+            bucket: The bucket.
+            prefix: What their names begin with.
+            after: Only names beyond this one.
+            limit: How many at most; all, if not given.
+        """
+        ...
+
+    def delete(self, bucket: str, name: str) -> None:
+        """Remove an object."""
         ...
 
 
@@ -70,9 +106,11 @@ def store_file(
     """
     fingerprint, bucket = fingerprint_of(file), f"{prefix}-{kind.bucket}"
     begin = moment or utc_now()
+    reached(Point.UPLOAD_BEGUN)
     for second in range(MAX_NAMES):
         name = kind.name(begin + dt.timedelta(seconds=second))
         if store.create(bucket, name, file, fingerprint):
+            reached(Point.UPLOAD_COMPLETED)
             return _read_back(store, bucket, name, fingerprint)
     raise StoreError(f"{bucket} has no free name for {kind.name(begin)} or later", "Check who else writes there")
 
@@ -86,6 +124,7 @@ def fetch_object(store: ObjectStore, artifact: Artifact, to: Path) -> None:
     """
     bucket, name = split_uri(artifact.uri)
     store.fetch(bucket, name, to)
+    reached(Point.INPUT_FETCHED)
     found = fingerprint_of(to)
     if found != artifact.fingerprint:
         to.unlink()
@@ -117,4 +156,5 @@ def _read_back(store: ObjectStore, bucket: str, name: str, fingerprint: Fingerpr
     artifact, found = Artifact(f"s3://{bucket}/{name}", fingerprint), store.fingerprint(bucket, name)
     if found != fingerprint:
         raise changed(artifact, found)
+    reached(Point.READ_BACK)
     return artifact

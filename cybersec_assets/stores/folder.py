@@ -1,16 +1,20 @@
 """An object store made of folders: one a bucket, one file an object."""
 
+import datetime as dt
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 from cybersec_assets.artifact import Fingerprint, fingerprint_of
 from cybersec_assets.errors import ObjectMissingError, StoreError
+from cybersec_assets.stores.base import StoredObject
 
 READ_ONLY = 0o444
+CHUNK_BYTES = 1024**2
 
 
 class FolderStore:
@@ -27,12 +31,12 @@ class FolderStore:
     def create(self, bucket: str, name: str, file: Path, _fingerprint: Fingerprint) -> bool:
         """Write aside, then link into place: a link, unlike a rename, refuses a name that is taken."""
         with _refusals(self.root):
-            folder = self.root / bucket
-            folder.mkdir(parents=True, exist_ok=True)
-            aside = folder / f".{name}.{uuid.uuid4().hex}"
+            path = self.root / bucket / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
             try:
                 _copy_durably(file, aside)
-                return _link(aside, folder / name)
+                return _link(aside, path)
             finally:
                 aside.unlink(missing_ok=True)
 
@@ -45,6 +49,30 @@ class FolderStore:
         """Copy the object."""
         with _refusals(self.root):
             shutil.copyfile(self._existing(bucket, name), to)
+
+    def chunks(self, bucket: str, name: str) -> Iterator[bytes]:
+        """Read the object."""
+        with _refusals(self.root), self._existing(bucket, name).open("rb") as stream:
+            yield from iter(lambda: stream.read(CHUNK_BYTES), b"")
+
+    def entries(
+        self, bucket: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> Iterator[StoredObject]:
+        """List the folder's files, also those that a writer left aside when it was killed."""
+        with _refusals(self.root):
+            folder = self.root / bucket
+            names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+            wanted = (name for name in names if name.startswith(prefix) and name > after)
+            for name in islice(wanted, limit):
+                # A file that its writer has taken away meanwhile was none of the store's.
+                with suppress(FileNotFoundError):
+                    modified = (folder / name).stat().st_mtime
+                    yield StoredObject(name, dt.datetime.fromtimestamp(modified, dt.UTC))
+
+    def delete(self, bucket: str, name: str) -> None:
+        """Remove the file."""
+        with _refusals(self.root):
+            self._existing(bucket, name).unlink()
 
     def _existing(self, bucket: str, name: str) -> Path:
         path = self.root / bucket / name

@@ -17,15 +17,18 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.errors import ObjectMissingError, StoreError
+from cybersec_assets.stores.base import StoredObject
+from cybersec_assets.write_path import Point, reached
 
 PUT_LIMIT = 4 * 1024**3
 PART_BYTES = 256 * 1024**2
 CHUNK_BYTES = 1024**2
+PAGE = 1000
 FIRST_REGION = "us-east-1"
 TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
 MISSING = {"NoSuchKey", "NoSuchBucket", "404"}
 OURS_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
-RIGHTS = "Grant the key s3:PutObject, s3:GetObject and s3:CreateBucket on the four buckets"
+RIGHTS = "Grant the key s3:PutObject, s3:GetObject, s3:ListBucket and s3:CreateBucket on the four buckets"
 
 
 class S3Store:
@@ -68,6 +71,33 @@ class S3Store:
         with self._refusals(bucket, name):
             self.client.download_file(bucket, name, str(to))
 
+    def chunks(self, bucket: str, name: str) -> Iterator[bytes]:
+        """Read the object."""
+        with self._refusals(bucket, name):
+            yield from self.client.get_object(Bucket=bucket, Key=name)["Body"].iter_chunks(CHUNK_BYTES)
+
+    def entries(
+        self, bucket: str, prefix: str = "", *, after: str = "", limit: int | None = None
+    ) -> Iterator[StoredObject]:
+        """List the bucket page by page."""
+        paging = {"MaxItems": limit, "PageSize": min(limit or PAGE, PAGE)}
+        with self._refusals(bucket):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=prefix, StartAfter=after, PaginationConfig=paging
+            )
+            try:
+                for page in pages:
+                    for found in page.get("Contents", []):
+                        yield StoredObject(found["Key"], found["LastModified"])
+            except ClientError as error:
+                if _code(error) != "NoSuchBucket":
+                    raise
+
+    def delete(self, bucket: str, name: str) -> None:
+        """Remove the object."""
+        with self._refusals(bucket, name):
+            self.client.delete_object(Bucket=bucket, Key=name)
+
     def _upload(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> None:
         upload = self._put if fingerprint.size <= self.put_limit else self._put_parts
         try:
@@ -101,11 +131,12 @@ class S3Store:
         with file.open("rb") as stream:
             for number, part in enumerate(iter(lambda: stream.read(self.part_bytes), b""), start=1):
                 sent = self.client.upload_part(**upload, PartNumber=number, Body=part, ChecksumAlgorithm="SHA256")
+                reached(Point.PART_UPLOADED)
                 yield {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]}
 
     def _read(self, bucket: str, name: str) -> Fingerprint:
         digest, size = hashlib.sha256(), 0
-        for chunk in self.client.get_object(Bucket=bucket, Key=name)["Body"].iter_chunks(CHUNK_BYTES):
+        for chunk in self.chunks(bucket, name):
             digest.update(chunk)
             size += len(chunk)
         return Fingerprint(size, digest.hexdigest())

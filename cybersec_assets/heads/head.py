@@ -1,0 +1,76 @@
+"""A head: a signed, numbered word on how long the journal is and what its last hash is.
+
+It is an object `audit-heads/<number>.json` of the bucket for evaluations:
+
+    {"head": "<the text that is signed>", "key": "<public key's SHA-256, 16 hex digits>", "signature": "<base64>"}
+
+The signed text is JSON with the keys count, hash, number and time, behind a line that says what it is for.
+"""
+
+import base64
+import datetime as dt
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+BUCKET = "eval"
+PREFIX = "audit-heads/"
+DIGITS = 12
+PURPOSE = b"cybersec-assets audit head 1\n"
+"""Goes before the text, so that no signature made for something else passes for a head's."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is signed.
+
+    Attributes:
+        number: Its place among the heads, from 1.
+        count: How many entries the journal had.
+        hash: The last one's hash.
+        time: When it was signed, UTC, ISO 8601.
+    """
+
+    number: int
+    count: int
+    hash: str
+    time: str
+
+
+def head_name(number: int) -> str:
+    """Give a head's object name; names sort as numbers do."""
+    return f"{PREFIX}{number:0{DIGITS}}.json"
+
+
+def number_of(name: str) -> int:
+    """Give the number that a head's object name holds; 0 for a name that is no head's."""
+    digits = name.removeprefix(PREFIX).removesuffix(".json")
+    return int(digits) if digits.isdecimal() else 0
+
+
+def count_in(content: bytes) -> int:
+    """Read from a head's bytes how many entries it covers; its signature is not checked.
+
+    Raises:
+        ValueError, KeyError, TypeError: The bytes are no head.
+    """
+    return int(json.loads(json.loads(content)["head"])["count"])
+
+
+def make_head(number: int, count: int, entry_hash: str) -> Head:
+    """Make a head of this moment."""
+    return Head(number, count, entry_hash, dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"))
+
+
+def signed(head: Head, key: Ed25519PrivateKey) -> bytes:
+    """Write a head as its object's bytes."""
+    text = json.dumps(asdict(head), sort_keys=True, separators=(",", ":"))
+    raw = key.public_key().public_bytes_raw()
+    document = {
+        "head": text,
+        "key": hashlib.sha256(raw).hexdigest()[:16],
+        "signature": base64.b64encode(key.sign(PURPOSE + text.encode())).decode(),
+    }
+    return json.dumps(document).encode()

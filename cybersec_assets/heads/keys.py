@@ -1,0 +1,102 @@
+"""Ed25519 keys (RFC 8032) for heads: 32 bytes in base64, private and public alike.
+
+Where the environment gives none, a key is made once in `CYBERSEC_HOME/audit`. Its public half is added there to
+`trusted-keys`, which is never stored beside the heads; keys that were used before stay in that list.
+"""
+
+import base64
+import binascii
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from cybersec_assets.errors import SettingsError
+
+KEY_BYTES = 32
+SIGNING_KEY = "audit/signing-key"
+TRUSTED_KEYS = "audit/trusted-keys"
+
+
+def signing_key(home: Path, given: str | None) -> Ed25519PrivateKey:
+    """Give the key that signs.
+
+    Args:
+        home: `CYBERSEC_HOME`.
+        given: `AUDIT_SIGNING_KEY`; the home's own where it is not given, made where it is missing.
+
+    Raises:
+        SettingsError: It is no key.
+    """
+    if given:
+        return Ed25519PrivateKey.from_private_bytes(decode_key(given, "AUDIT_SIGNING_KEY"))
+    file = home / SIGNING_KEY
+    if not file.exists():
+        _make_key(file)
+    key = Ed25519PrivateKey.from_private_bytes(decode_key(file.read_text(), str(file)))
+    _trust(home / TRUSTED_KEYS, public_half(key))
+    return key
+
+
+def trusted_keys(home: Path, given: str | None, signing: str | None) -> list[str]:
+    """Give the public keys that a verifier trusts.
+
+    Args:
+        home: `CYBERSEC_HOME`.
+        given: `AUDIT_TRUSTED_KEYS`, divided by commas or blanks; it alone counts where it is given.
+        signing: `AUDIT_SIGNING_KEY`, whose public half is trusted otherwise, beside the home's list.
+
+    Raises:
+        SettingsError: One of them is no key.
+    """
+    file = home / TRUSTED_KEYS
+    listed = given or (file.read_text() if file.exists() else "")
+    keys = listed.replace(",", " ").split()
+    for key in keys:
+        decode_key(key, "AUDIT_TRUSTED_KEYS" if given else str(file))
+    if signing and not given:
+        keys.append(public_half(signing_key(home, signing)))
+    return keys
+
+
+def public_half(key: Ed25519PrivateKey) -> str:
+    """Give the public key in base64."""
+    return base64.b64encode(key.public_key().public_bytes_raw()).decode()
+
+
+def decode_key(text: str, source: str) -> bytes:
+    """Read a key.
+
+    Raises:
+        SettingsError: It is not 32 bytes in base64; the key itself is not told.
+    """
+    try:
+        raw = base64.b64decode(text.strip(), validate=True)
+    except binascii.Error:
+        raw = b""
+    if len(raw) != KEY_BYTES:
+        raise SettingsError(
+            f"{source} holds no Ed25519 key of {KEY_BYTES} bytes in base64", "Make one with `openssl rand -base64 32`"
+        )
+    return raw
+
+
+def _make_key(file: Path) -> None:
+    """Make a key whole or not at all; of two processes that make one, the first's stays."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() + "\n")
+    try:
+        file.hardlink_to(aside)
+    except FileExistsError:
+        pass
+    finally:
+        aside.unlink()
+
+
+def _trust(file: Path, key: str) -> None:
+    if not file.exists() or key not in file.read_text().split():
+        with file.open("a") as stream:
+            stream.write(key + "\n")
