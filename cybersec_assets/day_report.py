@@ -49,7 +49,7 @@ def run_and_report(day: str, settings: Settings, *, as_json: bool) -> int:
     # The session keeps an embedded server up between the run and the questions about it.
     with audit_from(settings).session() as audit:
         if audit.host is None:
-            audit.engine()
+            audit.connect()
         outcome = run_day(day, settings, lambda *_: None) if as_json else _run_showing_progress(day, settings)
         for error in outcome.errors:
             _say(error)

@@ -8,18 +8,22 @@ import dagster as dg
 from cybersec_assets.assets.gold import evaluation_asset, model_asset
 from cybersec_assets.assets.raw import raw_asset
 from cybersec_assets.assets.silver import silver_asset
+from cybersec_assets.heads.keys import trusted_keys
 from cybersec_assets.io_managers import ModelIOManager, ParquetIOManager
 from cybersec_assets.partitions import daily_partitions
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.detector import DetectorResource
 from cybersec_assets.resources.flow_source import FlowSourceResource
+from cybersec_assets.resources.heads import HeadsResource
 from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets.resources.scratch import ScratchResource
 from cybersec_assets.schedules import daily_training_job, daily_training_schedule
 from cybersec_assets.settings import Settings, load_settings
+from cybersec_assets.verify.verifier import Verifier
 
 S3_SECRETS = {"access_key": "MINIO_ACCESS_KEY", "secret_key": "MINIO_SECRET_KEY"}
-PG_SECRETS = {"password": "PG_PASSWORD"}
+PG_SECRETS = {"password": "PG_PASSWORD", "migration_password": "PG_MIGRATION_PASSWORD"}
+HEAD_SECRETS = {"signing_key": "AUDIT_SIGNING_KEY"}
 """The variables that hold secrets, by the resource's field."""
 
 
@@ -57,12 +61,16 @@ def build_definitions(
 def build_resources(settings: Settings) -> dict[str, Any]:
     """Give every resource that the assets name, configured from settings."""
     # Unlike a configured resource, one that may still be configured at launch is shared by all that depend on it.
+    store = ObjectStoreResource.configure_at_launch(**_store_config(settings), **_secrets(S3_SECRETS))
+    home = str(settings.cybersec_home)
+    heads = HeadsResource.configure_at_launch(store=store, home=home, **_secrets(HEAD_SECRETS))
     shared: dict[str, Any] = {
-        "store": ObjectStoreResource.configure_at_launch(**_store_config(settings), **_secrets(S3_SECRETS)),
-        "audit": AuditResource.configure_at_launch(**_audit_config(settings), **_secrets(PG_SECRETS)),
+        "store": store,
+        "audit": AuditResource.configure_at_launch(heads=heads, **_audit_config(settings), **_secrets(PG_SECRETS)),
         "scratch": ScratchResource.configure_at_launch(parent=_text(settings.cybersec_scratch)),
     }
     return shared | {
+        "heads": heads,
         "flow_source": FlowSourceResource(
             uri=settings.flows_uri, format=settings.flows_format, synthetic_flows=settings.cybersec_synthetic_flows
         ),
@@ -74,12 +82,20 @@ def build_resources(settings: Settings) -> dict[str, Any]:
 
 def audit_from(settings: Settings) -> AuditResource:
     """Give the audit for use outside of a run."""
-    return AuditResource(**_audit_config(settings), **_secret_values(PG_SECRETS))
+    heads = HeadsResource(store=store_from(settings), home=str(settings.cybersec_home), **_secret_values(HEAD_SECRETS))
+    return AuditResource(heads=heads, **_audit_config(settings), **_secret_values(PG_SECRETS))
 
 
 def store_from(settings: Settings) -> ObjectStoreResource:
     """Give the object store for use outside of a run."""
     return ObjectStoreResource(**_store_config(settings), **_secret_values(S3_SECRETS))
+
+
+def verifier_from(settings: Settings, audit: AuditResource) -> Verifier:
+    """Give the check of the audit and of all that it speaks of."""
+    trusted = trusted_keys(settings.cybersec_home, settings.audit_trusted_keys, audit.heads.signing_key)
+    engine, store = audit.connect().engine, store_from(settings)
+    return Verifier(engine, store.open(), store.bucket_prefix, trusted)
 
 
 def _store_config(settings: Settings) -> dict[str, Any]:
@@ -102,6 +118,7 @@ def _audit_config(settings: Settings) -> dict[str, Any]:
         "database": settings.pg_database,
         "sslmode": settings.pg_sslmode,
         "sslrootcert": _text(settings.pg_sslrootcert),
+        "migration_user": settings.pg_migration_user,
     }
 
 

@@ -8,20 +8,24 @@ Both work inside the phase of the asset that is being made, so that an error in 
 
 import hashlib
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
-from pydantic import PrivateAttr
 
 from cybersec_assets.artifact import Artifact, Fingerprint, fingerprint_of
 from cybersec_assets.audit import tables
-from cybersec_assets.audit.journal import Phase
+from cybersec_assets.audit.phase import Phase
+from cybersec_assets.audit.queries import Record
+from cybersec_assets.errors import ObjectChangedError, ObjectMissingError
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets.resources.scratch import ScratchResource
-from cybersec_assets.stores.base import Kind, ObjectStore, changed, fetch_object, store_file
+from cybersec_assets.stores.base import Kind, changed, fetch_object, store_file
+from cybersec_assets.write_path import Point, reached
 
 LINEAGE_OF = "lineage_of"
 """Metadata of an asset's input: read what this other asset's object was made from."""
@@ -41,23 +45,24 @@ class AuditedIOManager(dg.ConfigurableIOManager):
     store: dg.ResourceDependency[ObjectStoreResource]
     audit: dg.ResourceDependency[AuditResource]
     scratch: dg.ResourceDependency[ScratchResource]
-    _opened: ObjectStore | None = PrivateAttr(default=None)
 
     @abstractmethod
     def write(self, value: Any, file: Path) -> Path:
         """Write a value to a file, or say in which file it is already."""
 
     @abstractmethod
-    def read(self, file: Path, artifact: Artifact) -> Any:
-        """Give the value that a checked file holds."""
+    def read(self, file: Path, record: Record) -> Any:
+        """Give the value that a checked file holds, which the record tells of."""
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Store what an asset made, and write SUCCESS once it was read back."""
         asset = context.asset_key.to_user_string()
         kind = KINDS[asset]
+        reached(Point.BODY_DONE)
         with self.audit.phase(asset, context.partition_key) as phase:
             file = self.write(obj, self.scratch.new_file(kind.stem + kind.suffix))
-            artifact = store_file(self._store(), self.store.bucket_prefix, kind, file)
+            reached(Point.SCRATCH_WRITTEN)
+            artifact = store_file(self.store.open(), self.store.bucket_prefix, kind, file)
             file.replace(self.scratch.place_of(artifact))
             self.audit.succeed(phase, artifact)
         context.add_output_metadata(_metadata(artifact, phase))
@@ -68,18 +73,17 @@ class AuditedIOManager(dg.ConfigurableIOManager):
         with self.audit.phase(_reading_asset(context), partition) as phase:
             record = self.audit.find_input(phase, upstream, context.definition_metadata.get(LINEAGE_OF))
             phase.read(upstream, record.artifact)
-            return self.read(self._copy_of(record.artifact), record.artifact)
+            with _naming(record):
+                file = self._copy_of(record.artifact)
+                reached(Point.INPUT_VERIFIED)
+                return self.read(file, record)
 
     def _copy_of(self, artifact: Artifact) -> Path:
         """Give the run's own copy where it is good, else fetch one."""
         copy = self.scratch.place_of(artifact)
         if not copy.exists() or fingerprint_of(copy) != artifact.fingerprint:
-            fetch_object(self._store(), artifact, copy)
+            fetch_object(self.store.open(), artifact, copy)
         return copy
-
-    def _store(self) -> ObjectStore:
-        self._opened = self._opened or self.store.open()
-        return self._opened
 
 
 class ParquetIOManager(AuditedIOManager):
@@ -92,7 +96,7 @@ class ParquetIOManager(AuditedIOManager):
         value.sink_parquet(file)
         return file
 
-    def read(self, file: Path, artifact: Artifact) -> pl.LazyFrame:  # noqa: ARG002 - the base's signature
+    def read(self, file: Path, record: Record) -> pl.LazyFrame:  # noqa: ARG002 - the base's signature
         """Scan the file; nothing is read yet."""
         return pl.scan_parquet(file)
 
@@ -107,15 +111,25 @@ class ModelIOManager(AuditedIOManager):
         save(value, file)
         return file
 
-    def read(self, file: Path, artifact: Artifact) -> Any:
+    def read(self, file: Path, record: Record) -> Any:
         """Unpickle the very bytes that were found to be those of the audit: they are read once."""
-        from cybersec_assets.model.artifact import load
+        from cybersec_assets.model.artifact import load, require_fit
 
         content = file.read_bytes()
         found = Fingerprint(len(content), hashlib.sha256(content).hexdigest())
-        if found != artifact.fingerprint:
-            raise changed(artifact, found)
-        return load(content)
+        if found != record.artifact.fingerprint:
+            raise changed(record.artifact, found)
+        require_fit(record.details)
+        return load(content, record.details["features"])
+
+
+@contextmanager
+def _naming(record: Record) -> Iterator[None]:
+    """Have an error about an object name the row that says how the object should be."""
+    try:
+        yield
+    except (ObjectChangedError, ObjectMissingError) as error:
+        raise type(error)(f"{error.problem} ({record.row})", error.remedy) from None
 
 
 def _reading_asset(context: dg.InputContext) -> str:

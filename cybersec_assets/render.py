@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from rich.console import Console
@@ -11,13 +11,19 @@ from rich.table import Table
 
 from cybersec_assets.audit.queries import Row
 
+if TYPE_CHECKING:
+    from cybersec_assets.housekeeping import Reconciled
+
 EVENT_COLUMNS = ("asset", "partition_key", "estado", "records", "at", "uri", "error")
 RUN_COLUMNS = EVENT_COLUMNS[:-1]
-LINEAGE_COLUMNS = ("asset", "partition_key", "records", "at", "uri", "sha256")
-HEADERS = {"partition_key": "day", "at": "at (UTC)", "timestamp": "time (UTC)"}
+LINEAGE_COLUMNS = ("asset", "partition_key", "records", "at", "uri", "size_bytes", "sha256", "run_id")
+FAILURE_COLUMNS = ("asset", "partition_key", "attempt", "at", "error", "run_id")
+MODEL_COLUMNS = ("model", "partition_key", "trained_at", "records", "file", "file_size", "file_sha256", "run_id")
+ANOMALY_COLUMNS = ("what", "asset", "partition_key", "value", "low", "high", "uri", "run_id")
+HEADERS = {"partition_key": "day", "run_id": "run", "at": "at (UTC)", "timestamp": "time (UTC)"}
 """What a column is called for people, where that is not its name."""
 MEASURED_WITH = 10_000
-GROUPED = {"records", "bytes"}
+GROUPED = {"records", "bytes", "size_bytes", "file_size"}
 """Amounts, whose digits are grouped; a port is none."""
 
 
@@ -29,6 +35,34 @@ def as_json(value: Any) -> str:
 def event_table(rows: Sequence[Row], columns: Sequence[str] = EVENT_COLUMNS) -> Table:
     """Give rows of the audit, leaving out a column that no row fills."""
     return _table(columns, [[row[name] for name in columns] for row in rows])
+
+
+def with_files(rows: Sequence[Row]) -> list[Row]:
+    """Add to the rows of a lineage one for each source file."""
+    empty = dict.fromkeys(LINEAGE_COLUMNS)
+    files = [entry for row in rows for entry in row["inputs"] if "file" in entry]
+    return [*rows] + [
+        empty | {"asset": "source", "uri": f["file"], "size_bytes": f.get("size"), "sha256": f.get("sha256")}
+        for f in files
+    ]
+
+
+def made_with(row: Row) -> list[str]:
+    """Tell what an artifact was made with: parameters, code, libraries."""
+    told = {"with": row["details"], "code": row["code_version"], "libraries": row["libraries"]}
+    return [f"{name:<9} {_on_one_line(value)}" for name, value in told.items() if value]
+
+
+def reconciliation(done: "Reconciled", *, dry_run: bool) -> list[str]:
+    """Tell what `audit reconcile` found and did."""
+    would = "would be deleted" if dry_run else "deleted"
+    lines = [f"abandoned {each['asset']} for {each['partition_key']}, run {each['run_id']}" for each in done.abandoned]
+    lines += [f"orphan    {each['uri']} of {_cell('', each['modified'])}" for each in done.orphans]
+    lines += [f"{would} {uri}" for uri in done.deleted]
+    lines += [f"{each['what']:<9} {each['uri']}, of {each['table']} row {each['row']}" for each in done.damaged]
+    phases = f"{len(done.abandoned)} phases abandoned, {done.alive} alive"
+    objects = f"{len(done.orphans)} objects without a row, {len(done.deleted)} {would}"
+    return [*lines, f"{phases}; {objects}; {len(done.damaged)} rows whose object is gone or changed."]
 
 
 def flow_table(flows: pl.DataFrame) -> Table:
@@ -69,6 +103,12 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     return f"{value:,}" if name in GROUPED else str(value)
+
+
+def _on_one_line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_on_one_line(part)}" for name, part in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _plain(value: Any) -> str:

@@ -12,6 +12,7 @@ from cybersec_assets.definitions import build_definitions
 from cybersec_assets.errors import SettingsError
 from cybersec_assets.outcome import Outcome, outcome_of
 from cybersec_assets.settings import Settings
+from cybersec_assets.write_path import Point, reached
 
 PROGRESS = "progress"
 # Capturing what is printed takes helper processes, which Ctrl-C would end with a traceback; the run prints nothing.
@@ -63,6 +64,8 @@ def _progress_logger(notify: Notify) -> dg.LoggerDefinition:
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             event = getattr(record, "dagster_event", None)
+            if event is not None and event.is_step_materialization:
+                reached(Point.EVENT_WRITTEN)
             if event is not None and event.event_type_value.startswith("STEP_") and event.step_key:
                 notify(event.step_key.replace("__", "/"), event.event_type_value)
 

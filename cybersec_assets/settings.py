@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     pg_database: str = "mlops_db"
     pg_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
     pg_sslrootcert: Path | None = None
+    pg_migration_user: str | None = None
+
+    audit_trusted_keys: str | None = None
 
 
 def load_settings(**overrides: Any) -> Settings:

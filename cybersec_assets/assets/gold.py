@@ -87,7 +87,7 @@ def evaluation_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefin
             score(silver, model).sink_parquet(file)
             metrics = evaluate(file)
             phase.facts |= {
-                "metrics": metrics,
+                "metrics": metrics | config.model_dump(),
                 "modelo_nombre": phase.input_name(tables.MODEL),
                 "nombre_dataset": phase.input_name(tables.SILVER),
             }

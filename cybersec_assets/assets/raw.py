@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from cybersec_assets import checks
+from cybersec_assets.artifact import fingerprint_of
 from cybersec_assets.assets.metadata import describe_table, to_markdown, volume_per_hour
 from cybersec_assets.audit import tables
 from cybersec_assets.flows.ingest import Ingested, ingest
@@ -52,8 +53,7 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         with audit.phase(tables.RAW, context.partition_key) as phase:
             day, kept = day_of(context.partition_key), scratch.new_file("raw.parquet")
             logs = flow_source.logs_of(day)
-            files = [{"file": str(path), "size": path.stat().st_size} for path in logs.files]
-            phase.inputs += files or [{"file": SYNTHETIC}]
+            phase.inputs += [_source(path) for path in logs.files] or [{"file": SYNTHETIC}]
             ingested = ingest(
                 logs, kept, scratch.new_file("rejected.parquet"), max_rejected_share=config.max_rejected_share
             )
@@ -65,6 +65,13 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             yield from checks.results(findings)
 
     return network_events
+
+
+def _source(path: Path) -> dict[str, object]:
+    """Tell a source file's name, as a database can hold it, and its bytes."""
+    found = fingerprint_of(path)
+    name = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return {"file": name, "size": found.size, "sha256": found.sha256}
 
 
 def _metadata(kept: Path, files: Any, ingested: Ingested) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The audit as a Dagster resource: a connection for the run, and the phases that are open in it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -9,11 +9,19 @@ import sqlalchemy as sa
 from pydantic import Field, PrivateAttr
 
 from cybersec_assets.artifact import Artifact
-from cybersec_assets.audit.database import connect
-from cybersec_assets.audit.journal import Journal, Phase
+from cybersec_assets.audit.database import PATIENCE_SECONDS, Database, refusals
+from cybersec_assets.audit.journal import Journal
+from cybersec_assets.audit.liveness import Liveness
+from cybersec_assets.audit.phase import Phase
 from cybersec_assets.audit.queries import Audit, Record
-from cybersec_assets.errors import AuditError, CybersecError, RunInterruptedError, StoreError
+from cybersec_assets.audit.reconcile import RECENT
+from cybersec_assets.audit.schema import connect
+from cybersec_assets.errors import AuditError, AuditLostError, CybersecError, RunInterruptedError, StoreError
+from cybersec_assets.provenance import code_version, library_versions
 from cybersec_assets.resources.embedded_postgres import data_folder, embedded_postgres
+from cybersec_assets.resources.heads import HeadsResource
+from cybersec_assets.resources.phases import Phases
+from cybersec_assets.resources.reconciliation import GRACE_SECONDS, is_over_in, reconcile
 
 DRIVER = "postgresql+psycopg2"
 
@@ -30,20 +38,27 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
     sslmode: str = Field("prefer", description="libpq's sslmode.")
     sslrootcert: str | None = Field(None, description="Certificates that the server's is checked against.")
 
+    migration_user: str | None = Field(None, description="The role that makes the schema; `user` if not given.")
+    migration_password: str | None = Field(None, description="That role's password.")
+    patience_seconds: float = Field(PATIENCE_SECONDS, description="For how long a lost connection is sought again.")
+    heads: dg.ResourceDependency[HeadsResource]
+
     _run_id: str = PrivateAttr(default="")
-    _phases: dict[tuple[str, str], Phase] = PrivateAttr(default_factory=dict)
+    _is_over: Callable[[str], bool] | None = PrivateAttr(default=None)
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
-    _engine: sa.Engine | None = PrivateAttr(default=None)
+    _database: Database | None = PrivateAttr(default=None)
+    _phases: Phases | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["AuditResource"]:
         """Live as long as the run; a phase that nobody closed is a failed one."""
         self._run_id = context.run.run_id if context.run else ""
+        self._is_over = is_over_in(context.instance) if context.instance else None
         with self.session():
             try:
                 yield self
             finally:
-                for asset, partition in list(self._phases):
+                for asset, partition in self._phases.left_open() if self._phases else ():
                     self._fail(asset, partition, AuditError("the phase ended without a result", "Read the run's log"))
 
     @contextmanager
@@ -53,7 +68,7 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             with self._stack:
                 yield self
         finally:
-            self._engine = None
+            self._database, self._phases = None, None
 
     @property
     def location(self) -> str:
@@ -62,20 +77,32 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             return f"embedded PostgreSQL in {data_folder(Path(self.home))}, database {self.database}"
         return f"{self.host}:{self.port}, database {self.database}"
 
-    def engine(self) -> sa.Engine:
+    def connect(self) -> Database:
         """Connect at the first call.
 
         Raises:
             AuditError: The database cannot be reached.
         """
-        if self._engine is None:
-            self._engine = connect(self._url())
-            self._stack.callback(self._engine.dispose)
-        return self._engine
+        if self._database is None:
+            url = self._url()
+            owner = url.set(username=self.migration_user, password=self.migration_password)
+            self._database = connect(url, owner if self.migration_user else None, self.patience_seconds)
+            self._stack.callback(self._database.close)
+        return self._database
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Turn what SQLAlchemy raises in the body into the project's errors; see `database.refusals`."""
+        with refusals(self.connect().url):
+            yield
 
     def ask(self) -> Audit:
         """Give the audit's answers."""
-        return Audit(self.engine())
+        return Audit(self.connect())
+
+    def journal(self) -> Journal:
+        """Give what writes entries."""
+        return Journal(self.connect(), {"code_version": code_version(), "libraries": library_versions()})
 
     def find_input(self, phase: Phase, asset: str, lineage_of: str | None = None) -> Record:
         """Find the object that a phase reads of an asset; see `Audit.input_of`."""
@@ -91,7 +118,10 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             dagster.Failure: The project's own error, on one line.
         """
         try:
-            yield self._open(asset, partition)
+            phase = self._open_phases().enter(self._run_id, asset, partition)
+            # Without a key no end could be signed: better to fail now than to find that out after the work.
+            self.heads.key()
+            yield phase
         except (CybersecError, OSError) as error:
             known = error if isinstance(error, CybersecError) else _disk_error(error)
             self._fail(asset, partition, known)
@@ -105,23 +135,35 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
 
     def succeed(self, phase: Phase, artifact: Artifact) -> None:
         """Close a phase whose object is stored and was read back."""
-        Journal(self.engine(), self._run_id).succeed(phase, artifact)
-        del self._phases[phase.asset, phase.partition]
+        self._open_phases().succeed(phase, artifact)
 
-    def _open(self, asset: str, partition: str) -> Phase:
-        key = asset, partition
-        if key not in self._phases:
-            self._phases[key] = Journal(self.engine(), self._run_id).open(asset, partition)
-        return self._phases[key]
+    def _open_phases(self) -> Phases:
+        """Give the run's phases; before the first of them, those that others left behind are closed."""
+        if self._phases is None:
+            journal = self.journal()
+            if self._is_over is not None:
+                self._close_dead(journal, self._is_over)
+            liveness = Liveness(journal.database.url, self.patience_seconds)
+            self._stack.callback(liveness.close)
+            self._phases = Phases(journal, liveness, self.heads.put)
+        return self._phases
+
+    def _close_dead(self, journal: Journal, is_over: Callable[[str], bool]) -> None:
+        closed, _, _ = reconcile(journal, Path(self.home), GRACE_SECONDS, is_over, RECENT)
+        for phase in closed:
+            dg.get_dagster_logger().warning(f"{phase.asset} for {phase.partition} of run {phase.run_id} was abandoned")
 
     def _fail(self, asset: str, partition: str, error: BaseException) -> None:
-        phase = self._phases.pop((asset, partition), None)
-        if phase is None:
+        if self._phases is None:
             return
         try:
-            Journal(self.engine(), self._run_id).fail(phase, error)
+            # An audit that did not come back in time will not do so now: whoever reconciles closes the phase.
+            if not isinstance(error, AuditLostError):
+                self._phases.fail(asset, partition, error)
         except Exception as second:  # noqa: BLE001 - whatever it is, it must not hide the phase's own error
             dg.get_dagster_logger().error(str(second))
+        finally:
+            self._phases.give_up(asset, partition)
 
     def _url(self) -> sa.URL:
         if self.host is None:

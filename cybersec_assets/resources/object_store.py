@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from cybersec_assets.errors import StoreError
 from cybersec_assets.stores.base import ObjectStore
@@ -24,6 +24,7 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
     access_key: str | None = Field(None, description="The S3 access key.")
     secret_key: str | None = Field(None, description="The S3 secret key.")
     ca_file: str | None = Field(None, description="Certificates that the server's is checked against.")
+    _opened: ObjectStore | None = PrivateAttr(default=None)
 
     @property
     def folder(self) -> Path | None:
@@ -36,11 +37,15 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
         return str(self.folder or self._url())
 
     def open(self) -> ObjectStore:
-        """Give the store; the first use of it talks to the server.
+        """Give the store, made at the first call; its first use talks to the server.
 
         Raises:
             StoreError: The settings make no client.
         """
+        self._opened = self._opened or self._make()
+        return self._opened
+
+    def _make(self) -> ObjectStore:
         if self.folder is not None:
             return FolderStore(self.folder)
         # boto3 and dagster-aws take seconds to import, which only S3 users should pay.

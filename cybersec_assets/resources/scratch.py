@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from cybersec_assets.artifact import Artifact
+from cybersec_assets.write_path import Point, reached
 
 
 class ScratchResource(dg.ConfigurableResource["ScratchResource"]):
@@ -28,6 +29,7 @@ class ScratchResource(dg.ConfigurableResource["ScratchResource"]):
         finally:
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
+                reached(Point.SCRATCH_REMOVED)
 
     def folder(self) -> Path:
         """Give the run's folder, made at the first call: that is within a phase, which fails where it cannot be."""

@@ -1,0 +1,109 @@
+"""What `cybersec audit reconcile` does: dead phases are closed, and store and audit are held against each other.
+
+open phases → their locks, twice → ABANDONED → a signed head → objects without a row, rows without their object
+"""
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from cybersec_assets.audit.phase import Phase
+from cybersec_assets.audit.queries import Row, artifact_of
+from cybersec_assets.definitions import audit_from, store_from
+from cybersec_assets.errors import ObjectMissingError
+from cybersec_assets.heads.head import PREFIX
+from cybersec_assets.io_managers import KINDS
+from cybersec_assets.resources.audit import AuditResource
+from cybersec_assets.resources.reconciliation import is_over_in, reconcile
+from cybersec_assets.runner import use_instance
+from cybersec_assets.settings import Settings
+from cybersec_assets.stores.base import ObjectStore, split_uri, utc_now
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What was found, and what was done about it.
+
+    Attributes:
+        abandoned: The phases that were closed.
+        alive: How many phases are open and live.
+        orphans: Objects that no row names: `uri` and `modified`.
+        deleted: Those of them that were deleted or, in a dry run, would be.
+        damaged: Rows whose object is gone or changed: `table`, `row`, `uri` and `what`.
+    """
+
+    abandoned: list[dict[str, Any]]
+    alive: int
+    orphans: list[dict[str, Any]]
+    deleted: list[str]
+    damaged: list[dict[str, Any]]
+
+
+def reconcile_all(
+    settings: Settings, grace: float, *, delete_older_than: dt.timedelta | None = None, dry_run: bool = True
+) -> Reconciled:
+    """Close what is dead, and take stock.
+
+    Args:
+        settings: Where everything is.
+        grace: For how many seconds a lock must stay free where a run is not known to be over.
+        delete_older_than: Delete orphan objects of that age; none, if not given.
+        dry_run: Tell what would be deleted instead.
+
+    Raises:
+        AuditError: The audit is away.
+        StoreError: The store is away.
+    """
+    use_instance(settings.cybersec_home)
+    store, prefix = store_from(settings).open(), settings.cybersec_bucket_prefix
+    with audit_from(settings).session() as audit, dg.DagsterInstance.get() as instance:
+        closed, open_count = _close_dead(audit, settings.cybersec_home, grace, instance)
+        # Listed before the rows are read: an object whose row comes meanwhile is no orphan.
+        objects = list(_objects(store, prefix))
+        rows = audit.ask().records()
+        orphans = [each for each in objects if each["uri"] not in {row["uri"] for row in rows}]
+        before = utc_now() - delete_older_than if delete_older_than else None
+        old = [str(each["uri"]) for each in orphans if before and each["modified"] < before]
+        for uri in [] if dry_run else old:
+            store.delete(*split_uri(uri))
+        return Reconciled([_told(phase) for phase in closed], open_count, orphans, old, list(_damaged(store, rows)))
+
+
+def _close_dead(
+    audit: AuditResource, home: Path, grace: float, instance: dg.DagsterInstance
+) -> tuple[list[Phase], int]:
+    journal, is_over = audit.journal(), is_over_in(instance)
+    closed, doubtful, alive = reconcile(journal, home, grace, is_over)
+    if doubtful:
+        time.sleep(grace)
+        more, doubtful, alive = reconcile(journal, home, grace, is_over)
+        closed += more
+    if (tail := journal.tail()) is not None:
+        audit.heads.put(tail)
+    return closed, alive
+
+
+def _objects(store: ObjectStore, prefix: str) -> Iterator[dict[str, Any]]:
+    for bucket in sorted({f"{prefix}-{kind.bucket}" for kind in KINDS.values()}):
+        for entry in store.entries(bucket):
+            if not entry.name.startswith(PREFIX):
+                yield {"uri": f"s3://{bucket}/{entry.name}", "modified": entry.modified}
+
+
+def _damaged(store: ObjectStore, rows: list[Row]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        told = {"table": row["table_name"], "row": row["id"], "uri": row["uri"]}
+        try:
+            if store.fingerprint(*split_uri(row["uri"])) != artifact_of(row).fingerprint:
+                yield told | {"what": "changed"}
+        except ObjectMissingError:
+            yield told | {"what": "gone"}
+
+
+def _told(phase: Phase) -> dict[str, Any]:
+    return {"asset": phase.asset, "partition_key": phase.partition, "run_id": phase.run_id, "attempt": phase.attempt}

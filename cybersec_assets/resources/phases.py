@@ -1,0 +1,74 @@
+"""A worker's hold on its phases: the lock that says it lives, the journal's entries, and the head after each end."""
+
+from collections.abc import Callable
+
+from cybersec_assets.artifact import Artifact
+from cybersec_assets.audit.journal import Entry, Journal
+from cybersec_assets.audit.liveness import Liveness
+from cybersec_assets.audit.phase import Phase
+from cybersec_assets.write_path import Point, reached
+
+
+class Phases:
+    """The phases that are open in this process.
+
+    Args:
+        journal: Where they are written down.
+        liveness: What holds their locks.
+        seal: Called with every entry that ends a phase.
+    """
+
+    def __init__(self, journal: Journal, liveness: Liveness, seal: Callable[[Entry], None]) -> None:
+        """Begin with none."""
+        self._journal = journal
+        self._liveness = liveness
+        self._seal = seal
+        self._open = dict[tuple[str, str], Phase]()
+
+    def enter(self, run_id: str, asset: str, partition: str) -> Phase:
+        """Start a phase, or go on with it; a lost lock is taken again first.
+
+        Raises:
+            AuditError: The audit is away: the phase must not work.
+        """
+        key = asset, partition
+        if key in self._open:
+            self._liveness.renew()
+            return self._open[key]
+        lock = self._liveness.take()
+        reached(Point.PHASE_OPENED)
+        self._open[key] = self._journal.start(run_id, asset, partition, lock)
+        return self._open[key]
+
+    def succeed(self, phase: Phase, artifact: Artifact) -> None:
+        """End a phase whose object is stored and was read back.
+
+        Raises:
+            AuditError: SUCCESS could not be written.
+        """
+        self._liveness.renew()
+        self._end(phase, self._journal.succeed(phase, artifact))
+
+    def fail(self, asset: str, partition: str, error: BaseException) -> None:
+        """End a phase, if it is open, with the error's first line.
+
+        Raises:
+            AuditError: FAILED could not be written.
+        """
+        phase = self._open.get((asset, partition))
+        if phase is not None:
+            self._end(phase, self._journal.fail(phase, error))
+
+    def give_up(self, asset: str, partition: str) -> None:
+        """Let go of a phase that could not be ended, so that whoever reconciles may end it."""
+        phase = self._open.pop((asset, partition), None)
+        if phase is not None:
+            self._liveness.free(phase.lock)
+
+    def left_open(self) -> list[tuple[str, str]]:
+        """Give the asset and partition of each phase that is open."""
+        return list(self._open)
+
+    def _end(self, phase: Phase, entry: Entry) -> None:
+        self.give_up(phase.asset, phase.partition)
+        self._seal(entry)

@@ -1,0 +1,127 @@
+"""The signed heads, read from the store and checked one by one.
+
+names in order → a gap is a missing head → bytes → key trusted? → signature right? → a head to hold the journal to
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from cybersec_assets.errors import ObjectMissingError, SettingsError
+from cybersec_assets.verify.findings import HEADS, Damage, Finding
+
+PREFIX = "audit-heads/"
+NAME = re.compile(r"audit-heads/(\d{12})\.json")
+SIGNED_FOR = b"cybersec-assets audit head 1\n"
+
+
+class Listed(Protocol):
+    """An object in a listing."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
+class Objects(Protocol):
+    """Where objects are read from."""
+
+    def chunks(self, bucket: str, name: str) -> Iterator[bytes]:
+        """Read an object's bytes; ObjectMissingError where there is none."""
+        ...
+
+    def entries(self, bucket: str, prefix: str = ...) -> Iterator[Listed]:
+        """List a bucket's objects in the order of their names."""
+        ...
+
+
+@dataclass(frozen=True)
+class SignedHead:
+    """A head whose signature is right."""
+
+    number: int
+    count: int
+    hash: str
+
+
+class Heads:
+    """Read the heads of a journal.
+
+    Args:
+        objects: Where from.
+        bucket: In which bucket.
+        trusted: The public keys that are trusted, in base64.
+    """
+
+    def __init__(self, objects: Objects, bucket: str, trusted: Sequence[str]) -> None:
+        """Note where the heads are."""
+        self._objects = objects
+        self._bucket = bucket
+        self._keys: Mapping[str, bytes] = {
+            hashlib.sha256(raw).hexdigest()[:16]: raw for raw in map(base64.b64decode, trusted)
+        }
+        self.seen = 0
+
+    def last(self) -> int:
+        """Give the greatest number; what is written later is no matter of this check."""
+        return max(self._numbers(), default=0)
+
+    def read(self, last: int, since: int = 1) -> Iterator[SignedHead | Finding]:
+        """Give every head that is right, and a finding for each that is not.
+
+        Args:
+            last: The greatest number that is asked for.
+            since: The smallest.
+
+        Raises:
+            SettingsError: There are heads, but no key is trusted.
+            StoreError: The store is away.
+        """
+        if last and not self._keys:
+            raise SettingsError("no key is trusted to sign the audit's heads", "Set AUDIT_TRUSTED_KEYS")
+        expected = since
+        for number in self._numbers():
+            if since <= number <= last:
+                for gap in range(expected, number):
+                    yield Finding(Damage.HEAD_MISSING, HEADS, gap, f"there is no head {gap}, but head {number}")
+                yield self._check(number)
+                expected = number + 1
+
+    def first_covering(self, seq: int, last: int) -> int:
+        """Give the number from which on heads cover an entry, looking backwards from the last."""
+        for number in range(last, 0, -1):
+            head = self._check(number)
+            if isinstance(head, SignedHead) and head.count < seq:
+                return number + 1
+        return 1
+
+    def _numbers(self) -> Iterator[int]:
+        matches = (NAME.fullmatch(entry.name) for entry in self._objects.entries(self._bucket, PREFIX))
+        return (int(match[1]) for match in matches if match)
+
+    def _check(self, number: int) -> SignedHead | Finding:
+        self.seen += 1
+        try:
+            document = json.loads(b"".join(self._objects.chunks(self._bucket, f"{PREFIX}{number:012d}.json")))
+            text, key, signature = document["head"], document["key"], base64.b64decode(document["signature"])
+            if key not in self._keys:
+                return Finding(Damage.HEAD_KEY, HEADS, number, f"head {number} is signed with key {key}: not trusted")
+            Ed25519PublicKey.from_public_bytes(self._keys[key]).verify(signature, SIGNED_FOR + text.encode())
+            said = json.loads(text)
+            head = SignedHead(said["number"], said["count"], said["hash"])
+        except ObjectMissingError:
+            return Finding(Damage.HEAD_MISSING, HEADS, number, f"there is no head {number}")
+        except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError):
+            return Finding(Damage.HEAD_SIGNATURE, HEADS, number, f"the signature of head {number} is wrong")
+        if head.number != number:
+            what = f"head {head.number} stands in the place of head {number}"
+            return Finding(Damage.HEAD_SIGNATURE, HEADS, number, what)
+        return head

@@ -1,0 +1,130 @@
+"""The whole check, in one pass over the journal and in constant memory.
+
+numbers of the heads → one snapshot of the database → entries in order, each with its row
+    → right in itself? → in its place? → as the head that covers it says? → its object there, with its bytes?
+"""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from cybersec_assets.audit.tables import PHASES
+from cybersec_assets.errors import ObjectMissingError
+from cybersec_assets.verify.chain import Chain
+from cybersec_assets.verify.entries import Entry, entry_fault
+from cybersec_assets.verify.findings import HEADS, JOURNAL, Damage, Finding
+from cybersec_assets.verify.heads import Heads, Objects, SignedHead
+from cybersec_assets.verify.snapshot import Snapshot
+
+HeadsOrFindings = Iterator[SignedHead | Finding]
+EVALUATIONS = "eval"
+SUCCESS = "SUCCESS"
+
+
+@dataclass
+class Counts:
+    """How much was looked at."""
+
+    entries: int = 0
+    heads: int = 0
+    objects: int = 0
+
+
+class Verifier:
+    """Check an audit.
+
+    Args:
+        engine: Its database.
+        objects: Its object store.
+        prefix: What every bucket's name begins with.
+        trusted: The public keys that are trusted to sign heads, in base64.
+    """
+
+    def __init__(self, engine: sa.Engine, objects: Objects, prefix: str, trusted: Sequence[str]) -> None:
+        """Note what is to be checked."""
+        self._engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._objects = objects
+        self._heads = Heads(objects, f"{prefix}-{EVALUATIONS}", trusted)
+        self.counts = Counts()
+
+    def findings(self, since: dt.datetime | None = None) -> Iterator[Finding]:
+        """Give what is wrong.
+
+        Args:
+            since: Check only what was written from then on, UTC; all, if not given.
+
+        Raises:
+            StoreError: The store is away.
+            SettingsError: No key is trusted.
+            sqlalchemy.exc.SQLAlchemyError: The database is away, or its schema is another.
+        """
+        # Heads first: a head that is written while the journal is read would speak of entries outside the snapshot.
+        last = self._heads.last()
+        with self._engine.connect() as connection, connection.begin():
+            snapshot = Snapshot(connection)
+            chain = Chain(*snapshot.begin(since), snapshot.is_named_twice)
+            yield from snapshot.rows_without_entry(chain.first)
+            since_head = 1 if chain.first == 1 else self._heads.first_covering(chain.first, last)
+            yield from self._follow(snapshot, self._heads.read(last, since_head), chain)
+            self.counts.heads = self._heads.seen
+
+    def _follow(self, snapshot: Snapshot, heads: HeadsOrFindings, chain: Chain) -> Iterator[Finding]:
+        successes = 0
+        head = yield from _next_head(heads)
+        for entry in snapshot.entries(chain.first):
+            self.counts.entries += 1
+            table = PHASES[entry.asset_key].table.name if entry.asset_key in PHASES else JOURNAL
+            fault = entry_fault(entry, table)
+            if fault is not None:
+                yield fault
+            is_sound = fault is None or fault.id == Damage.TABLES_APART
+            if not (is_sound and chain.follows(entry)):
+                yield from chain.faults(entry, is_sound=is_sound)
+            while head is not None and head.count <= entry.seq:
+                if head.count == entry.seq and head.hash != entry.hash and is_sound:
+                    yield _contradicted(head)
+                head = yield from _next_head(heads)
+            if entry.kind == SUCCESS and is_sound:
+                successes += 1
+                yield from self._object_fault(entry, table)
+        if head is not None:
+            what = f"the journal ends with entry {chain.seq}, but head {head.number} covers {head.count} entries"
+            yield Finding(Damage.TAIL_CUT, JOURNAL, chain.seq, what)
+            yield from (fault for fault in heads if isinstance(fault, Finding))
+        elif successes > 1 and self._heads.seen == 0 and chain.first == 1:
+            yield Finding(Damage.HEAD_MISSING, HEADS, 1, "the journal has entries, but no head was ever signed")
+
+    def _object_fault(self, entry: Entry, table: str) -> Iterator[Finding]:
+        """Read the object that a SUCCESS names, every byte of it."""
+        row = json.loads(entry.body)["row"]
+        uri = row[PHASES[entry.asset_key].path]
+        bucket, _, name = uri.removeprefix("s3://").partition("/")
+        self.counts.objects += 1
+        size, digest = 0, hashlib.sha256()
+        try:
+            for chunk in self._objects.chunks(bucket, name):
+                size += len(chunk)
+                digest.update(chunk)
+        except ObjectMissingError:
+            yield Finding(Damage.OBJECT_MISSING, table, row["id"], f"{uri} is gone")
+            return
+        if (size, digest.hexdigest()) != (row["size_bytes"], row["sha256"]):
+            what = f"{uri} has {size} bytes with SHA-256 {digest.hexdigest()}, not those that were recorded"
+            yield Finding(Damage.OBJECT_CHANGED, table, row["id"], what)
+
+
+def _next_head(heads: HeadsOrFindings) -> Generator[Finding, None, SignedHead | None]:
+    for head in heads:
+        if isinstance(head, SignedHead):
+            return head
+        yield head
+    return None
+
+
+def _contradicted(head: SignedHead) -> Finding:
+    what = f"entry {head.count} is not the one that head {head.number} was signed for"
+    return Finding(Damage.JOURNAL_REPLACED, JOURNAL, head.count, what)
