@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := true
 endif
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo test stack lint lock bench clean
+.PHONY: demo test stack test-crash lint lock bench bench-audit clean
 .DEFAULT_GOAL := demo
 
 ## demo: yesterday's flows (synthetic ones, unless FLOWS_URI says where) become an audited model
@@ -17,11 +17,15 @@ demo: .venv/installed
 
 ## test: all tests that need no server of their own, with branch coverage
 test: .venv/installed-dev
-	$(BIN)/pytest -m "not stack" --cov --cov-report=term
+	$(BIN)/pytest -m "not stack and not crash" --cov --cov-report=term
 
 ## stack: the tests against a real MinIO and a real PostgreSQL
 stack: .venv/installed-dev
 	$(BIN)/pytest -m stack
+
+## test-crash: workers killed at every point of the write path, again and again; `stack` has a sample of it
+test-crash: .venv/installed-dev
+	$(BIN)/pytest -m crash
 
 ## lint: formatting, lint, types, import rules, and whether the lock has what pyproject.toml asks for
 lint: .venv/installed-dev
@@ -35,6 +39,12 @@ lint: .venv/installed-dev
 bench: .venv/installed .venv-bench/installed
 	$(BIN)/python -m benchmarks $(FLOWS)
 	$(BIN)/python -m benchmarks.empty_run
+
+## bench-audit: the journal beside pgbench, the verifier beside a bare pass, the audit's share of a job
+bench-audit: .venv/installed
+	$(BIN)/python -m benchmarks.appends
+	$(BIN)/python -m benchmarks.verifying
+	$(BIN)/python -m benchmarks.audit_share
 
 ## lock: resolve the dependencies anew, with hashes
 lock: $(UV)
