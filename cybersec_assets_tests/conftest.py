@@ -11,13 +11,26 @@ import dagster as dg
 import pytest
 
 from cybersec_assets.definitions import audit_from, build_definitions
+from cybersec_assets.heads.head import BUCKET, PREFIX
 from cybersec_assets.resources.embedded_postgres import embedded_postgres
 from cybersec_assets.settings import Settings
 
-OURS = ("CYBERSEC_", "MINIO_", "PG_", "FLOWS_", "FEATURE_SET", "DAGSTER_HOME", "AWS_")
+OURS = ("AUDIT_", "CYBERSEC_", "MINIO_", "PG_", "FLOWS_", "FEATURE_SET", "DAGSTER_HOME", "AWS_")
 CHECKOUT = Path(__file__).parents[1]
 DAY = "2026-01-02"
+HEADS = PREFIX.rstrip("/")
 MakeSettings = Callable[..., Settings]
+
+
+def stored_files(settings: Settings) -> list[Path]:
+    """Give the objects of a test's folder store, without the audit's heads."""
+    files = [path for path in (settings.cybersec_home / "store").rglob("*") if path.is_file()]
+    return sorted(path for path in files if path.parent.name != HEADS)
+
+
+def head_files(settings: Settings) -> list[Path]:
+    """Give the audit's heads in a test's folder store."""
+    return sorted((settings.cybersec_home / "store").glob(f"*-{BUCKET}/{HEADS}/*"))
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 
 from cybersec_assets.definitions import build_definitions
 from cybersec_assets.flows.clean import clean
-from cybersec_assets_tests.conftest import DAY
+from cybersec_assets_tests.conftest import DAY, stored_files
 
 LINE = "{ts}\tC{n}\t10.0.0.1\t1025\t10.0.0.2\t443\ttcp\t-\t{duration}\t{sent}\t900\tSF\n"
 FIELDS = "ts uid id.orig_h id.orig_p id.resp_h id.resp_p proto service duration orig_bytes resp_bytes conn_state"
@@ -33,8 +33,8 @@ def log(tmp_path):
 
 
 def objects_of(settings):
-    """Give the names of the objects in the folder store."""
-    return [path.name for path in (settings.cybersec_home / "store").rglob("*") if path.is_file()]
+    """Give the names of the objects in the folder store, without the audit's heads."""
+    return [path.name for path in stored_files(settings)]
 
 
 def assert_refused(materialize, settings, *words, config=None):

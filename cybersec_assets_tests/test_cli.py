@@ -67,9 +67,8 @@ def test_the_audit_answers_after_a_run(cybersec):
     model = phases["gold/isolation_forest"]["uri"].rpartition("/")[2]
     lineage = json.loads(cybersec("audit", "lineage", model, "--json")[1])
     assert [row["asset"] for row in lineage] == list(reversed(PHASES[:3]))
-    assert [row["records"] for row in json.loads(cybersec("audit", "records", "--date", DAY, "--json")[1])] == [
-        3000
-    ] * 4
+    records = json.loads(cybersec("audit", "records", "--date", DAY, "--json")[1])
+    assert [row["records"] for row in records] == [3000] * 4
     assert json.loads(cybersec("audit", "failures", "--json")[1]) == []
     assert "Failed phases: none in " in cybersec("audit", "failures")[1]
     assert model in cybersec("audit", "lineage", model)[1]

@@ -6,6 +6,7 @@ import json
 
 import dagster as dg
 import polars as pl
+import sklearn
 import sqlalchemy as sa
 
 from cybersec_assets.audit import tables
@@ -67,16 +68,18 @@ def test_an_anomaly_rate_outside_of_its_band_warns(settings, materialize):
 
 
 def test_the_model_is_trained_as_the_contract_says(settings, materialize):
-    """`parametros` tells the forest's parameters and the features, and the metrics are in the evaluation's row."""
+    """`parametros` tells the forest's parameters and the features; the evaluation's row has metrics and their band."""
     materialize(settings)
-    with audit_from(settings).session() as audit, audit.engine().connect() as connection:
+    with audit_from(settings).session() as audit, audit.connect().engine.connect() as connection:
         (told,) = connection.execute(sa.text("SELECT parametros FROM training_events")).scalars()
         (metrics,) = connection.execute(sa.text("SELECT metrics FROM evaluation_events")).scalars()
     parameters = json.loads(told)
     assert parameters["features"] == ["bytes", "duration", "bytes_per_second"]
     forest = {name: parameters[name] for name in ("n_estimators", "contamination", "random_state")}
     assert forest == {"n_estimators": 100, "contamination": "auto", "random_state": 42}
+    assert (parameters["feature_set"], parameters["scikit_learn"]) == ("basic", sklearn.__version__)
     assert 0 < metrics["anomaly_rate"] < 1
+    assert (metrics["min_anomaly_rate"], metrics["max_anomaly_rate"]) == (0.0, 0.6)
 
 
 def test_the_extended_features_are_used_where_they_are_asked_for(make_settings, materialize):

@@ -1,6 +1,7 @@
 """What is stored is audited, and what is loaded is what the audit names."""
 
 import datetime as dt
+import json
 
 import dagster as dg
 import numpy as np
@@ -11,11 +12,13 @@ from cybersec_assets.assets.gold import MODEL
 from cybersec_assets.assets.raw import RAW
 from cybersec_assets.audit import tables
 from cybersec_assets.definitions import build_resources
-from cybersec_assets.model.train import train
+from cybersec_assets.features import feature_names
+from cybersec_assets.model.train import parameters, train
 from cybersec_assets.partitions import daily_partitions
-from cybersec_assets_tests.conftest import DAY
+from cybersec_assets_tests.conftest import DAY, stored_files
 
 TABLE = pl.LazyFrame({"timestamp": [1, 2], "src_ip": ["a", "b"]})
+FEATURES = pl.DataFrame({name: np.arange(300.0) for name in feature_names("basic")})
 
 
 @pytest.fixture
@@ -48,11 +51,6 @@ def store_raw(parts, rows=2):
     context = output_of(RAW)
     parts.parquet_io_manager.handle_output(context, TABLE)
     return {name: value.value for name, value in context.get_logged_metadata().items()}
-
-
-def stored_files(settings):
-    """Give the objects of the folder store."""
-    return sorted(path for path in (settings.cybersec_home / "store").rglob("*") if path.is_file())
 
 
 def test_a_lazy_table_is_stored_audited_and_loaded(parts, settings):
@@ -141,26 +139,46 @@ def test_a_store_that_refuses_fails_the_phase(parts, settings):
     assert [row["uri"] for row in parts.audit.ask().failures()] == [""]
 
 
+def store_model(parts, **told):
+    """Store a model, and say of it what is true or what is told."""
+    model = train(FEATURES)
+    made_with = {"feature_set": "basic", **parameters(model)} | told
+    with parts.audit.phase(tables.MODEL, DAY) as phase:
+        phase.facts |= {"num_registros": FEATURES.height, "parametros": json.dumps(made_with)}
+    parts.model_io_manager.handle_output(output_of(MODEL), model)
+    return model
+
+
 def test_a_model_comes_back_as_it_was(parts):
     """A pipeline is pickled, stored and unpickled, and scores as before."""
-    features = pl.DataFrame({"bytes": np.arange(300.0), "duration": np.arange(300.0)})
-    model = train(features)
-    with parts.audit.phase(tables.MODEL, DAY) as phase:
-        phase.facts |= {"num_registros": 300, "parametros": "{}"}
-    parts.model_io_manager.handle_output(output_of(MODEL), model)
+    model = store_model(parts)
     loaded = parts.model_io_manager.load_input(input_of(MODEL, tables.EVALUATION))
-    assert np.array_equal(loaded.score_samples(features), model.score_samples(features))
+    assert np.array_equal(loaded.score_samples(FEATURES), model.score_samples(FEATURES))
 
 
 def test_a_models_bytes_are_checked_before_they_are_unpickled(parts, settings, monkeypatch):
     """Bytes that are not the audit's never reach the unpickler, even where the file was swapped after its check."""
-    features = pl.DataFrame({"bytes": np.arange(300.0), "duration": np.arange(300.0)})
-    with parts.audit.phase(tables.MODEL, DAY) as phase:
-        phase.facts |= {"num_registros": 300, "parametros": "{}"}
-    parts.model_io_manager.handle_output(output_of(MODEL), train(features))
+    store_model(parts)
     (copy,) = settings.cybersec_scratch.rglob("model_isoforest_2*.pkl")
     monkeypatch.setattr(type(parts.model_io_manager), "_copy_of", lambda _self, _artifact: copy)
     monkeypatch.setattr("pickle.load", lambda _file: pytest.fail("unpickled unchecked bytes"))
     copy.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(dg.Failure, match="but the audit recorded"):
         parts.model_io_manager.load_input(input_of(MODEL, tables.EVALUATION))
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"scikit_learn": "0.1"}, "trained by scikit-learn 0.1"),
+        ({"features": ["bytes"]}, "the model has the features"),
+        ({"feature_set": "huge"}, "'huge' is unknown"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_never_unpickled(parts, monkeypatch, told, said):
+    """What the training row tells is compared first: a model of another program fails the reader, unopened."""
+    store_model(parts, **told)
+    monkeypatch.setattr("pickle.load", lambda _file: pytest.fail("unpickled a model that does not fit"))
+    with pytest.raises(dg.Failure, match=said):
+        parts.model_io_manager.load_input(input_of(MODEL, tables.EVALUATION))
+    assert [row["asset"] for row in parts.audit.ask().failures()] == [tables.EVALUATION]

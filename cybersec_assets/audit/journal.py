@@ -118,8 +118,7 @@ class Journal:
             "asset": phase.asset,
             "partition": phase.partition,
             "attempt": phase.attempt,
-            # Who abandons a phase does not hold its lock.
-            "lock": None if kind == ABANDONED else phase.lock,
+            "lock": phase.lock,
             "details": dict(details) | {"inputs": phase.inputs} | self.made_by,
         }
 

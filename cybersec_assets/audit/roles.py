@@ -57,7 +57,9 @@ def _may_create_roles(connection: sa.Connection) -> bool:
 
 def _create_roles(connection: sa.Connection, application: str, password: str | None) -> None:
     _create(connection, "CREATE ROLE %I NOLOGIN", OWNER)
-    if not connection.execute(sa.text(f"SELECT pg_has_role('{OWNER}', 'MEMBER')")).scalar():
+    # From PostgreSQL 16 on, who makes a role may give it away, but may not yet act as it.
+    right = "SET" if (connection.dialect.server_version_info or (0,)) >= (16,) else "MEMBER"
+    if not connection.execute(sa.text(f"SELECT pg_has_role('{OWNER}', '{right}')")).scalar():
         connection.execute(sa.text(f"GRANT {OWNER} TO CURRENT_USER"))
     if password is None:
         _create(connection, "CREATE ROLE %I LOGIN", application)
@@ -76,7 +78,7 @@ def _create(connection: sa.Connection, statement: str, name: str, *more: str) ->
     written = connection.execute(sa.select(sa.func.format(statement, name, *more))).scalar_one()
     try:
         with connection.begin_nested():
-            connection.execute(sa.text(written))
+            connection.execute(sa.text(written.replace(":", r"\:")))
     except (sa.exc.IntegrityError, sa.exc.ProgrammingError):
         if not connection.execute(exists, {"name": name}).scalar():
             raise

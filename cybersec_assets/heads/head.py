@@ -11,13 +11,17 @@ import base64
 import datetime as dt
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 BUCKET = "eval"
 PREFIX = "audit-heads/"
 DIGITS = 12
+GREATEST = 10**DIGITS - 1
+NAME = re.compile(rf"{PREFIX}([0-9]{{{DIGITS}}})\.json")
 PURPOSE = b"cybersec-assets audit head 1\n"
 """Goes before the text, so that no signature made for something else passes for a head's."""
 
@@ -46,17 +50,19 @@ def head_name(number: int) -> str:
 
 def number_of(name: str) -> int:
     """Give the number that a head's object name holds; 0 for a name that is no head's."""
-    digits = name.removeprefix(PREFIX).removesuffix(".json")
-    return int(digits) if digits.isdecimal() else 0
+    found = NAME.fullmatch(name)
+    return int(found[1]) if found else 0
 
 
-def count_in(content: bytes) -> int:
-    """Read from a head's bytes how many entries it covers; its signature is not checked.
-
-    Raises:
-        ValueError, KeyError, TypeError: The bytes are no head.
-    """
-    return int(json.loads(json.loads(content)["head"])["count"])
+def count_in(content: bytes, key: Ed25519PublicKey) -> int:
+    """Read from a head's bytes how many entries it covers; none, where they are no head that the key has signed."""
+    try:
+        document = json.loads(content)
+        text = document["head"]
+        key.verify(base64.b64decode(document["signature"]), PURPOSE + text.encode())
+        return int(json.loads(text)["count"])
+    except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return 0
 
 
 def make_head(number: int, count: int, entry_hash: str) -> Head:

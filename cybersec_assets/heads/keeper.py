@@ -11,8 +11,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cybersec_assets.artifact import fingerprint_of
-from cybersec_assets.errors import ObjectMissingError
-from cybersec_assets.heads.head import BUCKET, PREFIX, Head, count_in, head_name, make_head, number_of, signed
+from cybersec_assets.errors import ObjectMissingError, StoreError
+from cybersec_assets.heads.head import BUCKET, GREATEST, PREFIX, Head, count_in, head_name, make_head, number_of, signed
 from cybersec_assets.stores.base import ObjectStore
 
 PAGE = 1000
@@ -47,7 +47,12 @@ class HeadKeeper:
         while True:
             self._last = self._find_last()
             # Heads of two writers may come in the other order than their entries; counts must not go backwards.
-            if self._count_of(self._last) >= count or self._create(make_head(self._last + 1, count, entry_hash)):
+            if self._count_of(self._last) >= count:
+                return
+            if self._last == GREATEST:
+                raise StoreError(f"there is a head {GREATEST} in {self._bucket}", "Remove it: nobody signed so many")
+            self._last += 1
+            if self._create(make_head(self._last, count, entry_hash)):
                 return
 
     def _find_last(self) -> int:
@@ -63,17 +68,17 @@ class HeadKeeper:
         return low
 
     def _greatest_after(self, number: int, limit: int) -> int:
-        listed = self._store.entries(self._bucket, PREFIX, after=head_name(number), limit=limit)
+        after = head_name(min(number, GREATEST))
+        listed = self._store.entries(self._bucket, PREFIX, after=after, limit=limit)
         return max((number_of(entry.name) for entry in listed), default=0)
 
     def _count_of(self, number: int) -> int:
-        """Give how many entries a head covers; none, where it was damaged: that is for the verifier to tell."""
-        if number == 0:
-            return 0
+        """Give how many entries a head of ours covers; a forged one must not keep us from signing what it claims."""
         try:
-            return count_in(b"".join(self._store.chunks(self._bucket, head_name(number))))
-        except (ValueError, KeyError, TypeError, ObjectMissingError):
+            content = b"".join(self._store.chunks(self._bucket, head_name(number))) if number else b""
+        except ObjectMissingError:
             return 0
+        return count_in(content, self._key.public_key())
 
     def _create(self, head: Head) -> bool:
         with tempfile.NamedTemporaryFile() as file:

@@ -5,7 +5,6 @@ Where the environment gives none, a key is made once in `CYBERSEC_HOME/audit`. I
 """
 
 import base64
-import binascii
 import os
 import secrets
 from pathlib import Path
@@ -34,7 +33,7 @@ def signing_key(home: Path, given: str | None) -> Ed25519PrivateKey:
     file = home / SIGNING_KEY
     if not file.exists():
         _make_key(file)
-    key = Ed25519PrivateKey.from_private_bytes(decode_key(file.read_text(), str(file)))
+    key = Ed25519PrivateKey.from_private_bytes(decode_key(file.read_text(errors="replace"), str(file)))
     _trust(home / TRUSTED_KEYS, public_half(key))
     return key
 
@@ -51,7 +50,7 @@ def trusted_keys(home: Path, given: str | None, signing: str | None) -> list[str
         SettingsError: One of them is no key.
     """
     file = home / TRUSTED_KEYS
-    listed = given or (file.read_text() if file.exists() else "")
+    listed = given or (file.read_text(errors="replace") if file.exists() else "")
     keys = listed.replace(",", " ").split()
     for key in keys:
         decode_key(key, "AUDIT_TRUSTED_KEYS" if given else str(file))
@@ -73,7 +72,7 @@ def decode_key(text: str, source: str) -> bytes:
     """
     try:
         raw = base64.b64decode(text.strip(), validate=True)
-    except binascii.Error:
+    except ValueError:
         raw = b""
     if len(raw) != KEY_BYTES:
         raise SettingsError(
@@ -97,6 +96,8 @@ def _make_key(file: Path) -> None:
 
 
 def _trust(file: Path, key: str) -> None:
-    if not file.exists() or key not in file.read_text().split():
+    listed = file.read_text(errors="replace") if file.exists() else ""
+    if key not in listed.split():
+        # A person may have left the last line without its end.
         with file.open("a") as stream:
-            stream.write(key + "\n")
+            stream.write("\n" * (listed[-1:] not in {"", "\n"}) + key + "\n")

@@ -6,6 +6,7 @@ from cybersec_assets.artifact import Artifact
 from cybersec_assets.audit.journal import Entry, Journal
 from cybersec_assets.audit.liveness import Liveness
 from cybersec_assets.audit.phase import Phase
+from cybersec_assets.errors import StoreError
 from cybersec_assets.write_path import Point, reached
 
 
@@ -47,7 +48,9 @@ class Phases:
             AuditError: SUCCESS could not be written.
         """
         self._liveness.renew()
-        self._end(phase, self._journal.succeed(phase, artifact))
+        entry = self._journal.succeed(phase, artifact)
+        self.give_up(phase.asset, phase.partition)
+        self._seal(entry)
 
     def fail(self, asset: str, partition: str, error: BaseException) -> None:
         """End a phase, if it is open, with the error's first line.
@@ -56,8 +59,13 @@ class Phases:
             AuditError: FAILED could not be written.
         """
         phase = self._open.get((asset, partition))
-        if phase is not None:
-            self._end(phase, self._journal.fail(phase, error))
+        if phase is None:
+            return
+        entry = self._journal.fail(phase, error)
+        self.give_up(asset, partition)
+        # A store that has just refused would make the failure wait once more; the next head covers the entry.
+        if type(error) is not StoreError:
+            self._seal(entry)
 
     def give_up(self, asset: str, partition: str) -> None:
         """Let go of a phase that could not be ended, so that whoever reconciles may end it."""
@@ -68,7 +76,3 @@ class Phases:
     def left_open(self) -> list[tuple[str, str]]:
         """Give the asset and partition of each phase that is open."""
         return list(self._open)
-
-    def _end(self, phase: Phase, entry: Entry) -> None:
-        self.give_up(phase.asset, phase.partition)
-        self._seal(entry)

@@ -22,6 +22,7 @@ class Entry(NamedTuple):
     """A row of the journal, and the row that it speaks of.
 
     Attributes:
+        place: Where the database keeps it: an entry comes once for each row that claims to be its own.
         at: As PostgreSQL writes a timestamp; JSON has a T where that has a blank.
         event: The event table's row as JSON text; None where there is none.
     """
@@ -38,6 +39,7 @@ class Entry(NamedTuple):
     hash: str
     event: str | None
     event_id: int | None
+    place: str
 
 
 def entry_fault(entry: Entry, table: str) -> Finding | None:
@@ -47,13 +49,16 @@ def entry_fault(entry: Entry, table: str) -> Finding | None:
         entry: The entry.
         table: The event table of its asset.
     """
-    if hashlib.sha256(entry.body.encode()).hexdigest() != entry.hash:
-        return _changed(entry, "its text is not the one that was hashed")
-    return None if _is_as_its_columns_say(entry) else _taken_apart(entry, table)
+    try:
+        if hashlib.sha256(entry.body.encode()).hexdigest() != entry.hash:
+            return _changed(entry, "its text is not the one that was hashed")
+        return None if _is_as_its_columns_say(entry) else _taken_apart(entry, table)
+    except (TypeError, AttributeError):
+        return _changed(entry, "one of its values is gone")
 
 
 def _is_as_its_columns_say(entry: Entry) -> bool:
-    seq, at, kind, run_id, asset_key, partition_key, attempt, body, prev_hash, _, event, _ = entry
+    seq, at, kind, run_id, asset_key, partition_key, attempt, body, prev_hash, _, event, *_ = entry
     row, at = "null" if kind == STARTED else event, at.replace(" ", "T")
     begin = f'{{"at": "{at}", "row": {row}, "seq": {seq}, "kind": "{kind}", "lock": '
     end = (
@@ -75,7 +80,7 @@ def _taken_apart(entry: Entry, table: str) -> Finding | None:
         if columns != found or said["at"] != entry.at.replace(" ", "T") or said["prev_hash"] != entry.prev_hash:
             return _changed(entry, "its columns are not what its text says")
         return _row_fault(entry, table, said["row"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return _changed(entry, "its text is none that the audit writes")
 
 
@@ -88,10 +93,11 @@ def _row_fault(entry: Entry, table: str, said: object) -> Finding | None:
         return Finding(Damage.TABLES_APART, table, row, what)
     found = json.loads(entry.event)
     # Columns that came with a later release are null in the rows of an earlier one.
-    later = {name for name in found if name not in said} if isinstance(said, dict) else set(found)
-    if isinstance(said, dict) and said | dict.fromkeys(later) == found:
+    known = dict.fromkeys(found) | said if isinstance(said, dict) else {}
+    # As texts: to Python 1, 1.0 and true are the same.
+    names = [name for name in found | known if json.dumps(known.get(name)) != json.dumps(found.get(name))]
+    if not names and known:
         return None
-    names = [name for name in found if not isinstance(said, dict) or said.get(name) != found[name]]
     what = f"{', '.join(names)} differ from the journal's entry {entry.seq}"
     return Finding(Damage.TABLES_APART, table, entry.event_id or 0, what)
 

@@ -18,7 +18,7 @@ from cybersec_assets.errors import ObjectMissingError, SettingsError
 from cybersec_assets.verify.findings import HEADS, Damage, Finding
 
 PREFIX = "audit-heads/"
-NAME = re.compile(r"audit-heads/(\d{12})\.json")
+NAME = re.compile(r"audit-heads/([0-9]{12})\.json")
 SIGNED_FOR = b"cybersec-assets audit head 1\n"
 
 
@@ -97,7 +97,7 @@ class Heads:
 
     def first_covering(self, seq: int, last: int) -> int:
         """Give the number from which on heads cover an entry, looking backwards from the last."""
-        for number in range(last, 0, -1):
+        for number in sorted((number for number in self._numbers() if number <= last), reverse=True):
             head = self._check(number)
             if isinstance(head, SignedHead) and head.count < seq:
                 return number + 1
@@ -119,7 +119,7 @@ class Heads:
             head = SignedHead(said["number"], said["count"], said["hash"])
         except ObjectMissingError:
             return Finding(Damage.HEAD_MISSING, HEADS, number, f"there is no head {number}")
-        except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError):
+        except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return Finding(Damage.HEAD_SIGNATURE, HEADS, number, f"the signature of head {number} is wrong")
         if head.number != number:
             what = f"head {head.number} stands in the place of head {number}"

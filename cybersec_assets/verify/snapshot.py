@@ -20,6 +20,11 @@ FIRST_SINCE = "SELECT min(seq) FROM public.audit_journal WHERE at >= :since"
 BEFORE = "SELECT seq, hash FROM public.audit_journal WHERE seq < :first ORDER BY seq DESC LIMIT 1"
 LAST = "SELECT max(seq) FROM public.audit_journal"
 NAMED_BY = "SELECT count(*) FROM public.audit_journal WHERE prev_hash = :hash"
+SUCCESSES = """
+SELECT count(*) FROM (
+    SELECT FROM public.audit_journal WHERE kind = 'SUCCESS' AND body NOT LIKE '%"lock": null%' LIMIT 2) AS ends
+"""
+"""An entry that an upgrade made has no lock, and no head was signed for it."""
 TABLES = {asset: phase.table.name for asset, phase in PHASES.items()}
 
 
@@ -32,7 +37,7 @@ def _entries_query() -> str:
     )
     return f"""
         SELECT j.seq, j.at::text, j.kind, j.run_id, j.asset_key, j.partition_key, j.attempt, j.body,
-            j.prev_hash, j.hash, coalesce({rows})::text, coalesce({ids})
+            j.prev_hash, j.hash, coalesce({rows})::text, coalesce({ids}), j.ctid::text
         FROM public.audit_journal j {joins} WHERE j.seq >= :first ORDER BY j.seq
     """  # noqa: S608 - the names are the schema's
 
@@ -42,13 +47,18 @@ def _strays_query() -> str:
     return " UNION ALL ".join(
         f"""
         SELECT '{table}', e.id FROM public.{table} e
-        WHERE coalesce(e.journal_seq, :first) >= :first AND (
+        WHERE (:first = 1 OR coalesce(e.journal_seq, :first) >= :first) AND (
             NOT EXISTS (SELECT FROM public.audit_journal j WHERE j.seq = e.journal_seq AND j.kind <> 'STARTED'
                 AND j.asset_key = '{asset}')
-            OR EXISTS (SELECT FROM public.{table} o WHERE o.journal_seq = e.journal_seq AND o.id < e.id))
+            OR EXISTS (SELECT FROM public.{table} o WHERE o.journal_seq = e.journal_seq
+                AND (o.id, o.ctid) < (e.id, e.ctid)))
         """  # noqa: S608 - the names are the schema's
         for asset, table in TABLES.items()
     )
+
+
+def _event_id(entry: Entry) -> int:
+    return entry.event_id or 0
 
 
 class Snapshot:
@@ -81,16 +91,27 @@ class Snapshot:
         streaming = self._connection.execution_options(stream_results=True, max_row_buffer=BATCH)
         rows = streaming.execute(sa.text(_entries_query()), {"first": first})
         with ThreadPoolExecutor(1) as ahead:
-            batch = rows.fetchmany(BATCH)
+            batch, last = rows.fetchmany(BATCH), None
             while batch:
                 following = ahead.submit(rows.fetchmany, BATCH)
-                yield from map(Entry._make, batch)
+                for entry in map(Entry._make, batch):
+                    if last is not None and last.place != entry.place:
+                        yield last
+                    # Of several rows that claim an entry the first made is held against it, the others are strays.
+                    same = last is not None and last.place == entry.place
+                    last = min(last, entry, key=_event_id) if same and last is not None else entry
                 batch = following.result()
+            if last is not None:
+                yield last
 
     def rows_without_entry(self, first: int) -> Iterator[Finding]:
         """Give the rows of event tables that no entry speaks of."""
         for table, row in self._connection.execute(sa.text(_strays_query()), {"first": first}):
             yield Finding(Damage.TABLES_APART, table, row, f"no entry of the journal speaks of row {row}")
+
+    def has_signed_ends(self) -> bool:
+        """Tell whether more than one SUCCESS was written by a worker, after each of which a head is signed."""
+        return self._scalar(SUCCESSES) > 1
 
     def is_named_twice(self, prev_hash: str) -> bool:
         """Tell whether two entries name the same one before them; asked elsewhere, as entries are being fetched."""

@@ -73,7 +73,6 @@ class Verifier:
             self.counts.heads = self._heads.seen
 
     def _follow(self, snapshot: Snapshot, heads: HeadsOrFindings, chain: Chain) -> Iterator[Finding]:
-        successes = 0
         head = yield from _next_head(heads)
         for entry in snapshot.entries(chain.first):
             self.counts.entries += 1
@@ -89,20 +88,23 @@ class Verifier:
                     yield _contradicted(head)
                 head = yield from _next_head(heads)
             if entry.kind == SUCCESS and is_sound:
-                successes += 1
                 yield from self._object_fault(entry, table)
         if head is not None:
             what = f"the journal ends with entry {chain.seq}, but head {head.number} covers {head.count} entries"
             yield Finding(Damage.TAIL_CUT, JOURNAL, chain.seq, what)
             yield from (fault for fault in heads if isinstance(fault, Finding))
-        elif successes > 1 and self._heads.seen == 0 and chain.first == 1:
+        elif self._heads.seen == 0 and snapshot.has_signed_ends():
             yield Finding(Damage.HEAD_MISSING, HEADS, 1, "the journal has entries, but no head was ever signed")
 
     def _object_fault(self, entry: Entry, table: str) -> Iterator[Finding]:
         """Read the object that a SUCCESS names, every byte of it."""
-        row = json.loads(entry.body)["row"]
-        uri = row[PHASES[entry.asset_key].path]
-        bucket, _, name = uri.removeprefix("s3://").partition("/")
+        try:
+            row = json.loads(entry.body)["row"]
+            uri, size_and_hash = row[PHASES[entry.asset_key].path], (row["size_bytes"], row["sha256"])
+            bucket, _, name = uri.removeprefix("s3://").partition("/")
+        except (KeyError, TypeError, AttributeError):
+            # That it names no object was told with the entry, or with its row.
+            return
         self.counts.objects += 1
         size, digest = 0, hashlib.sha256()
         try:
@@ -112,7 +114,7 @@ class Verifier:
         except ObjectMissingError:
             yield Finding(Damage.OBJECT_MISSING, table, row["id"], f"{uri} is gone")
             return
-        if (size, digest.hexdigest()) != (row["size_bytes"], row["sha256"]):
+        if (size, digest.hexdigest()) != size_and_hash:
             what = f"{uri} has {size} bytes with SHA-256 {digest.hexdigest()}, not those that were recorded"
             yield Finding(Damage.OBJECT_CHANGED, table, row["id"], what)
 

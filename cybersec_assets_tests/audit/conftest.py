@@ -7,13 +7,13 @@ from cybersec_assets.definitions import audit_from
 
 
 @pytest.fixture
-def engine(settings):
-    """An engine for a fresh database with its schema."""
+def database(settings):
+    """A fresh database with its schema."""
     with audit_from(settings).session() as resource:
-        yield resource.engine()
+        yield resource.connect()
 
 
 @pytest.fixture
-def journal(engine):
-    """The journal of run `run-1`."""
-    return Journal(engine, "run-1")
+def journal(database):
+    """What writes to it."""
+    return Journal(database)

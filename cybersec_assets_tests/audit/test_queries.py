@@ -1,42 +1,34 @@
 """The audit answers what ran, what trained a model, how much was handled, and what failed."""
 
+from functools import partial
+
 import pytest
 
-from cybersec_assets.artifact import Artifact, Fingerprint
-from cybersec_assets.audit.journal import Journal
 from cybersec_assets.audit.queries import Audit
 from cybersec_assets.audit.tables import EVALUATION, MODEL, RAW, SILVER
 from cybersec_assets.errors import NoRecordError
+from cybersec_assets_tests.audit.phases import fail, succeed
 from cybersec_assets_tests.conftest import DAY
 
 
-def make_object(name):
-    """Name an object that no store has."""
-    return Artifact(f"s3://bucket/{name}", Fingerprint(len(name), name.encode().hex().ljust(64, "0")))
-
-
 @pytest.fixture
-def write(engine):
+def write(journal):
     """Write a SUCCESS of a run, read from some inputs."""
-
-    def succeed(run_id, asset, name, inputs=(), day=DAY):
-        journal, made = Journal(engine, run_id), make_object(name)
-        phase = journal.open(asset, day)
-        for upstream, artifact in inputs:
-            phase.read(upstream, artifact)
-        evaluated = {"metrics": {"flows": 9}, "modelo_nombre": "m", "nombre_dataset": "d"}
-        phase.facts |= evaluated if asset == EVALUATION else {"num_registros": 9}
-        phase.facts |= {"parametros": "{}"} if asset == MODEL else {}
-        journal.succeed(phase, made)
-        return made
-
-    return succeed
+    return lambda run_id, asset, name, inputs=(), day=DAY: succeed(
+        journal, asset, name, day=day, run_id=run_id, inputs=inputs
+    )
 
 
 @pytest.fixture
-def audit(engine):
+def write_failure(journal):
+    """Write a FAILED of a run."""
+    return partial(fail, journal)
+
+
+@pytest.fixture
+def audit(database):
     """The audit to ask."""
-    return Audit(engine)
+    return Audit(database)
 
 
 def test_a_phase_reads_what_its_own_run_wrote(audit, write):
@@ -46,13 +38,12 @@ def test_a_phase_reads_what_its_own_run_wrote(audit, write):
     assert audit.input_of("run-1", RAW, DAY).artifact == own
 
 
-def test_otherwise_it_reads_the_days_last_success(audit, write, engine):
+def test_otherwise_it_reads_the_days_last_success(audit, write, write_failure):
     """Without an own object it is the newest success of that day; failures and other days do not count."""
     write("run-1", RAW, "older")
     newer = write("run-2", RAW, "newer")
     write("run-3", RAW, "other-day", day="2026-01-03")
-    journal = Journal(engine, "run-4")
-    journal.fail(journal.open(RAW, DAY), ValueError())
+    write_failure(RAW, run_id="run-4")
     assert audit.input_of("run-5", RAW, DAY).artifact == newer
 
 
@@ -112,21 +103,19 @@ def test_lineage_of_an_unknown_object_is_refused(audit):
         audit.lineage("%")
 
 
-def test_last_run_gives_each_phases_newest_row_in_the_graphs_order(audit, write, engine):
+def test_last_run_gives_each_phases_newest_row_in_the_graphs_order(audit, write, write_failure):
     """The newest row of each phase counts, be it a success or a failure."""
     write("run-1", EVALUATION, "eval-1")
     write("run-1", RAW, "raw-1")
-    journal = Journal(engine, "run-2")
-    journal.fail(journal.open(RAW, DAY), ValueError("gone"))
+    write_failure(RAW, run_id="run-2")
     assert [(row["asset"], row["estado"]) for row in audit.last_run()] == [(RAW, "FAILED"), (EVALUATION, "SUCCESS")]
 
 
-def test_records_and_failures_are_told_apart(audit, write, engine):
+def test_records_and_failures_are_told_apart(audit, write, write_failure):
     """Records lists successes, of one day if asked; failures lists the others with their error."""
     write("run-1", RAW, "raw-1")
     write("run-1", EVALUATION, "eval-1", day="2026-01-03")
-    journal = Journal(engine, "run-2")
-    journal.fail(journal.open(SILVER, DAY), ValueError("gone"))
+    write_failure(SILVER, "gone", run_id="run-2")
     assert [(row["asset"], row["records"]) for row in audit.records()] == [(EVALUATION, 9), (RAW, 9)]
     assert [row["asset"] for row in audit.records(DAY)] == [RAW]
     assert [(row["asset"], row["error"]) for row in audit.failures()] == [(SILVER, "gone")]

@@ -10,7 +10,6 @@ from cybersec_assets.artifact import Artifact, Fingerprint
 from cybersec_assets.audit.tables import RAW
 from cybersec_assets.definitions import audit_from
 from cybersec_assets.errors import ObjectChangedError, QualityError, StoreError
-from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets_tests.conftest import DAY
 
 OBJECT = Artifact("s3://bucket/name", Fingerprint(1, "00" * 32))
@@ -94,9 +93,9 @@ def test_a_phase_that_nobody_closed_has_failed(settings):
         assert failures(audit) == ["the phase ended without a result. Read the run's log."]
 
 
-def test_without_an_audit_no_work_begins():
+def test_without_an_audit_no_work_begins(make_settings):
     """Where the database is away, the phase's body is never entered."""
-    resource = AuditResource(host="127.0.0.1", port=1)
+    resource = audit_from(make_settings(pg_host="127.0.0.1", pg_port=1))
     entered = False
     with pytest.raises(dg.Failure, match="PG_HOST"), resource.session(), resource.phase(RAW, DAY):
         entered = True
@@ -107,8 +106,8 @@ def test_an_audit_that_goes_away_does_not_hide_the_error(audit):
     """Where FAILED cannot be written, the phase still ends with its own error."""
 
     def lose_the_audit():
-        with audit.engine().begin() as connection:
-            connection.execute(sa.text("DROP TABLE ingestion_events"))
+        with audit.connect().engine.begin() as connection:
+            connection.execute(sa.text("DROP TABLE ingestion_events CASCADE"))
         return StoreError("it broke", "Mend it")
 
     with pytest.raises(dg.Failure, match="it broke"), audit.phase(RAW, DAY):

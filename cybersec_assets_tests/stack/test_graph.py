@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from cybersec_assets.heads.head import head_name
 from cybersec_assets_tests.stack.workbench import BUCKETS, failures, s3_client
 
 pytestmark = pytest.mark.stack
@@ -19,7 +20,7 @@ NAMES = (
 
 
 def test_a_day_becomes_the_four_objects_of_the_contract(bench):
-    """A run on an empty MinIO and PostgreSQL makes database, buckets, and one object of the contract's name in each."""
+    """On an empty MinIO and PostgreSQL database and buckets are made, an object in each, and four heads beside them."""
     assert bench.database not in bench.databases()
     assert bench.run().success
     assert bench.database in bench.databases()
@@ -27,6 +28,7 @@ def test_a_day_becomes_the_four_objects_of_the_contract(bench):
     assert len(stored) == len(NAMES)
     for uri, name in zip(stored, NAMES, strict=True):
         assert re.fullmatch(f"s3://{bench.prefix}-{name}", uri)
+    assert list(bench.heads()) == [f"s3://{bench.prefix}-eval/{head_name(number)}" for number in range(1, 5)]
     assert bench.leftovers() == []
 
 

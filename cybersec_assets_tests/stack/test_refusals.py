@@ -1,5 +1,6 @@
 """Servers that are away or refuse: one clear line, a FAILED row where there is an audit, and nothing half-written."""
 
+import json
 import logging
 import os
 import socket
@@ -9,6 +10,7 @@ from contextlib import ExitStack
 import dagster as dg
 import pytest
 
+from cybersec_assets.stores.s3 import RIGHTS
 from cybersec_assets_tests.stack.admin import add_user, allow
 from cybersec_assets_tests.stack.conftest import use_minio
 from cybersec_assets_tests.stack.servers import HOST, free_port
@@ -20,6 +22,7 @@ PATIENCE = 15
 """Within how many seconds a server that is away must have been given up."""
 MINIO_KEYS = "MINIO_ACCESS_KEY and MINIO_SECRET_KEY"
 PG_VARIABLES = ("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD", "PG_DATABASE")
+USER_RIGHTS = ("s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:CreateBucket")
 USER_SECRET = "made-up-secret-of-a-user"
 CSV = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n2026-01-02T00:00:01,10.0.0.1,10.0.0.2,1,1,tcp\n"
 
@@ -39,17 +42,17 @@ def assert_minio_refuses(bench, *parts):
     assert bench.leftovers() == []
 
 
-def assert_postgres_refuses(bench, *parts):
-    """Run, and see that one line of the given parts came of it, and nothing at all in MinIO."""
+def assert_postgres_refuses(bench, *parts, remedy=PG_VARIABLES):
+    """Run, and see that one line of the given parts came of it, with the variables to set, and nothing in MinIO."""
     begin = time.monotonic()
     result = bench.run()
     assert time.monotonic() - begin < PATIENCE
     (said,) = failures(result)
     assert "\n" not in said
-    for part in (*parts, *PG_VARIABLES):
+    for part in (*parts, *remedy):
         assert part in said
     assert os.environ["PG_PASSWORD"] not in said
-    assert bench.objects() == {}
+    assert bench.objects() | bench.heads() == {}
     assert bench.leftovers() == []
 
 
@@ -81,13 +84,27 @@ def test_a_user_without_the_right_to_write(bench, monkeypatch, actions):
 
 
 def test_a_user_with_no_more_rights_than_the_message_asks_for(bench, monkeypatch):
-    """The rights that the message names are enough, on this test's buckets alone."""
-    rights = ("s3:PutObject", "s3:GetObject", "s3:CreateBucket")
-    add_user(bench.minio, bench.prefix, USER_SECRET, allow(*rights, resource=f"{bench.prefix}-*"))
+    """The rights that the message names are enough, on this test's buckets alone, also for the audit's heads."""
+    assert all(right in RIGHTS for right in USER_RIGHTS)
+    add_user(bench.minio, bench.prefix, USER_SECRET, allow(*USER_RIGHTS, resource=f"{bench.prefix}-*"))
     monkeypatch.setenv("MINIO_ACCESS_KEY", bench.prefix)
     monkeypatch.setenv("MINIO_SECRET_KEY", USER_SECRET)
     assert bench.run().success
-    assert len(bench.objects()) == 4
+    assert (len(bench.objects()), len(bench.heads())) == (4, 4)
+
+
+def test_a_user_who_may_not_list(bench, monkeypatch):
+    """Without the right to list no head can be numbered; the day is made all the same, and the next head covers it."""
+    rights = [right for right in USER_RIGHTS if right != "s3:ListBucket"]
+    add_user(bench.minio, bench.prefix, USER_SECRET, allow(*rights, resource=f"{bench.prefix}-*"))
+    with monkeypatch.context() as few_rights:
+        few_rights.setenv("MINIO_ACCESS_KEY", bench.prefix)
+        few_rights.setenv("MINIO_SECRET_KEY", USER_SECRET)
+        assert bench.run().success
+    assert (len(bench.objects()), bench.heads()) == (4, {})
+    bench.run("raw/network_events")
+    (head,) = bench.heads().values()
+    assert json.loads(json.loads(head)["head"])["count"] == 10
 
 
 def test_a_user_who_may_not_read_back(bench, monkeypatch):
@@ -180,7 +197,7 @@ def test_minio_is_killed_between_two_phases(bench, own_minio, monkeypatch):
 def test_postgres_is_stopped_between_two_phases(bench, own_pg, monkeypatch):
     """The phase that finds PostgreSQL gone stores nothing, and says so in one line."""
     monkeypatch.setenv("PG_PORT", str(own_pg.port))
-    (said,) = failures(bench.run(loggers=after_raw(own_pg.stop)))
+    (said,) = failures(bench.run(loggers=after_raw(own_pg.stop), patience=1))
     assert f"{HOST}:{own_pg.port}/{bench.database}" in said
     assert "\n" not in said
     assert [uri.split("/")[2] for uri in bench.objects()] == [f"{bench.prefix}-raw"]
@@ -212,7 +229,7 @@ def test_a_wrong_password_of_postgres(bench, monkeypatch):
 
 @pytest.mark.parametrize("exists", [False, True], ids=["no database", "no right to its schema"])
 def test_a_role_that_may_not_create(bench, monkeypatch, exists):
-    """A role that may make neither database nor tables is told so with the database's name."""
+    """A role that may make neither database nor tables is told so, and that another role may do it in its place."""
     role = f"role_{bench.database}"
     with bench.superuser() as cursor:
         cursor.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'made-up'")
@@ -220,5 +237,6 @@ def test_a_role_that_may_not_create(bench, monkeypatch, exists):
             cursor.execute(f"CREATE DATABASE {bench.database}")
     monkeypatch.setenv("PG_USER", role)
     monkeypatch.setenv("PG_PASSWORD", "made-up")
-    assert_postgres_refuses(bench, f"{HOST}:{bench.pg.port}/{bench.database}", role, "permission denied")
+    parts = f"{HOST}:{bench.pg.port}/{bench.database}", role, "permission denied"
+    assert_postgres_refuses(bench, *parts, remedy=["PG_MIGRATION_USER"])
     assert (bench.database in bench.databases()) == exists

@@ -18,6 +18,7 @@ from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.stack.servers import HOST, Minio, Postgres
 
 BUCKETS = ("raw", "silver", "models", "eval")
+HEADS = "-eval/audit-heads/"
 
 
 def s3_client(minio: Minio, access_key: str | None = None, secret_key: str | None = None) -> Any:
@@ -42,12 +43,17 @@ class Workbench:
     database: str
     scratch: Path
 
-    def run(self, *selected: str, loggers: dict[str, Any] | None = None) -> dg.ExecuteInProcessResult:
-        """Run the day as the environment says, or some of its assets."""
+    def run(
+        self, *selected: str, loggers: dict[str, Any] | None = None, patience: float | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Run the day as the environment says, or some of its assets, with more or less patience for PostgreSQL."""
         definitions = build_definitions(load_settings(), loggers=loggers)
+        config: dict[str, Any] = {"loggers": {name: {} for name in loggers}} if loggers else {}
+        if patience is not None:
+            config["resources"] = {"audit": {"config": {"patience_seconds": patience}}}
         with dg.DagsterInstance.ephemeral() as instance:
             return definitions.resolve_job_def("daily_training").execute_in_process(
-                run_config={"loggers": {name: {} for name in loggers}} if loggers else None,
+                run_config=config or None,
                 partition_key=DAY,
                 instance=instance,
                 raise_on_error=False,
@@ -60,7 +66,14 @@ class Workbench:
             return audit.ask().of_run(run_id)
 
     def objects(self) -> dict[str, bytes]:
-        """Give every object of this test, by its URI, as root downloads it."""
+        """Give every object of this test but the audit's heads, by its URI, as root downloads it."""
+        return {uri: content for uri, content in self._stored().items() if HEADS not in uri}
+
+    def heads(self) -> dict[str, bytes]:
+        """Give the audit's heads, by their URIs, in order."""
+        return {uri: content for uri, content in sorted(self._stored().items()) if HEADS in uri}
+
+    def _stored(self) -> dict[str, bytes]:
         s3 = s3_client(self.minio)
         ours = [one["Name"] for one in s3.list_buckets()["Buckets"] if one["Name"].startswith(self.prefix)]
         return {

@@ -101,6 +101,14 @@ def test_a_read_back_that_breaks_off_is_no_fingerprint():
         store_at(url).fingerprint("bucket", "name")
 
 
+def test_a_reading_that_breaks_off_ends_in_an_error():
+    """Whoever reads an object piece by piece hears that it broke off, and does not take what came for the whole."""
+    pieces = []
+    with serving(BreaksOff) as url, pytest.raises(StoreError, match=f"{url} cannot be reached"):
+        pieces.extend(store_at(url).chunks("bucket", "name"))
+    assert b"".join(pieces) != CONTENT
+
+
 def test_a_web_server_that_knows_no_buckets_is_no_lost_object(file):
     """Storing on something that is no S3 server does not speak of a lost object, but of MINIO_ENDPOINT."""
     with serving(Silent) as url, pytest.raises(StoreError, match="MINIO_ENDPOINT") as caught:

@@ -100,7 +100,7 @@ BEGIN
     -- A writer whose connection broke before it heard the answer asks again, and gets the answer that it missed.
     SELECT * INTO v_known FROM public.audit_journal j
     WHERE j.run_id = p_run_id AND j.asset_key = p_asset_key AND j.partition_key = p_partition_key
-        AND (p_attempt IS NULL OR j.attempt = p_attempt) AND j.kind = p_kind
+        AND (p_kind = 'STARTED' OR j.attempt = p_attempt) AND j.kind = p_kind
         AND (j.body::jsonb ->> 'lock')::bigint = p_lock;
     IF FOUND THEN
         RETURN v_known;

@@ -1,0 +1,1 @@
+"""The audit under everything that goes wrong around it."""

@@ -1,0 +1,92 @@
+"""An audit of the test's own, in real PostgreSQL and a folder store."""
+
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cybersec_assets import cli
+from cybersec_assets.audit.database import Database
+from cybersec_assets.audit.journal import Journal
+from cybersec_assets.definitions import audit_from
+from cybersec_assets.heads.keys import signing_key
+from cybersec_assets.settings import Settings, load_settings
+from cybersec_assets.stores.folder import FolderStore
+from cybersec_assets_tests.audit_faults.servers import Server
+from cybersec_assets_tests.stack.servers import HOST
+from cybersec_assets_tests.verify.conftest import history  # noqa: F401 - a fixture
+from cybersec_assets_tests.verify.history import PREFIX, Author
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """A fresh database with its schema."""
+    with audit_from(settings).session() as resource:
+        yield resource.connect()
+
+
+@pytest.fixture
+def author(settings: Settings, database: Database) -> Author:
+    """What writes phases with objects and heads to it."""
+    home = settings.cybersec_home
+    return Author(Journal(database), FolderStore(home / "store"), signing_key(home, None), random.Random(5))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the user who PostgreSQL runs as may pass through; pytest's own is closed to others."""
+    made = Path(tempfile.mkdtemp(prefix="cybersec-faults-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[Server]:
+    """A PostgreSQL with passwords that the test may do anything to."""
+    made = Server(folder / "postgres")
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Settings]:
+    """Name a server in the environment, as a user does; give the settings that come of it."""
+
+    def name(server: Server, **others: str) -> Settings:
+        own = {"PG_HOST": HOST, "PG_PORT": str(server.port), "PG_USER": server.user, "PG_PASSWORD": server.password}
+        own |= {"PG_DATABASE": "audited", "CYBERSEC_HOME": str(tmp_path / "home")}
+        own |= {"CYBERSEC_SCRATCH": str(tmp_path / "scratch"), "CYBERSEC_SYNTHETIC_FLOWS": "500"}
+        for variable, value in (own | {"CYBERSEC_BUCKET_PREFIX": PREFIX} | others).items():
+            monkeypatch.setenv(variable, value)
+        return load_settings()
+
+    return name
+
+
+@pytest.fixture
+def cybersec(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process; give its exit status and what it printed."""
+    # What the command sets itself goes away with the test.
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.delenv("DAGSTER_HOME")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cybersec", *arguments])
+        status: Any = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            status = ended.code
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run

@@ -1,0 +1,124 @@
+"""`cybersec audit reconcile`: dead phases are closed, and store and audit are held against each other."""
+
+import json
+import os
+
+import pytest
+
+from cybersec_assets.audit.journal import SUCCESS
+from cybersec_assets.verify.verifier import Verifier
+from cybersec_assets_tests.verify.history import PREFIX
+
+DAYS_AGO = 3 * 24 * 60 * 60
+OLD, NEW = "left_behind_old.parquet", "left_behind_new.parquet"
+
+
+@pytest.fixture
+def command(settings, author, cybersec, monkeypatch):
+    """Run the command on the test's audit, after some phases; give its exit status and its document."""
+    author.write(8)
+    url = author.journal.database.url
+    own = {"CYBERSEC_HOME": str(settings.cybersec_home), "CYBERSEC_BUCKET_PREFIX": PREFIX}
+    for name, value in (own | {"PG_HOST": settings.pg_host, "PG_DATABASE": url.database}).items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments):
+        status, out, err = cybersec("audit", "reconcile", "--grace", "0", "--json", *arguments)
+        assert err == ""
+        return status, json.loads(out)
+
+    return run
+
+
+@pytest.fixture
+def bucket(settings):
+    """The folder of the raw layer's objects."""
+    return settings.cybersec_home / "store" / f"{PREFIX}-raw"
+
+
+@pytest.fixture
+def orphans(bucket):
+    """Two objects that no row names, one of them some days old."""
+    made = [bucket / OLD, bucket / NEW]
+    bucket.mkdir(parents=True, exist_ok=True)
+    for file in made:
+        file.write_bytes(b"left behind")
+    age(made[0])
+    return made
+
+
+def age(file):
+    """Have a file be some days old."""
+    then = file.stat().st_mtime - DAYS_AGO
+    os.utime(file, (then, then))
+
+
+def names(told):
+    """Give the names of what is listed."""
+    return sorted((each if isinstance(each, str) else each["uri"]).rpartition("/")[2] for each in told)
+
+
+def test_all_is_well(command):
+    """Where nothing is amiss nothing is told, and the status is 0."""
+    assert command() == (0, {"abandoned": [], "alive": 0, "orphans": [], "deleted": [], "damaged": []})
+
+
+def test_a_dead_phase_is_closed_and_signed(command, author):
+    """A phase without a worker is abandoned, told, and covered by a head of its own."""
+    phase = author.start(100)
+    status, told = command()
+    assert (status, [each["run_id"] for each in told["abandoned"]]) == (0, [phase.run_id])
+    trusted = [(author.store.root.parent / "audit" / "trusted-keys").read_text().split()[0]]
+    verifier = Verifier(author.journal.database.engine, author.store, PREFIX, trusted)
+    assert list(verifier.findings()) == []
+    heads = list((author.store.root / f"{PREFIX}-eval" / "audit-heads").iterdir())
+    last = json.loads(json.loads(max(heads).read_bytes())["head"])
+    assert last["count"] == author.journal.tail().seq
+
+
+def test_orphans_are_listed(command, orphans):
+    """Objects that no row names are listed, and neither heads nor objects with a row are among them."""
+    status, told = command()
+    assert (status, names(told["orphans"]), told["deleted"]) == (0, [NEW, OLD], [])
+    assert all(file.exists() for file in orphans)
+
+
+def test_a_dry_run_deletes_nothing(command, orphans):
+    """What would be deleted is told, and stays."""
+    status, told = command("--delete-orphans")
+    assert (status, names(told["deleted"])) == (0, [OLD])
+    assert all(file.exists() for file in orphans)
+
+
+def test_only_old_orphans_are_deleted(command, orphans, bucket):
+    """With --no-dry-run those that are old enough are deleted; objects with a row stay, however old they are."""
+    kept = sorted(set(bucket.iterdir()) - set(orphans))
+    assert kept
+    for file in kept:
+        age(file)
+    status, told = command("--delete-orphans", "--no-dry-run")
+    assert (status, names(told["deleted"])) == (0, [OLD])
+    assert [file.exists() for file in orphans] == [False, True]
+    assert sorted(bucket.iterdir()) == sorted([*kept, orphans[1]])
+
+
+def test_without_the_option_nothing_is_deleted(command, orphans):
+    """--no-dry-run alone deletes nothing."""
+    assert command("--no-dry-run")[1]["deleted"] == []
+    assert all(file.exists() for file in orphans)
+
+
+def test_rows_whose_object_is_gone_or_changed(command, author):
+    """A row whose object is gone, and one whose object was changed, are listed with status 1."""
+    gone, changed = (author.start(4 * number) for number in (10, 11))
+    files = []
+    for phase in (gone, changed):
+        author.end(phase, SUCCESS)
+        files.append(max((author.store.root / f"{PREFIX}-raw").iterdir()))
+    files[0].unlink()
+    files[1].chmod(0o644)
+    files[1].write_bytes(b"other bytes")
+    status, told = command()
+    damaged = {each["uri"].rpartition("/")[2]: (each["table"], each["what"]) for each in told["damaged"]}
+    table = "ingestion_events"
+    assert (status, damaged) == (1, {files[0].name: (table, "gone"), files[1].name: (table, "changed")})

@@ -1,0 +1,1 @@
+"""Tests of `cybersec_assets.heads`."""

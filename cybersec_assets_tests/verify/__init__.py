@@ -1,0 +1,1 @@
+"""The audit's check against every kind of damage."""
