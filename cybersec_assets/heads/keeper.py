@@ -51,8 +51,9 @@ class HeadKeeper:
                 return
             if self._last == GREATEST:
                 raise StoreError(f"there is a head {GREATEST} in {self._bucket}", "Remove it: nobody signed so many")
+            is_ours = self._create(make_head(self._last + 1, count, entry_hash))
             self._last += 1
-            if self._create(make_head(self._last, count, entry_hash)):
+            if is_ours:
                 return
 
     def _find_last(self) -> int:
