@@ -27,7 +27,8 @@ def read_what_is_audited(parts: Any, asset: str, day: str) -> Got | None:
     """Read a partition as the next asset of another run does; nothing, where the project refuses."""
     key, reader = READ_BY[asset]
     try:
-        table = parts.parquet_io_manager.load_input(input_of(key, day, reader)).collect()
+        with input_of(key, day, reader) as context:
+            table = parts.parquet_io_manager.load_input(context).collect()
     except dg.Failure:
         return None
     with parts.audit.phase(reader, day) as phase:

@@ -20,7 +20,7 @@ from cybersec_assets_tests.crash.worker import INTERRUPTED
 from cybersec_assets_tests.stack.workbench import Workbench
 
 AT_ONCE = 2
-BATCH = 8
+BATCH = 10
 GRACE_SECONDS = 0.5
 # Dagster says of an interrupt amid a run's teardown no more than that the run failed.
 STOPPED = {INTERRUPTED, 2}

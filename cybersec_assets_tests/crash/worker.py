@@ -32,7 +32,7 @@ PART = 5 * 1024**2
 """S3's smallest part; what is larger goes up in parts, so that a kill may fall between two."""
 PUT_LIMIT = PART // 20
 RAW_ROWS, SILVER_ROWS = 700_000, 1_000
-"""The first makes a file of a part and a bit, the second one that goes up in one piece; a whole run's model is between."""
+"""The first makes a file of a part and a bit, the second one that goes up in one piece."""
 
 
 class Striker(logging.Handler):
@@ -79,25 +79,29 @@ def _set_clock(pair: int) -> None:
 def _drive(order: Order) -> None:
     """Store raw, then have another process's worth of resources read it and store silver."""
     run = dg.DagsterRun(job_name="daily_training", run_id=order.run_id)
-    for store in (_store_raw, _store_silver):
-        with dg.build_resources(build_resources(load_settings()), dagster_run=run) as parts:
-            # Dagster has put its own handler in place while it made the resources, and does so as it ends them.
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            store(parts, order.day)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for store in (_store_raw, _store_silver):
+            with dg.build_resources(build_resources(load_settings()), instance, dagster_run=run) as parts:
+                # Dagster has put its own handler in place while it made the resources, and does so as it ends them.
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                store(parts, order.day)
 
 
 def _store_raw(parts, day: str) -> None:
     noise = np.random.default_rng().integers(0, 2**63, RAW_ROWS)
     with parts.audit.phase(tables.RAW, day) as phase:
         phase.facts["num_registros"] = RAW_ROWS
-    parts.parquet_io_manager.handle_output(_output_of(RAW, day), pl.LazyFrame({"noise": noise}))
+    with dg.build_output_context(asset_key=RAW, partition_key=day) as context:
+        parts.parquet_io_manager.handle_output(context, pl.LazyFrame({"noise": noise}))
 
 
 def _store_silver(parts, day: str) -> None:
-    raw = parts.parquet_io_manager.load_input(input_of(RAW, day, tables.SILVER))
+    with input_of(RAW, day, tables.SILVER) as context:
+        raw = parts.parquet_io_manager.load_input(context)
     with parts.audit.phase(tables.SILVER, day) as phase:
         phase.facts["num_registros"] = SILVER_ROWS
-    parts.parquet_io_manager.handle_output(_output_of(SILVER, day), raw.head(SILVER_ROWS))
+    with dg.build_output_context(asset_key=SILVER, partition_key=day) as context:
+        parts.parquet_io_manager.handle_output(context, raw.head(SILVER_ROWS))
 
 
 def _run_whole(order: Order) -> None:
@@ -127,10 +131,6 @@ def _write_hastily(order: Order) -> None:
             phase.facts["num_registros"] = 1
             parts.audit.succeed(phase, Artifact(f"s3://{bucket}/{name}", fingerprint_of(file)))
             parts.store.open().create(bucket, name, file, fingerprint_of(file))
-
-
-def _output_of(key: dg.AssetKey, day: str) -> dg.OutputContext:
-    return dg.build_output_context(asset_key=key, partition_key=day)
 
 
 def input_of(key: dg.AssetKey, day: str, reader: str) -> dg.InputContext:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cybersec_assets.artifact import Artifact, Fingerprint
 from cybersec_assets.audit.tables import RAW, SILVER
 from cybersec_assets.definitions import audit_from
-from cybersec_assets.errors import StoreError
+from cybersec_assets.errors import QualityError, StoreError
 from cybersec_assets.heads.head import PURPOSE
 from cybersec_assets.heads.keys import SIGNING_KEY, trusted_keys
 from cybersec_assets_tests.conftest import DAY, head_files
@@ -42,10 +42,10 @@ def succeed(audit, asset=RAW):
         audit.succeed(phase, OBJECT)
 
 
-def fail(audit, asset=RAW):
+def fail(audit, asset=RAW, error=QualityError):
     """Work on a phase to its bad end."""
     with pytest.raises(dg.Failure), audit.phase(asset, DAY):
-        raise StoreError("it broke", "Mend it")
+        raise error("it broke", "Mend it")
 
 
 def test_each_end_is_signed_with_the_journals_own_hash(audit, settings):
@@ -58,6 +58,14 @@ def test_each_end_is_signed_with_the_journals_own_hash(audit, settings):
         (1, 2, ends[0].hash),
         (2, 4, ends[1].hash),
     ]
+
+
+def test_a_store_that_has_refused_is_not_asked_at_once(audit, settings):
+    """A failure that was the store's is signed with the next end, as asking again would only make it wait."""
+    fail(audit, error=StoreError)
+    assert head_files(settings) == []
+    succeed(audit)
+    assert [(head["number"], head["count"]) for head in heads_in(settings)] == [(1, 4)]
 
 
 def test_a_start_is_not_signed(audit, settings):
