@@ -1,6 +1,7 @@
 """Who may do what in the audit's database, where the migrations run as a role of their own.
 
-    owner         cannot log in; owns tables, views and functions
+    owner         cannot log in; owns tables, views and functions; each database has its own, as roles are the
+                  whole server's, and only who made one may give it to others
     migrations    a member of the owner
     application   may read, and may execute the one function that appends
 
@@ -10,7 +11,8 @@ Where the migrations' role may not create roles it stays the owner itself; the a
 import sqlalchemy as sa
 from psycopg2.extensions import encrypt_password
 
-OWNER = "cybersec_audit_owner"
+LONGEST_NAME = 63
+"""Bytes that PostgreSQL keeps of a role's name."""
 APPEND = "audit_append(text, text, text, text, integer, bigint, jsonb)"
 OURS = """
 SELECT format('%s %I.%I', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, n.nspname, c.relname)
@@ -36,10 +38,12 @@ def divide_rights(connection: sa.Connection, application: str, password: str | N
     quote = connection.dialect.identifier_preparer.quote
     role = quote(application)
     if _may_create_roles(connection):
-        _create_roles(connection, application, password)
-        connection.execute(sa.text(f"GRANT USAGE, CREATE ON SCHEMA public TO {OWNER}"))
+        name = owner_of(str(connection.engine.url.database))
+        _create_roles(connection, name, application, password)
+        owner = quote(name)
+        connection.execute(sa.text(f"GRANT USAGE, CREATE ON SCHEMA public TO {owner}"))
         for thing in things:
-            connection.execute(sa.text(f"ALTER {thing} OWNER TO {OWNER}"))
+            connection.execute(sa.text(f"ALTER {thing} OWNER TO {owner}"))
     connection.execute(sa.text(f"GRANT USAGE ON SCHEMA public TO {role}"))
     for thing in things:
         kind, name = thing.split(" ", 1)
@@ -50,17 +54,23 @@ def divide_rights(connection: sa.Connection, application: str, password: str | N
     connection.execute(sa.text(f"GRANT EXECUTE ON FUNCTION public.{APPEND} TO {role}"))
 
 
+def owner_of(database: str) -> str:
+    """Name the role that owns the audit of a database."""
+    return f"cybersec_audit_owner_{database}".encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
 def _may_create_roles(connection: sa.Connection) -> bool:
     query = "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user"
     return bool(connection.execute(sa.text(query)).scalar())
 
 
-def _create_roles(connection: sa.Connection, application: str, password: str | None) -> None:
-    _create(connection, "CREATE ROLE %I NOLOGIN", OWNER)
+def _create_roles(connection: sa.Connection, owner: str, application: str, password: str | None) -> None:
+    _create(connection, "CREATE ROLE %I NOLOGIN", owner)
     # From PostgreSQL 16 on, who makes a role may give it away, but may not yet act as it.
     right = "SET" if (connection.dialect.server_version_info or (0,)) >= (16,) else "MEMBER"
-    if not connection.execute(sa.text(f"SELECT pg_has_role('{OWNER}', '{right}')")).scalar():
-        connection.execute(sa.text(f"GRANT {OWNER} TO CURRENT_USER"))
+    if not connection.execute(sa.select(sa.func.pg_has_role(owner, right))).scalar():
+        quoted = connection.dialect.identifier_preparer.quote(owner)
+        connection.execute(sa.text(f"GRANT {quoted} TO CURRENT_USER"))
     if password is None:
         _create(connection, "CREATE ROLE %I LOGIN", application)
     else:

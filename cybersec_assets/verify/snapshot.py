@@ -1,8 +1,13 @@
 """What the database holds, as of one moment: the journal in order, each entry with the row that it speaks of."""
 
 import datetime as dt
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice, pairwise
+from queue import SimpleQueue
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,13 +16,18 @@ from cybersec_assets.verify.chain import GENESIS
 from cybersec_assets.verify.entries import Entry
 from cybersec_assets.verify.findings import Damage, Finding
 
-BATCH = 4_000
+BATCH = 2_000
+LARGEST = 2**63 - 1
 SETTINGS = (
-    "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL datestyle = 'ISO'; "
-    "SET LOCAL cursor_tuple_fraction = 1"
+    "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL datestyle = 'ISO'"
 )
-"""A whole history may take its time, and between two batches there may be large objects to read. All rows will be
-fetched, so the plan is to be the one that is fastest for all, not for the first."""
+"""A whole history may take its time, and between two batches there may be large objects to read."""
+EXPORT = "SELECT pg_export_snapshot()"
+BOUNDS = """
+SELECT seq FROM (SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM public.audit_journal WHERE seq >= :first)
+    AS placed WHERE place % :batch = 0 GROUP BY seq ORDER BY seq
+"""
+"""The last number of each batch: entries are counted, as the numbers of a damaged journal may lie far apart."""
 FIRST_SINCE = "SELECT min(seq) FROM public.audit_journal WHERE at >= :since"
 BEFORE = "SELECT seq, hash FROM public.audit_journal WHERE seq < :first ORDER BY seq DESC LIMIT 1"
 LAST = "SELECT max(seq) FROM public.audit_journal"
@@ -34,13 +44,15 @@ def _entries_query() -> str:
     rows = ", ".join(f"to_jsonb(e{i})" for i in range(len(TABLES)))
     ids = ", ".join(f"e{i}.id" for i in range(len(TABLES)))
     joins = " ".join(
-        f"LEFT JOIN public.{table} e{i} ON e{i}.journal_seq = j.seq AND j.asset_key = '{asset}'"
+        f"LEFT JOIN public.{table} e{i} ON e{i}.journal_seq = j.seq AND j.asset_key = '{asset}' "
+        # Said of both sides, as the planner does not conclude it: it would read the table from its beginning.
+        f"AND e{i}.journal_seq BETWEEN :first AND :last"
         for i, (asset, table) in enumerate(TABLES.items())
     )
     return f"""
         SELECT j.seq, j.at::text, j.kind, j.run_id, j.asset_key, j.partition_key, j.attempt, j.body,
             j.prev_hash, j.hash, coalesce({rows})::text, coalesce({ids}), j.ctid::text
-        FROM public.audit_journal j {joins} WHERE j.seq >= :first ORDER BY j.seq
+        FROM public.audit_journal j {joins} WHERE j.seq BETWEEN :first AND :last ORDER BY j.seq
     """  # noqa: S608 - the names are the schema's
 
 
@@ -48,7 +60,7 @@ def _strays_query() -> str:
     """Ask for rows that no terminal entry speaks of, and for the second of two that claim the same."""
     return " UNION ALL ".join(
         f"""
-        SELECT '{table}', e.id FROM public.{table} e
+        SELECT '{table}' AS table_name, e.id FROM public.{table} e
         WHERE (:first = 1 OR coalesce(e.journal_seq, :first) >= :first) AND (
             NOT EXISTS (SELECT FROM public.audit_journal j WHERE j.seq = e.journal_seq AND j.kind <> 'STARTED'
                 AND j.asset_key = '{asset}')
@@ -63,17 +75,34 @@ def _event_id(entry: Entry) -> int:
     return entry.event_id or 0
 
 
-class Snapshot:
-    """Read the audit in one transaction.
+@contextmanager
+def snapshot_of(engine: sa.Engine) -> "Iterator[Snapshot]":
+    """Open a snapshot: two connections that see the same moment.
 
     Args:
-        connection: In a transaction that sees one moment.
+        engine: Whose transactions see one moment each (REPEATABLE READ).
+    """
+    with engine.connect() as one, one.begin(), engine.connect() as other, other.begin():
+        moment = one.execute(sa.text(EXPORT)).scalar_one()
+        other.execute(sa.text(f"SET TRANSACTION SNAPSHOT '{moment}'"))
+        for connection in (one, other):
+            connection.execute(sa.text(SETTINGS))
+        yield Snapshot(one, other)
+
+
+class Snapshot:
+    """Read the audit as of one moment.
+
+    Args:
+        connections: In transactions that see the same moment; as many batches are fetched at once.
     """
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, *connections: sa.Connection) -> None:
         """Begin."""
-        self._connection = connection
-        connection.execute(sa.text(SETTINGS))
+        self._idle = SimpleQueue[sa.Connection]()
+        for connection in connections:
+            self._idle.put(connection)
+        self._readers = len(connections)
 
     def begin(self, since: dt.datetime | None) -> tuple[int, str]:
         """Give the first entry's number, and the hash that it must name.
@@ -85,43 +114,60 @@ class Snapshot:
         if since is not None:
             found = self._scalar(FIRST_SINCE, since=since)
             first = found or (self._scalar(LAST) or 0) + 1
-        before = self._connection.execute(sa.text(BEFORE), {"first": first}).one_or_none()
-        return first, str(before.hash) if before else GENESIS
+        before = self._rows(BEFORE, first=first)
+        return first, str(before[0].hash) if before else GENESIS
 
     def entries(self, first: int) -> Iterator[Entry]:
-        """Give the entries in order, a batch at a time; the next one is fetched while this one is looked at."""
-        streaming = self._connection.execution_options(stream_results=True, max_row_buffer=BATCH)
-        rows = streaming.execute(sa.text(_entries_query()), {"first": first})
-        with ThreadPoolExecutor(1) as ahead:
-            batch, last = rows.fetchmany(BATCH), None
-            while batch:
-                following = ahead.submit(rows.fetchmany, BATCH)
-                for row in batch:
-                    entry = tuple.__new__(Entry, row)
-                    if last is None or last.place != entry.place:
-                        if last is not None:
-                            yield last
-                        last = entry
-                    else:
-                        # Of several rows that claim an entry the first made is held against it, the others are strays.
-                        last = min(last, entry, key=_event_id)
-                batch = following.result()
-            if last is not None:
-                yield last
+        """Give the entries from a number on, in order."""
+        last = None
+        for batch in self._batches(first):
+            for row in batch:
+                entry = tuple.__new__(Entry, row)
+                if last is None or last.place != entry.place:
+                    if last is not None:
+                        yield last
+                    last = entry
+                else:
+                    # Of several rows that claim an entry the first made is held against it, the others are strays.
+                    last = min(last, entry, key=_event_id)
+        if last is not None:
+            yield last
+
+    def _batches(self, first: int) -> Iterator[list[sa.Row[Any]]]:
+        """Give the entries' rows a batch at a time; the next ones are fetched while this one is looked at."""
+        query = _entries_query()
+        ends = (row.seq for row in self._rows(BOUNDS, first=first, batch=BATCH))
+        ranges = pairwise([first - 1, *ends, LARGEST])
+        with ThreadPoolExecutor(self._readers) as pool:
+            fetches = (pool.submit(self._rows, query, first=before + 1, last=end) for before, end in ranges)
+            ahead = deque(islice(fetches, self._readers))
+            while ahead:
+                batch = ahead.popleft().result()
+                ahead.extend(islice(fetches, 1))
+                yield batch
 
     def rows_without_entry(self, first: int) -> Iterator[Finding]:
         """Give the rows of event tables that no entry speaks of."""
-        for table, row in self._connection.execute(sa.text(_strays_query()), {"first": first}):
-            yield Finding(Damage.TABLES_APART, table, row, f"no entry of the journal speaks of row {row}")
+        for row in self._rows(_strays_query(), first=first):
+            what = f"no entry of the journal speaks of row {row.id}"
+            yield Finding(Damage.TABLES_APART, row.table_name, row.id, what)
 
     def has_signed_ends(self) -> bool:
         """Tell whether more than one SUCCESS was written by a worker, after each of which a head is signed."""
-        return self._scalar(SUCCESSES) > 1
+        return (self._scalar(SUCCESSES) or 0) > 1
 
     def is_named_twice(self, prev_hash: str) -> bool:
-        """Tell whether two entries name the same one before them; asked elsewhere, as entries are being fetched."""
-        with self._connection.engine.connect() as other:
-            return int(other.execute(sa.text(NAMED_BY), {"hash": prev_hash}).scalar_one()) > 1
+        """Tell whether two entries name the same one before them."""
+        return (self._scalar(NAMED_BY, hash=prev_hash) or 0) > 1
 
-    def _scalar(self, query: str, **values: object) -> int:
-        return self._connection.execute(sa.text(query), values).scalar()  # type: ignore[return-value]
+    def _rows(self, query: str, **values: object) -> list[sa.Row[Any]]:
+        """Ask on whichever connection is idle next: a connection answers one question at a time."""
+        connection = self._idle.get()
+        try:
+            return list(connection.execute(sa.text(query), values).fetchall())
+        finally:
+            self._idle.put(connection)
+
+    def _scalar(self, query: str, **values: object) -> int | None:
+        found: int | None = self._rows(query, **values)[0][0]
+        return found

@@ -18,7 +18,7 @@ from cybersec_assets.verify.chain import Chain
 from cybersec_assets.verify.entries import Entry, entry_fault
 from cybersec_assets.verify.findings import HEADS, JOURNAL, Damage, Finding
 from cybersec_assets.verify.heads import Heads, Objects, SignedHead
-from cybersec_assets.verify.snapshot import Snapshot
+from cybersec_assets.verify.snapshot import Snapshot, snapshot_of
 
 HeadsOrFindings = Iterator[SignedHead | Finding]
 EVALUATIONS = "eval"
@@ -64,8 +64,7 @@ class Verifier:
         """
         # Heads first: a head that is written while the journal is read would speak of entries outside the snapshot.
         last = self._heads.last()
-        with self._engine.connect() as connection, connection.begin():
-            snapshot = Snapshot(connection)
+        with snapshot_of(self._engine) as snapshot:
             chain = Chain(*snapshot.begin(since), snapshot.is_named_twice)
             yield from snapshot.rows_without_entry(chain.first)
             since_head = 1 if chain.first == 1 else self._heads.first_covering(chain.first, last)

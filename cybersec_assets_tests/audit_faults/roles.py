@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from cybersec_assets.audit.database import Database
 from cybersec_assets.audit.journal import Entry, Journal
-from cybersec_assets.audit.roles import OWNER
+from cybersec_assets.audit.roles import owner_of
 from cybersec_assets.audit.tables import RAW
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.verify.conftest import server_of
@@ -35,6 +35,11 @@ class Site:
     migration: sa.URL
     application: sa.URL
 
+    @property
+    def owner(self) -> str:
+        """Whom the tables belong to where the migration role may create roles."""
+        return owner_of(str(self.superuser.database))
+
     def execute(self, url: sa.URL, *statements: str) -> sa.engine.Row | None:
         """Execute statements as a role, in no transaction; give the last one's first row."""
         engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
@@ -51,16 +56,13 @@ def site(postgres: Path, way: str) -> Iterator[Site]:
     base = server_of(postgres, f"site_{name}")
     made = Site(base, base.set(username=f"migration_{name}"), base.set(username=f"application_{name}"))
     server = base.set(database="postgres")
-    # Roles are the whole server's: another test's owner must not be taken for this one's.
-    if made.execute(server, f"SELECT 1 FROM pg_roles WHERE rolname = '{OWNER}'"):
-        made.execute(server, f"ALTER ROLE {OWNER} RENAME TO old_{name}")
     made.execute(server, f"CREATE ROLE {made.migration.username} LOGIN {way}")
     if way == NO_CREATEROLE:
         made.execute(server, f"CREATE ROLE {made.application.username} LOGIN")
     made.execute(server, f"CREATE DATABASE {base.database} OWNER {made.migration.username}")
     yield made
     made.execute(server, f"DROP DATABASE {base.database} WITH (FORCE)")
-    for role in (made.application.username, made.migration.username, OWNER):
+    for role in (made.application.username, made.migration.username, made.owner):
         made.execute(server, f"DROP ROLE IF EXISTS {role}")
 
 

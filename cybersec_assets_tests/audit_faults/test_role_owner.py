@@ -3,10 +3,9 @@
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from cybersec_assets.audit.roles import OWNER
 from cybersec_assets.audit.schema import connect
 from cybersec_assets.errors import AuditError
-from cybersec_assets_tests.audit_faults.roles import CREATEROLE, NO_CREATEROLE, site, write_phase
+from cybersec_assets_tests.audit_faults.roles import CREATEROLE, NO_CREATEROLE, Site, site, write_phase
 from cybersec_assets_tests.audit_faults.schemas import migrate_to
 
 OWNERS = """
@@ -25,26 +24,43 @@ def created(postgres):
 
 def test_the_owner_cannot_log_in(created):
     """Whoever owns the tables is a role that nobody can be without being let in by another."""
-    assert created.execute(created.superuser, OWNERS)[0] == [OWNER]
+    assert created.execute(created.superuser, OWNERS)[0] == [created.owner]
     with pytest.raises(OperationalError, match="not permitted to log in"):
-        created.execute(created.superuser.set(username=OWNER), "SELECT 1")
+        created.execute(created.superuser.set(username=created.owner), "SELECT 1")
 
 
-@pytest.mark.xfail(strict=True, raises=AuditError, reason="the owner's name is the server's: its maker has to grant it")
 def test_two_audits_on_one_server(postgres, created):
     """A second audit of the same server, with a migration role of its own, is made like the first."""
-    with site(postgres, NO_CREATEROLE) as second:
-        second.execute(second.superuser, f"ALTER ROLE {second.migration.username} CREATEROLE")
-        # The fixture keeps audits apart; here they are to meet.
-        old = f"old_{second.superuser.database.removeprefix('site_')}"
-        second.execute(second.superuser, f"ALTER ROLE {old} RENAME TO {OWNER}")
-        try:
-            database = connect(second.application, second.migration)
+    with site(postgres, CREATEROLE) as second:
+        for made in (created, second):
+            database = connect(made.application, made.migration)
             write_phase(database)
             database.close()
-        finally:
-            second.execute(second.superuser, f"ALTER ROLE {OWNER} RENAME TO {old}")
-    created.execute(created.superuser, f"ALTER ROLE {old} RENAME TO {OWNER}")
+            assert made.execute(made.superuser, OWNERS)[0] == [made.owner]
+
+
+@pytest.mark.parametrize("database", ["d" * 63, "ü" * 31, 'of "two": words'])
+def test_an_owner_of_any_database(postgres, database):
+    """The owner is made under a name that PostgreSQL keeps whole, however the database is called."""
+    with site(postgres, CREATEROLE) as made:
+        quoted = f'"{database.replace(chr(34), chr(34) * 2)}"'
+        made.execute(
+            made.superuser.set(database="postgres"), f"ALTER DATABASE {made.superuser.database} RENAME TO {quoted}"
+        )
+        renamed = Site(*(url.set(database=database) for url in (made.superuser, made.migration, made.application)))
+        connect(renamed.application, renamed.migration).close()
+        owners = renamed.execute(renamed.superuser, OWNERS)[0]
+        name = owners[0].replace(chr(34), chr(34) * 2)
+        renamed.execute(
+            renamed.superuser,
+            f'REASSIGN OWNED BY "{name}" TO postgres',
+            f'DROP OWNED BY "{name}"',
+            f'DROP ROLE "{name}"',
+        )
+        made.execute(
+            made.superuser.set(database="postgres"), f"ALTER DATABASE {quoted} RENAME TO {made.superuser.database}"
+        )
+    assert owners == [renamed.owner]
 
 
 def test_the_schema_is_upgraded_for_the_application(created):
@@ -58,7 +74,7 @@ def test_the_schema_is_upgraded_for_the_application(created):
     write_phase(database)
     database.close()
     assert created.execute(created.application, "SELECT count(*) FROM audit_records")[0] == 1
-    assert created.execute(created.superuser, OWNERS)[0] == [OWNER]
+    assert created.execute(created.superuser, OWNERS)[0] == [created.owner]
 
 
 def test_without_the_right_to_make_roles_the_migration_role_is_the_owner(postgres):
@@ -66,7 +82,7 @@ def test_without_the_right_to_make_roles_the_migration_role_is_the_owner(postgre
     with site(postgres, NO_CREATEROLE) as made:
         connect(made.application, made.migration).close()
         assert made.execute(made.superuser, OWNERS)[0] == [made.migration.username]
-        assert made.execute(made.superuser, f"SELECT 1 FROM pg_roles WHERE rolname = '{OWNER}'") is None
+        assert made.execute(made.superuser, f"SELECT 1 FROM pg_roles WHERE rolname = '{made.owner}'") is None
 
 
 def test_one_role_for_everything(postgres):

@@ -65,9 +65,11 @@ def test_a_model_of_other_columns_than_were_written_down_is_refused(model, colum
 
 
 def test_what_training_writes_down_fits(model):
-    """What is written down of a model that was trained just now fits this program."""
-    require_fit({"feature_set": "basic", **parameters(model)})
-    require_fit(FITTING)
+    """What is written down of a model that was trained just now fits this program; one word changed, it does not."""
+    told = {"feature_set": "basic", **parameters(model)}
+    require_fit(told)
+    with pytest.raises(ModelError):
+        require_fit(told | {"scikit_learn": "0"})
 
 
 @given(version=versions.filter(lambda version: version != sklearn.__version__))

@@ -68,9 +68,12 @@ def test_a_limit_above_a_page_is_reached_by_pages(store, stub):
     assert names_in(store, "b", prefix="p/", after="p/0", limit=1001) == [*first, second[0]]
 
 
-def test_nothing_is_asked_before_the_first_entry_is(store):
-    """A listing that nobody reads asks the server nothing: here none would answer."""
-    store.entries("b")
+def test_nothing_is_asked_before_the_first_entry_is(store, stub):
+    """A listing that nobody reads asks the server nothing; only its first entry does, and here none answers."""
+    entries = store.entries("b")
+    stub.add_client_error("list_objects_v2", "AccessDenied", http_status_code=403)
+    with pytest.raises(StoreError):
+        next(entries)
 
 
 def test_a_missing_bucket_has_no_objects(store, stub):
@@ -97,7 +100,7 @@ def test_what_is_not_there_cannot_be_read(store, stub, code):
 def test_an_object_is_removed_by_its_name(store, stub):
     """One object is removed, and nothing else is asked."""
     stub.add_response("delete_object", {}, {"Bucket": "b", "Key": "name"})
-    store.delete("b", "name")
+    assert store.delete("b", "name") is None
 
 
 def test_a_removal_that_is_refused_is_told(store, stub):

@@ -125,9 +125,11 @@ def test_a_forged_last_head_does_not_stop_the_writer(keeper, heads, content):
 @pytest.mark.parametrize("content", SPOILT.values(), ids=SPOILT)
 def test_a_forged_head_with_the_greatest_number(keeper, heads, content):
     """Where no number is left, the writer ends with an error of the project's own, of which a run only warns."""
-    (heads / "999999999999.json").write_bytes(content)
+    forged = heads / "999999999999.json"
+    forged.write_bytes(content)
     with suppress(CybersecError):
         keeper.put(4, "b" * 64)
+    assert forged.read_bytes() == content
 
 
 def test_a_forged_head_does_not_speak_for_later_entries(keeper, heads):
