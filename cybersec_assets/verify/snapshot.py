@@ -19,15 +19,28 @@ from cybersec_assets.verify.findings import Damage, Finding
 BATCH = 2_000
 LARGEST = 2**63 - 1
 SETTINGS = (
-    "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL datestyle = 'ISO'"
+    "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL datestyle = 'ISO'; "
+    "SET LOCAL search_path = pg_catalog, pg_temp"
 )
-"""A whole history may take its time, and between two batches there may be large objects to read."""
+"""A whole history may take its time, and between two batches there may be large objects to read. The path is pinned
+so that nobody's function stands in for one of PostgreSQL's."""
 EXPORT = "SELECT pg_export_snapshot()"
 BOUNDS = """
 SELECT seq FROM (SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM public.audit_journal WHERE seq >= :first)
     AS placed WHERE place % :batch = 0 GROUP BY seq ORDER BY seq
 """
 """The last number of each batch: entries are counted, as the numbers of a damaged journal may lie far apart."""
+PLAIN = """
+'{"at": "' || replace(at::text, ' ', 'T') || '", "row": ' || CASE kind WHEN 'STARTED' THEN 'null' ELSE event END
+|| ', "seq": ' || seq || ', "kind": "' || kind || '", "lock": ' || split_part(split_part(body, '"lock": ', 2), ',', 1)
+|| ', "run_id": ' || to_json(run_id) || ', "attempt": ' || attempt || ', "asset_key": ' || to_json(asset_key)
+|| ', "prev_hash": "' || prev_hash || '", "partition_key": ' || to_json(partition_key) || '}'
+"""
+"""An entry's text as its columns and its row make it up; the lock, which no column holds, is its own."""
+DETAILS = ", ".join(
+    f"CASE WHEN NOT is_plain THEN {value} END" for value in ("at::text", "run_id", "partition_key", "attempt", "event")
+)
+"""Sent only where they are needed to say what is wrong."""
 FIRST_SINCE = "SELECT min(seq) FROM public.audit_journal WHERE at >= :since"
 BEFORE = "SELECT seq, hash FROM public.audit_journal WHERE seq < :first ORDER BY seq DESC LIMIT 1"
 LAST = "SELECT max(seq) FROM public.audit_journal"
@@ -41,6 +54,11 @@ TABLES = {asset: phase.table.name for asset, phase in PHASES.items()}
 
 
 def _entries_query() -> str:
+    """Ask for entries, and where one is not as its columns and its row say, for these as well.
+
+    The database writes an entry's text as it writes jsonb: keys by length, then by bytes. So the text that the columns
+    and the row make up is put together and compared as a whole, on the server: that takes a third of the time.
+    """
     rows = ", ".join(f"to_jsonb(e{i})" for i in range(len(TABLES)))
     ids = ", ".join(f"e{i}.id" for i in range(len(TABLES)))
     joins = " ".join(
@@ -49,10 +67,14 @@ def _entries_query() -> str:
         f"AND e{i}.journal_seq BETWEEN :first AND :last"
         for i, (asset, table) in enumerate(TABLES.items())
     )
+    # OFFSET 0 keeps the planner from writing a row's text out once for each use of it.
     return f"""
-        SELECT j.seq, j.at::text, j.kind, j.run_id, j.asset_key, j.partition_key, j.attempt, j.body,
-            j.prev_hash, j.hash, coalesce({rows})::text, coalesce({ids}), j.ctid::text
-        FROM public.audit_journal j {joins} WHERE j.seq BETWEEN :first AND :last ORDER BY j.seq
+        SELECT seq, kind, asset_key, body, prev_hash, hash, event_id, place, is_plain, {DETAILS} FROM (
+            SELECT *, coalesce(body = {PLAIN}, false) AS is_plain FROM (
+                SELECT j.*, coalesce({rows})::text AS event, coalesce({ids}) AS event_id, j.ctid::text AS place
+                FROM public.audit_journal j {joins} WHERE j.seq BETWEEN :first AND :last OFFSET 0
+            ) AS joined OFFSET 0
+        ) AS compared ORDER BY seq
     """  # noqa: S608 - the names are the schema's
 
 

@@ -18,7 +18,7 @@ from cybersec_assets.verify.chain import Chain
 from cybersec_assets.verify.entries import Entry, entry_fault
 from cybersec_assets.verify.findings import HEADS, JOURNAL, Damage, Finding
 from cybersec_assets.verify.heads import Heads, Objects, SignedHead
-from cybersec_assets.verify.snapshot import Snapshot, snapshot_of
+from cybersec_assets.verify.snapshot import TABLES, Snapshot, snapshot_of
 
 HeadsOrFindings = Iterator[SignedHead | Finding]
 EVALUATIONS = "eval"
@@ -75,7 +75,7 @@ class Verifier:
         head = yield from _next_head(heads)
         for entry in snapshot.entries(chain.first):
             self.counts.entries += 1
-            table = PHASES[entry.asset_key].table.name if entry.asset_key in PHASES else JOURNAL
+            table = TABLES.get(entry.asset_key, JOURNAL)
             fault = entry_fault(entry, table)
             if fault is not None:
                 yield fault
