@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -23,6 +24,8 @@ from cybersec_assets.verify.snapshot import TABLES, Snapshot, snapshot_of
 HeadsOrFindings = Iterator[SignedHead | Finding]
 EVALUATIONS = "eval"
 SUCCESS = "SUCCESS"
+NO_LOCK = '"lock": null'
+"""In an entry that an upgrade made; no head was signed for it."""
 
 
 @dataclass
@@ -64,15 +67,16 @@ class Verifier:
         """
         # Heads first: a head that is written while the journal is read would speak of entries outside the snapshot.
         last = self._heads.last()
-        with snapshot_of(self._engine) as snapshot:
+        with snapshot_of(self._engine) as snapshot, ThreadPoolExecutor(1) as aside:
             chain = Chain(*snapshot.begin(since), snapshot.is_named_twice)
-            yield from snapshot.rows_without_entry(chain.first)
+            strays = aside.submit(snapshot.rows_without_entry, chain.first)
             since_head = 1 if chain.first == 1 else self._heads.first_covering(chain.first, last)
             yield from self._follow(snapshot, self._heads.read(last, since_head), chain)
             self.counts.heads = self._heads.seen
+            yield from strays.result()
 
     def _follow(self, snapshot: Snapshot, heads: HeadsOrFindings, chain: Chain) -> Iterator[Finding]:
-        head = yield from _next_head(heads)
+        head, signed_ends = (yield from _next_head(heads)), 0
         for entry in snapshot.entries(chain.first):
             self.counts.entries += 1
             table = TABLES.get(entry.asset_key, JOURNAL)
@@ -87,12 +91,13 @@ class Verifier:
                     yield _contradicted(head)
                 head = yield from _next_head(heads)
             if entry.kind == SUCCESS and is_sound:
+                signed_ends += NO_LOCK not in entry.body
                 yield from self._object_fault(entry, table)
         if head is not None:
             what = f"the journal ends with entry {chain.seq}, but head {head.number} covers {head.count} entries"
             yield Finding(Damage.TAIL_CUT, JOURNAL, chain.seq, what)
             yield from (fault for fault in heads if isinstance(fault, Finding))
-        elif self._heads.seen == 0 and snapshot.has_signed_ends():
+        elif self._heads.seen == 0 and (signed_ends > 1 or (chain.first > 1 and snapshot.has_signed_ends())):
             yield Finding(Damage.HEAD_MISSING, HEADS, 1, "the journal has entries, but no head was ever signed")
 
     def _object_fault(self, entry: Entry, table: str) -> Iterator[Finding]:
