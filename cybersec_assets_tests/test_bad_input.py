@@ -79,7 +79,9 @@ def test_a_log_without_records(make_settings, materialize, log):
 def test_a_file_that_is_no_log(make_settings, materialize, shared_data):
     """A text is named and quoted, with the formats that would do."""
     settings = make_settings(flows_uri=f"{shared_data}/zeek-hourly/text_file/conn.log")
-    assert_refused(materialize, settings, "text_file/conn.log", "Lorem ipsum", "csv, parquet, zeek")
+    assert_refused(
+        materialize, settings, "text_file/conn.log", "Lorem ipsum", "csv, parquet, suricata, zeek, zeek_json"
+    )
 
 
 def test_a_truncated_gzip(make_settings, materialize, tmp_path):
@@ -142,7 +144,12 @@ def test_negative_volumes(make_settings, materialize, log):
 def test_an_unknown_format(make_settings, materialize, log):
     """A FLOWS_FORMAT that is none lists those that are."""
     settings = make_settings(flows_uri=log(line(1)), flows_format="pcap")
-    assert_refused(materialize, settings, "FLOWS_FORMAT='pcap' is unknown", "auto, csv, parquet, zeek, synthetic")
+    assert_refused(
+        materialize,
+        settings,
+        "FLOWS_FORMAT='pcap' is unknown",
+        "auto, csv, parquet, suricata, zeek, zeek_json, synthetic",
+    )
 
 
 def test_an_unknown_feature_set_fails_training_alone(make_settings, materialize, log):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+import json
 import math
 
 import polars as pl
@@ -11,6 +12,7 @@ from cybersec_assets.flows.clean import count_repeats
 from cybersec_assets.flows.ingest import ingest
 from cybersec_assets.flows.quality import raw_findings
 from cybersec_assets.flows.source import day_logs
+from cybersec_assets_tests.flows.logs import read
 
 ROWS = {"2024-04-19": 31_367, "2024-04-20": 39_073, "2024-04-21": 35_478}
 
@@ -96,3 +98,37 @@ def test_a_stock_log_is_read(shared_data, tmp_path):
     flows = read_all(path, tmp_path)
     assert flows.height == 360
     assert flows["bytes"].sum() == sum(number(row["orig_bytes"]) + number(row["resp_bytes"]) for row in count(path))
+
+
+JSON_LOGS = {
+    "zeek-json/conn.log": 479,
+    "zeek-json/mixed-streams.log": 613,
+    "zat-zeek/json/conn.log": 50,
+    "zeek-hourly/json_with_all_fields/conn.log": 29,
+}
+
+
+@pytest.mark.parametrize("name", JSON_LOGS)
+def test_zeek_json_is_what_plain_python_counts(shared_data, name):
+    """Rows, volumes, durations and times of a JSON log are those that Python's own parser finds."""
+    records = [json.loads(line) for line in (shared_data / name).read_text().splitlines()]
+    rows = [row for row in records if row.get("@stream", "conn") == "conn"]
+    flows, rejected = read(shared_data / name)
+    assert (flows.height, rejected.height) == (len(rows), 0) == (JSON_LOGS[name], 0)
+    assert flows["uid"].to_list() == [row["uid"] for row in rows]
+    assert flows["bytes"].sum() == sum(row.get("orig_bytes", 0) + row.get("resp_bytes", 0) for row in rows)
+    assert math.fsum(flows["duration"].drop_nulls()) == math.fsum(row.get("duration", 0) for row in rows)
+    assert flows["orig_packets"].sum() == sum(row["orig_pkts"] for row in rows)
+
+
+def test_suricata_is_what_plain_python_counts(shared_data):
+    """Flows, volumes, durations and alerts of an event log are those that Python's own parser finds."""
+    events = [json.loads(line) for line in (shared_data / "suricata/eve.json").read_text().splitlines()]
+    rows = [event["flow"] | {"id": event["flow_id"]} for event in events if event["event_type"] == "flow"]
+    flows, rejected = read(shared_data / "suricata/eve.json")
+    assert (flows.height, rejected.height) == (len(rows), 0) == (3_512, 0)
+    assert flows["uid"].to_list() == [str(row["id"]) for row in rows]
+    assert flows["bytes"].sum() == sum(row["bytes_toserver"] + row["bytes_toclient"] for row in rows)
+    assert flows["alerted"].sum() == sum(row["alerted"] for row in rows)
+    lasted = [dt.datetime.fromisoformat(row["end"]) - dt.datetime.fromisoformat(row["start"]) for row in rows]
+    assert flows["duration"].to_list() == [time.total_seconds() for time in lasted]

@@ -16,7 +16,7 @@ from cybersec_assets_tests.flows.logs import DAY, csv_log, csv_row, examples, re
 
 def test_the_formats_are_those_of_the_readers():
     """FLOWS_FORMAT may be auto, any reader's name, or synthetic."""
-    assert formats() == ["auto", "csv", "parquet", "zeek", "synthetic"]
+    assert formats() == ["auto", "csv", "parquet", "suricata", "zeek", "zeek_json", "synthetic"]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_records_have_the_one_schema(tmp_path):
 def test_an_unknown_format_is_refused():
     """A format that does not exist is named, with those that do."""
     with pytest.raises(
-        SettingsError, match=r"^FLOWS_FORMAT='pcap' is unknown\. Use one of auto, csv, parquet, zeek, syn"
+        SettingsError, match=r"^FLOWS_FORMAT='pcap' is unknown\. Use one of auto, csv, parquet, suricata, zeek"
     ):
         day_logs(DAY, "x", "pcap")
 

@@ -60,6 +60,15 @@ def host(text: pl.Expr) -> pl.Expr:
     return pl.when(text.str.contains(r"^\S+$")).then(text)
 
 
+def volume(sent: Field, received: Field) -> Field:
+    """Add both directions; a flow that says only one's volume has moved at least that much."""
+    known = sent.value.is_not_null() | received.value.is_not_null()
+    total = pl.sum_horizontal(sent.value, received.value)
+    wraps = (sent.value >= 0) & (received.value >= 0) & (total < 0)
+    text = pl.when(wraps).then(pl.concat_str(sent.text, received.text, separator="+"))
+    return Field(text, pl.when(wraps).then(None).when(known).then(total))
+
+
 def _finite(name: str, field: Field) -> Field:
     """Take a number that is NaN or infinite for one that does not parse: no rule and no model can use it."""
     if RAW[name] != pl.Float64:

@@ -12,13 +12,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.labels import verdict
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Field, Reader, assemble, require_columns
+from cybersec_assets.flows.readers.base import Reader, assemble, require_columns
 from cybersec_assets.flows.times import from_epoch
-
-NEEDED = {"ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"}
-ADDRESS = r"^[0-9A-Fa-f:.]+(%\w+)?$"
+from cybersec_assets.flows.zeek_conn import NEEDED, conn_fields
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,8 @@ def scan(log: LogFile) -> pl.LazyFrame:
     other_header = pl.col("astray") & pl.col("c0").eq_missing("#fields")
     uneven = pl.col(columns[-2]).is_null() | pl.col(columns[-1]).is_not_null()
     misfit = pl.when("astray").then(pl.lit("header")).when(uneven).then(pl.lit("number of fields"))
-    return assemble(rows.filter(~comment | other_header), _fields(header), misfit=misfit)
+    texts = {name: _text(header, name) for name in header.fields}
+    return assemble(rows.filter(~comment | other_header), conn_fields(texts, from_epoch), misfit=misfit)
 
 
 def _astray(header: Header, columns: list[str]) -> pl.Expr:
@@ -109,52 +107,9 @@ def _astray(header: Header, columns: list[str]) -> pl.Expr:
     return begins.forward_fill().fill_null(value=False)
 
 
-def _fields(header: Header) -> dict[str, Field]:
-    def text(name: str) -> pl.Expr:
-        column = pl.col(f"c{header.fields.index(name)}")
-        return pl.when(column != header.unset, column != header.empty).then(column)
-
-    def of(name: str, dtype: type[pl.DataType]) -> Field:
-        return Field(text(name), text(name).cast(dtype, strict=False))
-
-    def address(name: str) -> Field:
-        return Field(text(name), pl.when(text(name).str.contains(ADDRESS)).then(text(name)))
-
-    def words(name: str) -> Field:
-        return Field(text(name), text(name))
-
-    sent, received = of("orig_bytes", pl.Int64), of("resp_bytes", pl.Int64)
-    fields = {
-        "timestamp": Field(text("ts"), from_epoch(text("ts"))),
-        "src_ip": address("id.orig_h"),
-        "dst_ip": address("id.resp_h"),
-        "bytes": _volume(sent, received),
-        "duration": of("duration", pl.Float64),
-        "protocol": Field(text("proto"), text("proto").str.to_lowercase()),
-        "orig_bytes": sent,
-        "resp_bytes": received,
-    }
-    optional = {
-        "uid": ("uid", words),
-        "src_port": ("id.orig_p", lambda name: of(name, pl.Int32)),
-        "dst_port": ("id.resp_p", lambda name: of(name, pl.Int32)),
-        "service": ("service", words),
-        "conn_state": ("conn_state", words),
-        "orig_packets": ("orig_pkts", lambda name: of(name, pl.Int64)),
-        "resp_packets": ("resp_pkts", lambda name: of(name, pl.Int64)),
-        # A label that gives no verdict is no fault, so its own value stands for its text.
-        "label": ("label", lambda name: Field(verdict(text(name)).cast(pl.String), verdict(text(name)))),
-    }
-    return fields | {raw: make(name) for raw, (name, make) in optional.items() if name in header.fields}
-
-
-def _volume(sent: Field, received: Field) -> Field:
-    """Add both directions; a flow that says only one's volume has moved at least that much."""
-    known = sent.value.is_not_null() | received.value.is_not_null()
-    total = pl.sum_horizontal(sent.value, received.value)
-    wraps = (sent.value >= 0) & (received.value >= 0) & (total < 0)
-    text = pl.when(wraps).then(pl.concat_str(sent.text, received.text, separator="+"))
-    return Field(text, pl.when(wraps).then(None).when(known).then(total))
+def _text(header: Header, name: str) -> pl.Expr:
+    column = pl.col(f"c{header.fields.index(name)}")
+    return pl.when(column != header.unset, column != header.empty).then(column)
 
 
 def recognises(log: LogFile) -> bool:

@@ -1,0 +1,95 @@
+"""Files with a JSON object on each line, as rows that have what is wanted of it.
+
+lines → a batch is decoded at once → where that fails, its halves → at last a line by itself, by Python's own parser
+
+Every value is read as text: that a number is none is for the reader to find, with the text to show for it.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NoReturn
+
+import polars as pl
+
+from cybersec_assets.flows.logfile import LogFile
+
+NEVER = "\x01"
+"""JSON has no such character, so what stands behind one makes a line none of JSON."""
+
+
+def first_objects(log: LogFile) -> Iterator[dict[str, object]]:
+    """Give the objects on a file's first lines; what is no object is passed over."""
+    for line in log.first_lines:
+        with suppress(ValueError, RecursionError):
+            found = json.loads(line.removeprefix("\ufeff"))
+            if isinstance(found, dict):
+                yield found
+
+
+def scan_objects(log: LogFile, wanted: pl.Struct) -> pl.LazyFrame:
+    """Read a file lazily.
+
+    Args:
+        log: The file.
+        wanted: Names, each a String or a Struct of such.
+
+    Returns:
+        A row for each line that is not blank: `file`, `line`, and `object`, null where the line is no JSON object.
+    """
+    rows = pl.scan_csv(
+        log.path,
+        has_header=False,
+        separator=NEVER,
+        quote_char=None,
+        schema={"text": pl.String, "rest": pl.String},
+        missing_columns="insert",
+        extra_columns="ignore",
+        encoding="utf8-lossy",
+        row_index_name="line",
+        row_index_offset=1,
+        include_file_paths="file",
+        glob=False,
+    )
+    text = pl.col("text").str.strip_chars(" \t\r\ufeff").replace("", None)
+    whole = pl.when(pl.col("rest").is_null()).then(text)
+    objects = whole.map_batches(lambda lines: _decode(lines, wanted), return_dtype=wanted, is_elementwise=True)
+    lines = rows.filter(text.is_not_null() | pl.col("rest").is_not_null())
+    return lines.select("file", pl.col("line").cast(pl.UInt32), objects.alias("object"))
+
+
+def _decode(lines: pl.Series, wanted: pl.Struct) -> pl.Series:
+    try:
+        found = lines.str.json_decode(wanted)
+    except pl.exceptions.ComputeError:
+        found = lines.clear()
+    # Polars joins lines before it parses them: two that are one object, or one that is two, change their number.
+    if len(found) == len(lines):
+        return found
+    if len(lines) == 1:
+        return pl.Series(lines.name, [_alone(lines[0], wanted)], wanted)
+    middle = len(lines) // 2
+    return pl.concat([_decode(lines[:middle], wanted), _decode(lines[middle:], wanted)])
+
+
+def _alone(line: str, wanted: pl.Struct) -> object:
+    """Parse one line; a name that is wanted may hold something else in a record of another kind."""
+    try:
+        return _pick(json.loads(line, parse_constant=_refuse), wanted)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _pick(value: object, wanted: object) -> object:
+    if isinstance(wanted, pl.Struct):
+        if not isinstance(value, dict):
+            return None
+        return {field.name: _pick(value.get(field.name), field.dtype) for field in wanted.fields}
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode(errors="replace").decode()

@@ -1,0 +1,64 @@
+"""Logs of JSON for the tests, written with Python's own writer."""
+
+import json
+
+from cybersec_assets_tests.flows.logs import MIDNIGHT
+
+CONN = {
+    "ts": MIDNIGHT + 60.943239,
+    "uid": "CUM0KZ3MLUfNB0cl11",
+    "id.orig_h": "10.0.0.1",
+    "id.orig_p": 50_000,
+    "id.resp_h": "2001:db8::1",
+    "id.resp_p": 443,
+    "proto": "tcp",
+    "service": "ssl",
+    "duration": 1.5,
+    "orig_bytes": 10,
+    "resp_bytes": 20,
+    "conn_state": "SF",
+    "orig_pkts": 3,
+    "resp_pkts": 4,
+}
+"""A connection as Zeek writes it."""
+
+EVENT = {
+    "timestamp": "2024-04-19T12:00:09.000000+0200",
+    "flow_id": 445_348_883_402_532,
+    "event_type": "flow",
+    "src_ip": "10.0.0.1",
+    "src_port": 50_000,
+    "dest_ip": "2001:db8::1",
+    "dest_port": 443,
+    "proto": "TCP",
+    "app_proto": "tls",
+    "flow": {
+        "pkts_toserver": 3,
+        "pkts_toclient": 4,
+        "bytes_toserver": 10,
+        "bytes_toclient": 20,
+        "start": "2024-04-19T12:00:01.000001+0200",
+        "end": "2024-04-19T12:00:02.500001+0200",
+        "state": "closed",
+        "alerted": False,
+    },
+}
+"""A flow as Suricata writes it."""
+
+
+def lines(*records):
+    """Give records as lines; a text stands for itself."""
+    return "".join(f"{record if isinstance(record, str) else json.dumps(record)}\n" for record in records)
+
+
+def conn(**values):
+    """Give a connection with some fields changed; `__` stands for the dot in a name, None takes a field out."""
+    changed = CONN | {name.replace("__", "."): value for name, value in values.items()}
+    return {name: value for name, value in changed.items() if value is not None}
+
+
+def event(**values):
+    """Give a flow with some fields changed: those of its own `flow`, or else the event's."""
+    inner = {name: value for name, value in values.items() if name in EVENT["flow"]}
+    outer = {name: value for name, value in values.items() if name not in inner}
+    return EVENT | outer | {"flow": EVENT["flow"] | inner}
