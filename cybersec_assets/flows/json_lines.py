@@ -51,11 +51,23 @@ def scan_objects(log: LogFile, wanted: pl.Struct) -> pl.LazyFrame:
         include_file_paths="file",
         glob=False,
     )
+    # Within one step, and not as an expression: a filter that is pushed into it would have each line parsed again.
+    return rows.map_batches(
+        lambda batch: _objects(batch, wanted),
+        schema=pl.Schema([("file", pl.String()), ("line", pl.UInt32()), ("object", wanted)]),
+        predicate_pushdown=False,
+        projection_pushdown=False,
+        slice_pushdown=False,
+        streamable=True,
+    )
+
+
+def _objects(batch: pl.DataFrame, wanted: pl.Struct) -> pl.DataFrame:
     text = pl.col("text").str.strip_chars(" \t\r\ufeff").replace("", None)
-    whole = pl.when(pl.col("rest").is_null()).then(text)
-    objects = whole.map_batches(lambda lines: _decode(lines, wanted), return_dtype=wanted, is_elementwise=True)
-    lines = rows.filter(text.is_not_null() | pl.col("rest").is_not_null())
-    return lines.select("file", pl.col("line").cast(pl.UInt32), objects.alias("object"))
+    is_whole = pl.col("rest").is_null()
+    lines = batch.select("file", pl.col("line").cast(pl.UInt32), pl.when(is_whole).then(text).alias("object"), is_whole)
+    told = lines.filter(pl.col("object").is_not_null() | ~pl.col("rest")).drop("rest")
+    return told.with_columns(_decode(told["object"], wanted))
 
 
 def _decode(lines: pl.Series, wanted: pl.Struct) -> pl.Series:

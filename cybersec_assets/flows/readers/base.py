@@ -5,14 +5,14 @@ where a text is there and no value came of it, or where a value that may never b
 dropped here: the caller decides what a fault costs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.schema import NEVER_NULL, ORIGIN, RAW
+from cybersec_assets.flows.schema import NEVER_NULL, RAW
 
 
 @dataclass(frozen=True)
@@ -89,24 +89,24 @@ def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, misfit: pl.Expr
         One record a row. `fault` is null where it parses; else the first column at fault, with its text in `value`.
     """
     fields = {name: _finite(name, field) for name, field in fields.items()}
-    fault, value = _faults(fields, misfit)
-    values = {name: fields[name].value.cast(dtype) for name, dtype in RAW.items() if name in fields}
-    nulls = {name: pl.lit(None, dtype) for name, dtype in RAW.items() if name not in fields}
-    columns = values | nulls | {"file": pl.col("file"), "line": pl.col("line"), "fault": fault, "value": value}
-    return rows.select(columns[name].alias(name) for name in (RAW | ORIGIN))
+    texts = [field.text.alias(f"text {name}") for name, field in fields.items()]
+    values = [field.value.cast(RAW[name]).alias(name) for name, field in fields.items()]
+    nulls = [pl.lit(None, dtype).alias(name) for name, dtype in RAW.items() if name not in fields]
+    # A step of its own: Polars would parse a value once for its column, and twice more to see whether it is at fault.
+    parsed = rows.select("file", "line", *texts, *values, *nulls, _misfit=pl.lit(None) if misfit is None else misfit)
+    fault, value = _faults(fields)
+    return parsed.select(*RAW, "file", "line", fault.alias("fault"), value.alias("value"))
 
 
-def _faults(fields: Mapping[str, Field], misfit: pl.Expr | None) -> tuple[pl.Expr, pl.Expr]:
+def _faults(names: Iterable[str]) -> tuple[pl.Expr, pl.Expr]:
     """Give the first column at fault and its text; a missing text is given as the empty string."""
-    wrong = {name: _is_wrong(name, field) for name, field in fields.items()}
-    faults: list[pl.Expr] = [pl.when(bad).then(pl.lit(name)) for name, bad in wrong.items()]
-    values: list[pl.Expr] = [pl.when(bad).then(fields[name].text.fill_null("")) for name, bad in wrong.items()]
-    if misfit is not None:
-        faults.insert(0, misfit)
-        values.insert(0, pl.when(misfit.is_not_null()).then(pl.lit("")))
-    return pl.coalesce(faults), pl.coalesce(values)
+    misfit = pl.col("_misfit").cast(pl.String)
+    wrong = {name: _is_wrong(name) for name in names}
+    faults = [misfit, *(pl.when(bad).then(pl.lit(name)) for name, bad in wrong.items())]
+    texts = [pl.when(bad).then(pl.col(f"text {name}").fill_null("")) for name, bad in wrong.items()]
+    return pl.coalesce(faults), pl.coalesce(pl.when(misfit.is_not_null()).then(pl.lit("")), *texts)
 
 
-def _is_wrong(name: str, field: Field) -> pl.Expr:
-    nothing = field.value.is_null()
-    return nothing if name in NEVER_NULL else nothing & field.text.is_not_null()
+def _is_wrong(name: str) -> pl.Expr:
+    nothing = pl.col(name).is_null()
+    return nothing if name in NEVER_NULL else nothing & pl.col(f"text {name}").is_not_null()

@@ -27,18 +27,20 @@ def scan(log: LogFile) -> pl.LazyFrame:
     is_none = pl.col("object").is_null()
     is_flow = pl.col("object").struct.field("event_type") == "flow"
     misfit = pl.when(is_none).then(pl.lit("JSON object"))
-    return assemble(scan_objects(log, WANTED).filter(is_none | is_flow), _fields(), misfit=misfit)
+    flow = pl.col("object").struct.field("flow").struct.field
+    events = scan_objects(log, WANTED).filter(is_none | is_flow)
+    timed = events.with_columns(start=parse_time(flow("start")), end=parse_time(flow("end")))
+    return assemble(timed, _fields(), misfit=misfit)
 
 
 def _fields() -> dict[str, Field]:
     event = {name: pl.col("object").struct.field(name) for name in EVENT}
     flow = {name: pl.col("object").struct.field("flow").struct.field(name) for name in FLOW}
-    start, end = parse_time(flow["start"]), parse_time(flow["end"])
     sent, received = _number(flow["bytes_toserver"], pl.Int64), _number(flow["bytes_toclient"], pl.Int64)
     # Polars divides by a constant as it multiplies by its inverse, which is off by a bit.
-    seconds = ((end - start).dt.total_microseconds() / MICROSECONDS).round(6)
+    seconds = ((pl.col("end") - pl.col("start")).dt.total_microseconds() / MICROSECONDS).round(6)
     return {
-        "timestamp": Field(flow["start"], start),
+        "timestamp": Field(flow["start"], pl.col("start")),
         "src_ip": Field(event["src_ip"], host(event["src_ip"])),
         "dst_ip": Field(event["dest_ip"], host(event["dest_ip"])),
         "bytes": volume(sent, received),
