@@ -66,7 +66,8 @@ def reconcile_all(
         # Listed before the rows are read: an object whose row comes meanwhile is no orphan.
         objects = list(_objects(store, prefix))
         rows = audit.ask().records()
-        orphans = [each for each in objects if each["uri"] not in {row["uri"] for row in rows}]
+        named = {row["uri"] for row in rows}
+        orphans = [each for each in objects if each["uri"] not in named]
         before = utc_now() - delete_older_than if delete_older_than else None
         old = [str(each["uri"]) for each in orphans if before and each["modified"] < before]
         for uri in [] if dry_run else old:

@@ -13,12 +13,6 @@ from cybersec_assets_tests.flows.logs import examples, faults, only, read, write
 ALERT = {"event_type": "alert", "src_ip": "10.0.0.1", "flow": {"start": 3}, "alert": {"severity": 2}}
 
 
-@pytest.fixture
-def log(tmp_path):
-    """Write records, and give what was kept of them and what was not."""
-    return lambda *records, **options: read(write(tmp_path / "log", lines(*records), **options))
-
-
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_flow(log, packed):
     """Each value of a flow comes to its column; its times are UTC, its duration is from packet to packet."""

@@ -15,12 +15,6 @@ from cybersec_assets_tests.flows.logs import MIDNIGHT, examples, faults, only, r
 DNS = {"ts": MIDNIGHT, "uid": "C1", "id.orig_h": "10.0.0.1", "id.resp_h": "10.0.0.2", "proto": "udp", "rtt": 0.1}
 
 
-@pytest.fixture
-def log(tmp_path):
-    """Write records, and give what was kept of them and what was not."""
-    return lambda *records, **options: read(write(tmp_path / "log", lines(*records), **options))
-
-
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_connection(log, packed):
     """Each field of a connection comes to its column."""
