@@ -1,6 +1,6 @@
 """The raw layer: the day's flows as received, in one schema."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +8,18 @@ import dagster as dg
 from pydantic import Field
 
 from cybersec_assets import checks
-from cybersec_assets.artifact import fingerprint_of
+from cybersec_assets.artifact import Artifact
 from cybersec_assets.assets.metadata import describe_table, to_markdown, volume_per_hour
 from cybersec_assets.audit import tables
-from cybersec_assets.flows.ingest import Ingested, ingest
+from cybersec_assets.flows.ingest import Ingested, ingest, require_share
+from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.quality import parse_finding, raw_findings, require
 from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.partitions import day_of
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.flow_source import FlowSourceResource
+from cybersec_assets.resources.object_store import ObjectStoreResource
+from cybersec_assets.resources.quarantine import store_rejected
 from cybersec_assets.resources.scratch import ScratchResource
 
 RAW = dg.AssetKey.from_user_string(tables.RAW)
@@ -47,40 +50,50 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         config: RawConfig,
         audit: AuditResource,
         flow_source: FlowSourceResource,
+        store: ObjectStoreResource,
         scratch: ScratchResource,
     ) -> Iterator[Any]:
-        """Read the day's logs into the one schema, and refuse a day that breaks a rule."""
+        """Read the day's logs into the one schema, put damaged lines aside, and refuse a day that breaks a rule."""
         with audit.phase(tables.RAW, context.partition_key) as phase:
             day, kept = day_of(context.partition_key), scratch.new_file("raw.parquet")
-            logs = flow_source.logs_of(day)
-            phase.inputs += [_source(path) for path in logs.files] or [{"file": SYNTHETIC}]
-            ingested = ingest(
-                logs, kept, scratch.new_file("rejected.parquet"), max_rejected_share=config.max_rejected_share
-            )
+            logs = flow_source.logs_of(day, scratch.new_file("logs"))
+            phase.inputs += [_source(log) for log in logs.files] or [{"file": SYNTHETIC}]
+            ingested = ingest(logs, kept, rejected := scratch.new_file("rejected.parquet"))
+            if ingested.rejected:
+                quarantine = store_rejected(rejected, logs.files, store, scratch)
+                phase.facts |= {"rejected": _rejected(ingested, quarantine)}
+            require_share(ingested, config.max_rejected_share)
             findings = raw_findings(kept, day, config.max_outside_day)
             require(findings, f"{tables.RAW} of {day}")
             phase.facts |= {"num_registros": ingested.rows}
-            yield dg.Output(kept, metadata=_metadata(kept, logs.files, ingested))
+            yield dg.Output(kept, metadata=_metadata(kept, logs.files, ingested, phase.facts.get("rejected")))
             findings.append(parse_finding(ingested.rejected_share, config.max_rejected_share))
             yield from checks.results(findings)
 
     return network_events
 
 
-def _source(path: Path) -> dict[str, object]:
-    """Tell a source file's name, as a database can hold it, and its bytes."""
-    found = fingerprint_of(path)
-    name = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return {"file": name, "size": found.size, "sha256": found.sha256}
+def _source(log: LogFile) -> dict[str, object]:
+    """Tell which file it was, and which bytes."""
+    found = log.fingerprint
+    return {"file": log.name, "size": found.size, "mtime": log.modified.isoformat(), "sha256": found.sha256}
 
 
-def _metadata(kept: Path, files: Any, ingested: Ingested) -> dict[str, Any]:
-    damaged = {"rejected_examples": dg.MetadataValue.md(to_markdown(ingested.examples))} if ingested.rejected else {}
+def _rejected(ingested: Ingested, quarantine: Artifact) -> dict[str, object]:
+    """Tell how many lines are damaged, and where they are."""
+    found = quarantine.fingerprint
+    kept = {"uri": quarantine.uri, "size": found.size, "sha256": found.sha256}
+    return {"lines": ingested.rejected, "share": ingested.rejected_share, **kept}
+
+
+def _metadata(kept: Path, logs: Sequence[LogFile], ingested: Ingested, rejected: object) -> dict[str, Any]:
+    examples = dg.MetadataValue.md(to_markdown(ingested.examples))
+    damaged = {"rejected_examples": examples, "quarantine": rejected} if rejected else {}
     return {
         **describe_table(kept, PREVIEWED),
         "volume_per_hour": volume_per_hour(kept),
-        "source_files": [str(path) for path in files[:FILES_SHOWN]] or [SYNTHETIC],
-        "source_file_count": len(files),
+        "source_files": [log.name for log in logs[:FILES_SHOWN]] or [SYNTHETIC],
+        "source_file_count": len(logs),
         "rejected_lines": ingested.rejected,
         "rejected_share": ingested.rejected_share,
         **damaged,

@@ -3,14 +3,12 @@
 Polars reads the records once and writes both files as they stream by, so memory stays bounded.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from cybersec_assets.errors import DamagedLogError, UnreadableLogError
-from cybersec_assets.flows.logfile import check_gzip, is_gzip
 from cybersec_assets.flows.schema import ORIGIN, RAW
 from cybersec_assets.flows.source import DayLogs
 
@@ -38,19 +36,58 @@ class Ingested:
         return self.rejected / max(self.rows + self.rejected, 1)
 
 
-def ingest(logs: DayLogs, kept: Path, rejected: Path, *, max_rejected_share: float = 0.01) -> Ingested:
-    """Write a day's records to Parquet.
+def ingest(logs: DayLogs, kept: Path, rejected: Path) -> Ingested:
+    """Write a day's records to Parquet: in the quick way where nothing is wrong with any, else in the thorough one.
 
     Args:
         logs: The records.
         kept: Where those that parse go, with the columns of RAW.
         rejected: Where the others go, with the columns of ORIGIN.
-        max_rejected_share: Up to which share of damaged records the day is good, 0 to 1.
 
     Raises:
         UnreadableLogError: A file is damaged as a whole.
+    """
+    if logs.quick is None or not _sink_quickly(logs.quick, kept):
+        _sink_thoroughly(logs, kept, rejected)
+        return Ingested(_count(kept), _count(rejected), pl.scan_parquet(rejected).head(SHOWN).collect())
+    return Ingested(_count(kept), 0, pl.DataFrame(schema=ORIGIN))
+
+
+def require_share(ingested: Ingested, max_rejected_share: float) -> None:
+    """Refuse a day of which too much is damaged.
+
+    Args:
+        ingested: What became of its records.
+        max_rejected_share: Up to which share of damaged records the day is good, 0 to 1.
+
+    Raises:
         DamagedLogError: More records than allowed do not parse.
     """
+    if ingested.rejected_share > max_rejected_share:
+        raise _damaged(ingested, max_rejected_share)
+
+
+def _sink_quickly(records: pl.LazyFrame, kept: Path) -> bool:
+    """Write records if there is no fault among them."""
+    checked = records.map_batches(_require_clean, schema=RAW, streamable=True)
+    try:
+        checked.sink_parquet(kept)
+    except (pl.exceptions.PolarsError, _SuspectError):
+        return False
+    return True
+
+
+class _SuspectError(Exception):
+    """A record may be at fault."""
+
+
+def _require_clean(batch: pl.DataFrame) -> pl.DataFrame:
+    if batch["suspect"].any():
+        raise _SuspectError
+    return batch.drop("suspect")
+
+
+def _sink_thoroughly(logs: DayLogs, kept: Path, rejected: Path) -> None:
     good, records = pl.col("fault").is_null(), _read_once(logs.records)
     sinks = [
         records.filter(good).select(list(RAW)).sink_parquet(kept, lazy=True),
@@ -59,11 +96,10 @@ def ingest(logs: DayLogs, kept: Path, rejected: Path, *, max_rejected_share: flo
     try:
         pl.collect_all(sinks, engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise _explain(error, logs.files) from error
-    ingested = Ingested(_count(kept), _count(rejected), pl.scan_parquet(rejected).head(SHOWN).collect())
-    if ingested.rejected_share > max_rejected_share:
-        raise _damaged(ingested, max_rejected_share)
-    return ingested
+        named = ", ".join(log.name for log in logs.files[:SHOWN])
+        raise UnreadableLogError(
+            f"one of {named} cannot be read: {error}", "Restore the file or take it out"
+        ) from error
 
 
 def _read_once(records: pl.LazyFrame) -> pl.LazyFrame:
@@ -90,15 +126,3 @@ def _damaged(ingested: Ingested, allowed: float) -> DamagedLogError:
         f"are damaged ({ingested.rejected_share:.1%}, allowed {allowed:.1%})",
         "Repair or take out the damaged lines, or raise max_rejected_share in the Launchpad",
     )
-
-
-def _explain(error: Exception, files: Sequence[Path]) -> Exception:
-    """Find the file that Polars stumbled over, which its own message does not name."""
-    for path in files:
-        if path.is_file() and is_gzip(path):
-            try:
-                check_gzip(path)
-            except UnreadableLogError as found:
-                return found
-    named = ", ".join(str(path) for path in files[:SHOWN])
-    return UnreadableLogError(f"one of {named} cannot be read: {error}", "Restore the file or take it out")

@@ -12,10 +12,8 @@ from typing import NoReturn
 
 import polars as pl
 
+from cybersec_assets.flows.lines import scan_lines
 from cybersec_assets.flows.logfile import LogFile
-
-NEVER = "\x01"
-"""JSON has no such character, so what stands behind one makes a line none of JSON."""
 
 
 def first_objects(log: LogFile) -> Iterator[dict[str, object]]:
@@ -37,22 +35,8 @@ def scan_objects(log: LogFile, wanted: pl.Struct) -> pl.LazyFrame:
     Returns:
         A row for each line that is not blank: `file`, `line`, and `object`, null where the line is no JSON object.
     """
-    rows = pl.scan_csv(
-        log.path,
-        has_header=False,
-        separator=NEVER,
-        quote_char=None,
-        schema={"text": pl.String, "rest": pl.String},
-        missing_columns="insert",
-        extra_columns="ignore",
-        encoding="utf8-lossy",
-        row_index_name="line",
-        row_index_offset=1,
-        include_file_paths="file",
-        glob=False,
-    )
     # Within one step, and not as an expression: a filter that is pushed into it would have each line parsed again.
-    return rows.map_batches(
+    return scan_lines(log).map_batches(
         lambda batch: _objects(batch, wanted),
         schema=pl.Schema([("file", pl.String()), ("line", pl.UInt32()), ("object", wanted)]),
         predicate_pushdown=False,
@@ -65,7 +49,7 @@ def scan_objects(log: LogFile, wanted: pl.Struct) -> pl.LazyFrame:
 def _objects(batch: pl.DataFrame, wanted: pl.Struct) -> pl.DataFrame:
     text = pl.col("text").str.strip_chars(" \t\r\ufeff").replace("", None)
     is_whole = pl.col("rest").is_null()
-    lines = batch.select("file", pl.col("line").cast(pl.UInt32), pl.when(is_whole).then(text).alias("object"), is_whole)
+    lines = batch.select("file", "line", pl.when(is_whole).then(text).alias("object"), is_whole)
     told = lines.filter(pl.col("object").is_not_null() | ~pl.col("rest")).drop("rest")
     return told.with_columns(_decode(told["object"], wanted))
 

@@ -1,14 +1,13 @@
-"""One log file as it lies on the disk: its path, and the first bytes of its text."""
+"""One log file as a run has it: a plain copy of its own, of which every byte was seen once."""
 
-import gzip
-import zlib
-from dataclasses import dataclass
+import datetime as dt
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from cybersec_assets.errors import UnreadableLogError
+from cybersec_assets.artifact import Fingerprint
 
 HEAD_BYTES = 64 * 1024
-GZIP_MAGIC = b"\x1f\x8b"
+PARQUET_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -16,12 +15,22 @@ class LogFile:
     """A file and its beginning.
 
     Attributes:
-        path: Where it lies.
-        head: The first 64 KiB of its content, decompressed where it is gzip.
+        name: Its path or URL where its owner keeps it.
+        path: Where the run's own copy lies, decompressed.
+        head: The first 64 KiB of the copy.
+        lines: How many lines the copy has; an unfinished last one counts.
+        first_line: The number of the copy's first line in the file.
+        modified: When the file was written last, UTC.
+        fingerprint: The file's own size and SHA-256, compressed as it may be.
     """
 
+    name: str
     path: Path
     head: bytes
+    lines: int
+    modified: dt.datetime
+    fingerprint: Fingerprint
+    first_line: int = field(default=1, kw_only=True)
 
     @property
     def first_lines(self) -> list[str]:
@@ -30,49 +39,6 @@ class LogFile:
         return [line.removesuffix("\r") for line in self.head.decode("utf-8", "replace").removesuffix("\n").split("\n")]
 
 
-def is_gzip(path: Path) -> bool:
-    """Tell by the content, never by the name."""
-    with path.open("rb") as file:
-        return file.read(2) == GZIP_MAGIC
-
-
-def open_log(path: Path) -> LogFile:
-    """Read a file's head.
-
-    Raises:
-        UnreadableLogError: It is not a regular file, is empty, or cannot be opened or decompressed.
-    """
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise UnreadableLogError(f"{path} has a name that is not UTF-8", "Rename the file") from None
-    if not path.is_file():
-        raise UnreadableLogError(f"{path} is not a regular file", "Narrow FLOWS_URI to the log files")
-    try:
-        head = _read_head(path)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableLogError(f"{path} cannot be read: {error}", "Restore the file or take it out") from error
-    if not head:
-        raise UnreadableLogError(f"{path} is empty", "Restore the file or take it out of FLOWS_URI")
-    return LogFile(path, head)
-
-
-def check_gzip(path: Path) -> None:
-    """Decompress a whole gzip file to nowhere, in bounded memory.
-
-    Raises:
-        UnreadableLogError: It is cut off or damaged.
-    """
-    try:
-        with gzip.open(path) as stream:
-            while stream.read(1 << 20):
-                pass
-    except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableLogError(
-            f"{path} is a damaged gzip file: {error}", "Fetch the file again, or wait until the sensor has closed it"
-        ) from error
-
-
-def _read_head(path: Path) -> bytes:
-    with gzip.open(path) if is_gzip(path) else path.open("rb") as stream:
-        return stream.read(HEAD_BYTES)
+def is_text(begin: bytes) -> bool:
+    """Tell by a file's first bytes whether it has lines."""
+    return not begin.startswith(PARQUET_MAGIC)

@@ -1,24 +1,28 @@
 """Which files hold a day's flows, and their records as one lazy table.
 
-FLOWS_URI → files of the day → each one's format, by content → one LazyFrame of RAW and ORIGIN
+FLOWS_URI → files of the day → the run's own copies → each one's format, by content → one LazyFrame of RAW and ORIGIN
 """
 
 import datetime as dt
-import glob
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from cybersec_assets.errors import NoFlowLogsError, SettingsError, UnreadableLogError
-from cybersec_assets.flows.logfile import LogFile, open_log
+from cybersec_assets.flows.files import SourceFile, local_files
+from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.readers import readers
 from cybersec_assets.flows.readers.base import Reader
+from cybersec_assets.flows.spool import spool
 from cybersec_assets.flows.synthetic import synthetic_flows
 
 AUTO = "auto"
 SYNTHETIC = "synthetic"
+Find = Callable[[str], list[SourceFile]]
+"""Gives the files that match a pattern, sorted by name."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,13 @@ class DayLogs:
     Attributes:
         records: The columns of RAW and ORIGIN.
         files: Where they come from; empty for synthetic flows.
+        quick: The columns of RAW and a boolean `suspect`, read in a faster way that knows no fault: where a record is
+            suspect, or reading ends with an error, only `records` tells. None where a format has no such way.
     """
 
     records: pl.LazyFrame
-    files: Sequence[Path]
+    files: Sequence[LogFile]
+    quick: pl.LazyFrame | None = None
 
 
 def formats() -> list[str]:
@@ -39,14 +46,18 @@ def formats() -> list[str]:
     return [AUTO, *readers(), SYNTHETIC]
 
 
-def day_logs(day: dt.date, uri: str | None, fmt: str = AUTO, *, synthetic: int = 200_000) -> DayLogs:
+def day_logs(
+    day: dt.date, uri: str | None, folder: Path, fmt: str = AUTO, *, synthetic: int = 200_000, find: Find = local_files
+) -> DayLogs:
     """Find a day's flows.
 
     Args:
         day: The day, UTC.
-        uri: A path or glob; `{date}` becomes `YYYY-MM-DD`, also `{date:%Y%m%d}`. None gives synthetic flows.
+        uri: Where its logs are, see `find_files`. None gives synthetic flows.
+        folder: Where the run's own copies of them go, which must stay until the flows are read; it is made.
         fmt: One of `formats()`.
         synthetic: How many flows the synthetic source makes.
+        find: Looks a pattern up.
 
     Raises:
         SettingsError: The format is unknown, or the URI's template is.
@@ -59,32 +70,45 @@ def day_logs(day: dt.date, uri: str | None, fmt: str = AUTO, *, synthetic: int =
         raise SettingsError(f"FLOWS_FORMAT={fmt} without FLOWS_URI", "Say in FLOWS_URI where the logs are")
     if fmt == SYNTHETIC or uri is None:
         return DayLogs(synthetic_flows(day, synthetic), [])
-    logs = [open_log(path) for path in find_files(day, uri)]
-    frames = [_reader(log, fmt).scan(log) for log in logs]
-    return DayLogs(pl.concat(frames), [log.path for log in logs])
+    return _read(find_files(day, uri, find), folder, fmt)
 
 
-def find_files(day: dt.date, uri: str) -> list[Path]:
-    """Give the files that match, sorted by name.
+def find_files(day: dt.date, uri: str, find: Find = local_files) -> list[SourceFile]:
+    """Give the files that hold a day's flows.
+
+    Args:
+        day: The day, UTC.
+        uri: A path, glob or URL; `{date}` becomes `YYYY-MM-DD`, also `{date:%Y%m%d}`.
+        find: Looks the pattern up.
 
     Raises:
         SettingsError: The template cannot be filled in.
         NoFlowLogsError: None matches.
+        UnreadableLogError: One of them is no regular file.
     """
-    if "://" in uri and not uri.startswith("file://"):
-        raise SettingsError(f"FLOWS_URI={uri}: only local paths are read", "Mount or copy the logs, and give the path")
     try:
         pattern = uri.removeprefix("file://").format(date=day)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise SettingsError(
             f"FLOWS_URI={uri} has another template than {{date}}", "Use {date} or {date:%Y%m%d} as the only template"
         ) from error
-    found = sorted(Path(path) for path in glob.glob(pattern, recursive=True))  # noqa: PTH207 - it takes absolute ones
+    found = find(pattern)
     if not found:
         raise NoFlowLogsError(
             f"no file matches {pattern} for {day}", "Check FLOWS_URI and that the sensor wrote that day"
         )
     return found
+
+
+def _read(files: Sequence[SourceFile], folder: Path, fmt: str) -> DayLogs:
+    folder.mkdir()
+    logs = [spool(file, folder / f"{number}.log") for number, file in enumerate(files)]
+    groups = defaultdict[Reader, list[LogFile]](list)
+    for log in logs:
+        groups[_reader(log, fmt)].append(log)
+    records = [reader.scan(group) for reader, group in groups.items()]
+    quick = [reader.quick(group) for reader, group in groups.items() if reader.quick]
+    return DayLogs(pl.concat(records), logs, pl.concat(quick) if len(quick) == len(records) else None)
 
 
 def _reader(log: LogFile, fmt: str) -> Reader:
@@ -94,7 +118,7 @@ def _reader(log: LogFile, fmt: str) -> Reader:
     if not known:
         begin = log.first_lines[0][:40]
         raise UnreadableLogError(
-            f"{log.path} is no flow log of a known kind, it begins with {begin!r}",
+            f"{log.name} is no flow log of a known kind, it begins with {begin!r}",
             f"Narrow FLOWS_URI, or set FLOWS_FORMAT to one of {', '.join(readers())}",
         )
     return known[0]

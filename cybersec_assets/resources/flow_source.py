@@ -1,6 +1,7 @@
 """Where the day's flow logs come from, as a Dagster resource."""
 
 import datetime as dt
+from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
@@ -15,6 +16,6 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
     format: str = Field(AUTO, description="auto (by content), or a format's name.")
     synthetic_flows: int = Field(200_000, description="How many synthetic flows make a day.")
 
-    def logs_of(self, day: dt.date) -> DayLogs:
-        """Find a day's flows; see `flows.source.day_logs`."""
-        return day_logs(day, self.uri, self.format, synthetic=self.synthetic_flows)
+    def logs_of(self, day: dt.date, folder: Path) -> DayLogs:
+        """Find a day's flows, the logs' copies in a folder; see `flows.source.day_logs`."""
+        return day_logs(day, self.uri, folder, self.format, synthetic=self.synthetic_flows)

@@ -5,12 +5,14 @@ import gzip
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from hypothesis import HealthCheck, settings
 
-from cybersec_assets.flows.ingest import ingest
-from cybersec_assets.flows.source import day_logs
+from cybersec_assets.flows.ingest import ingest, require_share
+from cybersec_assets.flows.schema import ORIGIN
+from cybersec_assets.flows.source import DayLogs, day_logs
 
 DAY = dt.date(2024, 4, 19)
 MIDNIGHT = 1_713_484_800
@@ -48,6 +50,9 @@ CSV = {
 """A flow as our own CSV has it."""
 
 
+NOTHING = pl.DataFrame(schema=ORIGIN)
+
+
 def zeek_header(fields: Iterable[str] = ZEEK) -> str:
     """Give a header as Zeek writes it."""
     lines = ["#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-", "#path\tconn"]
@@ -81,12 +86,19 @@ def write(path: Path, content: str | bytes, *, packed: bool = False) -> Path:
     return path
 
 
+def find(uri: Path | str | None, fmt: str = "auto", **options: Any) -> DayLogs:
+    """Find logs whose records nobody will read: their copies are gone when this returns."""
+    with tempfile.TemporaryDirectory() as folder:
+        return day_logs(DAY, None if uri is None else str(uri), Path(folder) / "logs", fmt, **options)
+
+
 def read(uri: Path | str, fmt: str = "auto", *, share: float = 1.0) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Ingest logs and give what was kept, and what was rejected."""
     with tempfile.TemporaryDirectory() as folder:
         kept, rejected = Path(folder) / "kept.parquet", Path(folder) / "rejected.parquet"
-        ingested = ingest(day_logs(DAY, str(uri), fmt), kept, rejected, max_rejected_share=share)
-        frames = pl.read_parquet(kept), pl.read_parquet(rejected)
+        ingested = ingest(day_logs(DAY, str(uri), Path(folder) / "logs", fmt), kept, rejected)
+        require_share(ingested, share)
+        frames = pl.read_parquet(kept), pl.read_parquet(rejected) if ingested.rejected else NOTHING
     assert (ingested.rows, ingested.rejected) == tuple(frame.height for frame in frames)
     return frames
 

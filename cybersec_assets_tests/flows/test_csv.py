@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.schema import RAW
-from cybersec_assets.flows.source import day_logs
-from cybersec_assets_tests.flows.logs import CSV, DAY, csv_log, csv_row, examples, faults, only, read, write
+from cybersec_assets_tests.flows.logs import CSV, csv_log, csv_row, examples, faults, find, only, read, write
 
 
 @pytest.fixture
@@ -178,14 +177,14 @@ def test_a_file_without_a_required_column_is_refused(log, column):
     """A file that lacks what a flow needs is named, with the column and what to do."""
     write(log, ",".join(name for name in CSV if name != column) + "\n")
     with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {column}\. Have the sensor write it, or take"):
-        day_logs(DAY, str(log))
+        find(log)
 
 
 def test_names_in_upper_case_are_refused(log):
     """Names are taken as the schema has them, and a header that lacks them is refused by name."""
     write(log, csv_log(csv_row()).upper())
     with pytest.raises(UnreadableLogError, match=rf"^{log} has no column bytes, .+, timestamp\. Have the sensor write"):
-        day_logs(DAY, str(log), "csv")
+        find(log, "csv")
 
 
 def test_a_header_again_is_counted(log):

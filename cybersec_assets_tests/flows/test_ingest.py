@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from cybersec_assets.errors import DamagedLogError, UnreadableLogError
 from cybersec_assets.flows.ingest import SHOWN, Ingested, ingest
 from cybersec_assets.flows.schema import ORIGIN, RAW
-from cybersec_assets.flows.source import day_logs
-from cybersec_assets_tests.flows.logs import DAY, MIDNIGHT, examples, write, zeek_log, zeek_row
+from cybersec_assets_tests.flows.logs import MIDNIGHT, examples, find, write, zeek_log, zeek_row
 
 GOOD, BAD = zeek_row(), zeek_row(duration="long")
 
@@ -20,7 +19,7 @@ GOOD, BAD = zeek_row(), zeek_row(duration="long")
 def run(folder, *, uri=None, **options):
     """Ingest a folder's logs into files beside it."""
     kept, rejected = folder.with_name("kept.parquet"), folder.with_name("rejected.parquet")
-    return ingest(day_logs(DAY, uri or f"{folder}/*"), kept, rejected, **options), kept, rejected
+    return ingest(find(uri or f"{folder}/*"), kept, rejected, **options), kept, rejected
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ def test_a_cut_gzip_file_among_others_is_refused_by_name(folder, cut):
 def test_a_log_that_vanishes_is_refused_by_name(folder):
     """A file that is gone when it is read is named with a remedy."""
     path = write(folder / "a.log", zeek_log(GOOD))
-    logs = day_logs(DAY, str(path))
+    logs = find(path)
     path.unlink()
     with pytest.raises(
         UnreadableLogError, match=rf"{folder}/a\.log.*cannot be read: .+\. Restore the file or take it out"
@@ -132,7 +131,7 @@ def test_many_records_keep_their_order(folder):
 def test_synthetic_flows_are_ingested_like_others(folder):
     """Made-up flows pass through the same way, and none is rejected."""
     kept = folder.with_name("kept.parquet")
-    ingested = ingest(day_logs(DAY, None, synthetic=2_500), kept, folder.with_name("rejected.parquet"))
+    ingested = ingest(find(None, synthetic=2_500), kept, folder.with_name("rejected.parquet"))
     assert (ingested.rows, ingested.rejected) == (2_500, 0)
     times = pl.read_parquet(kept)["timestamp"].to_list()
     assert all(one <= other for one, other in itertools.pairwise(times))

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.schema import RAW, REQUIRED
-from cybersec_assets.flows.source import day_logs
-from cybersec_assets_tests.flows.logs import DAY, examples, faults, only, read
+from cybersec_assets_tests.flows.logs import examples, faults, find, only, read
 
 NOON = dt.datetime(2024, 4, 19, 12, tzinfo=dt.UTC)
 FLOW = {
@@ -152,7 +151,7 @@ def test_a_file_without_a_required_column_is_refused(log, column):
     """A file that lacks what a flow needs is named, with the column and what to do."""
     pl.read_parquet(write_flow(log)).drop(column).write_parquet(log)
     with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {column}\. Have the sensor write it, or take"):
-        day_logs(DAY, str(log))
+        find(log)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_a_damaged_file_is_refused(log, damage):
     """A file without a readable footer is named, with a remedy."""
     log.write_bytes(damage(write_flow(log).read_bytes()))
     with pytest.raises(UnreadableLogError, match=rf"^{log} is damaged: .+\. Fetch the file again\.$"):
-        day_logs(DAY, str(log))
+        find(log)
 
 
 @pytest.mark.parametrize("value", [["10.0.0.1"], dt.timedelta(seconds=1)])

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from cybersec_assets.errors import NoFlowLogsError, SettingsError, UnreadableLogError
 from cybersec_assets.flows.schema import ORIGIN, RAW
-from cybersec_assets.flows.source import day_logs, find_files, formats
-from cybersec_assets_tests.flows.logs import DAY, csv_log, csv_row, examples, read, write, zeek_log, zeek_row
+from cybersec_assets.flows.source import find_files, formats
+from cybersec_assets_tests.flows.logs import DAY, csv_log, csv_row, examples, find, read, write, zeek_log, zeek_row
 
 
 def test_the_formats_are_those_of_the_readers():
@@ -72,7 +72,7 @@ def test_formats_may_stand_beside_each_other(tmp_path):
 def test_no_uri_gives_synthetic_flows():
     """Without FLOWS_URI, or with the format synthetic, the flows are made up, as many as asked."""
     for uri, fmt in ((None, "auto"), ("/nowhere/*.log", "synthetic")):
-        logs = day_logs(DAY, uri, fmt, synthetic=7)
+        logs = find(uri, fmt, synthetic=7)
         assert (logs.records.collect().height, logs.files) == (7, [])
 
 
@@ -80,7 +80,7 @@ def test_records_have_the_one_schema(tmp_path):
     """Every source gives the columns of RAW and ORIGIN with the same types."""
     paths = write(tmp_path / "z", zeek_log(zeek_row())), write(tmp_path / "c", csv_log(csv_row()))
     for uri in (None, *map(str, paths)):
-        assert dict(day_logs(DAY, uri).records.collect_schema()) == RAW | ORIGIN
+        assert dict(find(uri).records.collect_schema()) == RAW | ORIGIN
 
 
 def test_an_unknown_format_is_refused():
@@ -88,7 +88,7 @@ def test_an_unknown_format_is_refused():
     with pytest.raises(
         SettingsError, match=r"^FLOWS_FORMAT='pcap' is unknown\. Use one of auto, csv, parquet, suricata, zeek"
     ):
-        day_logs(DAY, "x", "pcap")
+        find("x", "pcap")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_directory_that_matches_is_refused(tmp_path):
     write(tmp_path / "a.log", zeek_log(zeek_row()))
     (tmp_path / "b.log").mkdir()
     with pytest.raises(UnreadableLogError, match=rf"^{tmp_path}/b\.log is not a regular file\. Narrow FLOWS_URI"):
-        day_logs(DAY, f"{tmp_path}/*.log")
+        find(f"{tmp_path}/*.log")
 
 
 @pytest.mark.parametrize("content", ["Lorem ipsum\ndolor\n", "\n\n", b"\x00\x01\x02", b"a\rb\rc", '{"ts": 1}\n'])
@@ -134,7 +134,7 @@ def test_a_file_that_is_no_log_is_refused(tmp_path, content):
     with pytest.raises(
         UnreadableLogError, match=rf"^{path} is no flow log of a known kind, it begins with '.*'\. Narrow"
     ):
-        day_logs(DAY, str(path))
+        find(path)
 
 
 def test_a_given_format_is_not_guessed(tmp_path):
@@ -143,7 +143,7 @@ def test_a_given_format_is_not_guessed(tmp_path):
     with pytest.raises(
         UnreadableLogError, match=rf"^{path} has no #fields line\. Keep Zeek's header lines in the log\.$"
     ):
-        day_logs(DAY, str(path), "zeek")
+        find(path, "zeek")
 
 
 def test_the_real_text_file_is_refused_by_name(shared_data):
@@ -152,17 +152,17 @@ def test_the_real_text_file_is_refused_by_name(shared_data):
     with pytest.raises(
         UnreadableLogError, match=rf"^{path} is no flow log of a known kind, it begins with 'Lorem ipsum"
     ):
-        day_logs(DAY, str(path))
+        find(path)
 
 
 def test_a_format_without_a_place_is_refused():
     """A FLOWS_FORMAT without FLOWS_URI is a forgotten variable, and no reason to train on made-up flows."""
     with pytest.raises(SettingsError, match="FLOWS_FORMAT=zeek without FLOWS_URI"):
-        day_logs(dt.date(2026, 1, 2), None, "zeek")
+        find(None, "zeek")
 
 
 def test_a_name_that_is_no_text_is_refused(tmp_path):
     """A file whose name is not UTF-8 is refused by name, as no audit could hold it."""
     (tmp_path / os.fsdecode(b"caf\xe9.csv")).write_text("timestamp,src_ip\n")
     with pytest.raises(UnreadableLogError, match=r"caf\\udce9\.csv has a name that is not UTF-8"):
-        day_logs(dt.date(2026, 1, 2), f"{tmp_path}/*.csv")
+        find(f"{tmp_path}/*.csv")

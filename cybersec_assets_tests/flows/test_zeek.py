@@ -6,8 +6,7 @@ import pytest
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.schema import RAW
-from cybersec_assets.flows.source import day_logs
-from cybersec_assets_tests.flows.logs import DAY, ZEEK, faults, only, read, write, zeek_header, zeek_log, zeek_row
+from cybersec_assets_tests.flows.logs import ZEEK, faults, find, only, read, write, zeek_header, zeek_log, zeek_row
 
 NEEDED = ["ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"]
 HUGE = str(2**63 - 1)
@@ -176,7 +175,7 @@ def test_a_log_without_a_needed_column_is_refused(log, name):
     """A log that lacks what a flow needs is named, with the column and what to do."""
     write(log, zeek_log(fields=[field for field in ZEEK if field != name]))
     with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Have the sensor write it, or take"):
-        day_logs(DAY, str(log))
+        find(log)
 
 
 @pytest.mark.parametrize("declared", ["", "\\x", "ab", "\\xe9", "\\u2028"])
@@ -184,7 +183,7 @@ def test_a_separator_that_is_not_one_character_is_refused(log, declared):
     """A separator that no log can have is named, with the file."""
     write(log, zeek_log(zeek_row()).replace("\\x09", declared, 1))
     with pytest.raises(UnreadableLogError, match=rf"^{log}: #separator '.*' is not one character\. Set one in Zeek\.$"):
-        day_logs(DAY, str(log))
+        find(log)
 
 
 def test_a_log_without_a_fields_line_is_refused(log):
@@ -193,7 +192,7 @@ def test_a_log_without_a_fields_line_is_refused(log):
     with pytest.raises(
         UnreadableLogError, match=rf"^{log} has no #fields line\. Keep Zeek's header lines in the log\.$"
     ):
-        day_logs(DAY, str(log))
+        find(log)
 
 
 def test_brackets_in_a_files_name_are_no_pattern(tmp_path):

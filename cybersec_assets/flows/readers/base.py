@@ -5,7 +5,7 @@ where a text is there and no value came of it, or where a value that may never b
 dropped here: the caller decides what a fault costs.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -22,12 +22,20 @@ class Reader:
     Attributes:
         name: Its name in `FLOWS_FORMAT`.
         recognises: Tells by a file's head whether it is of this format.
-        scan: Gives its records lazily: the columns of RAW, then those of ORIGIN.
+        scan: Gives the records of files lazily: the columns of RAW, then those of ORIGIN.
+        quick: Where there is a faster way for files without a fault: gives the columns of RAW, then `suspect`, true
+            for a record of which only `scan` can tell whether it is at fault. What it gives of others is the same.
     """
 
     name: str
     recognises: Callable[[LogFile], bool]
-    scan: Callable[[LogFile], pl.LazyFrame]
+    scan: Callable[[Sequence[LogFile]], pl.LazyFrame]
+    quick: Callable[[Sequence[LogFile]], pl.LazyFrame] | None = None
+
+
+def each(scan: Callable[[LogFile], pl.LazyFrame]) -> Callable[[Sequence[LogFile]], pl.LazyFrame]:
+    """Read files one by one, as formats do in which no file says anything of another's records."""
+    return lambda logs: pl.concat([scan(log) for log in logs])
 
 
 @dataclass(frozen=True)
@@ -43,15 +51,21 @@ class Field:
     value: pl.Expr
 
 
-def require_columns(log: LogFile, have: set[str], need: set[str]) -> None:
-    """Refuse a log that lacks a column.
+MAX_COLUMNS = 1_000
+"""No flow log comes near it, and every column costs memory."""
+
+
+def require_columns(log: LogFile, have: Sequence[str], need: Collection[str]) -> None:
+    """Refuse a log that lacks a column, or that has more than any log needs.
 
     Raises:
-        UnreadableLogError: At least one column is missing.
+        UnreadableLogError: At least one column is missing, or there are over 1,000.
     """
-    if missing := sorted(need - have):
+    if len(have) > MAX_COLUMNS:
+        raise UnreadableLogError(f"{log.name} has over {MAX_COLUMNS:,} columns", "Take it out: it is no log")
+    if missing := sorted(set(need) - set(have)):
         raise UnreadableLogError(
-            f"{log.path} has no column {', '.join(missing)}", "Have the sensor write it, or take the file out"
+            f"{log.name} has no column {', '.join(missing)}", "Have the sensor write it, or take the file out"
         )
 
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from cybersec_assets.flows.labels import verdict
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Field, Reader, assemble, host, require_columns
+from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, host, require_columns
 from cybersec_assets.flows.schema import RAW, REQUIRED
 from cybersec_assets.flows.times import parse_time
 
@@ -32,7 +32,7 @@ def scan(log: LogFile) -> pl.LazyFrame:
         UnreadableLogError: A required column is missing.
     """
     names = header_of(log)
-    require_columns(log, set(names), set(REQUIRED))
+    require_columns(log, names, REQUIRED)
     # One column more than the header names shows a row that is too long.
     columns = [f"c{i}" for i in range(len(names) + 1)]
     rows = pl.scan_csv(
@@ -45,9 +45,8 @@ def scan(log: LogFile) -> pl.LazyFrame:
         encoding="utf8-lossy",
         row_index_name="line",
         row_index_offset=2,
-        include_file_paths="file",
         glob=False,
-    ).with_columns(pl.col("line").cast(pl.UInt32))
+    ).with_columns(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32))
     fields = {name: _field(name, f"c{names.index(name)}") for name in RAW if name in names}
     too_long = pl.when(pl.col(columns[-1]).is_not_null()).then(pl.lit("number of fields"))
     return assemble(rows, fields, misfit=too_long)
@@ -71,4 +70,4 @@ def recognises(log: LogFile) -> bool:
     return len(set(header_of(log)) & set(REQUIRED)) >= RECOGNISED_BY
 
 
-READER = Reader("csv", recognises, scan)
+READER = Reader("csv", recognises, each(scan))

@@ -5,7 +5,7 @@ import polars as pl
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.labels import verdict
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Field, Reader, assemble, host, require_columns
+from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, host, require_columns
 from cybersec_assets.flows.schema import RAW, REQUIRED, TIMESTAMP
 from cybersec_assets.flows.times import parse_time, plausible
 
@@ -25,13 +25,13 @@ def scan(log: LogFile) -> pl.LazyFrame:
     try:
         schema = pl.read_parquet_schema(log.path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UnreadableLogError(f"{log.path} is damaged: {error}", "Fetch the file again") from error
-    require_columns(log, set(schema), set(REQUIRED))
+        raise UnreadableLogError(f"{log.name} is damaged: {error}", "Fetch the file again") from error
+    require_columns(log, list(schema), REQUIRED)
     rows = (
         pl.scan_parquet(log.path, glob=False)
         .rename(lambda name: PREFIX + name)
         .with_row_index("line", offset=1)
-        .with_columns(pl.lit(str(log.path)).alias("file"))
+        .with_columns(pl.lit(log.name).alias("file"))
     )
     return assemble(rows, {name: _field(name, schema[name]) for name in RAW if name in schema})
 
@@ -74,4 +74,4 @@ def recognises(log: LogFile) -> bool:
     return log.head.startswith(MAGIC)
 
 
-READER = Reader("parquet", recognises, scan)
+READER = Reader("parquet", recognises, each(scan))

@@ -8,7 +8,7 @@ import polars as pl
 
 from cybersec_assets.flows.json_lines import first_objects, scan_objects
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Field, Reader, assemble, host, volume
+from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, host, volume
 from cybersec_assets.flows.times import MICROSECONDS, parse_time
 
 EVENT = ("event_type", "flow_id", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto")
@@ -72,4 +72,4 @@ def recognises(log: LogFile) -> bool:
     return any(record.get("event_type") == "flow" for record in first_objects(log))
 
 
-READER = Reader("suricata", recognises, scan)
+READER = Reader("suricata", recognises, each(scan))

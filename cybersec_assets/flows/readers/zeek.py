@@ -13,7 +13,7 @@ import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Reader, assemble, require_columns
+from cybersec_assets.flows.readers.base import Reader, assemble, each, require_columns
 from cybersec_assets.flows.times import from_epoch
 from cybersec_assets.flows.zeek_conn import NEEDED, conn_fields
 
@@ -45,11 +45,11 @@ def read_header(log: LogFile) -> Header:
     declared = next((line.removeprefix("#separator ") for line in lines if line.startswith("#separator ")), r"\x09")
     separator = _unescape(declared.strip())
     if len(separator.encode()) != 1:
-        raise UnreadableLogError(f"{log.path}: #separator {declared!r} is not one character", "Set one in Zeek")
+        raise UnreadableLogError(f"{log.name}: #separator {declared!r} is not one character", "Set one in Zeek")
     # The first header is the one that counts, so it is the last to be taken in.
     said = dict(line[1:].split(separator, 1) for line in reversed(lines) if separator in line)
     if "fields" not in said:
-        raise UnreadableLogError(f"{log.path} has no #fields line", "Keep Zeek's header lines in the log")
+        raise UnreadableLogError(f"{log.name} has no #fields line", "Keep Zeek's header lines in the log")
     return Header(
         said["fields"].split(separator), separator, said.get("unset_field", "-"), said.get("empty_field", "(empty)")
     )
@@ -76,7 +76,7 @@ def scan(log: LogFile) -> pl.LazyFrame:
         UnreadableLogError: The header is missing, or lacks a column that flows need.
     """
     header = read_header(log)
-    require_columns(log, set(header.fields), NEEDED)
+    require_columns(log, header.fields, NEEDED)
     # One column more than the header names shows a line that is too long; a missing last field, one cut short.
     columns = [f"c{i}" for i in range(len(header.fields) + 1)]
     rows = pl.scan_csv(
@@ -89,9 +89,8 @@ def scan(log: LogFile) -> pl.LazyFrame:
         extra_columns="ignore",
         encoding="utf8-lossy",
         row_index_name="line",
-        include_file_paths="file",
         glob=False,
-    ).with_columns(pl.col("line").cast(pl.UInt32) + 1, astray=_astray(header, columns))
+    ).with_columns(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32) + 1, astray=_astray(header, columns))
     comment = pl.col("c0").str.starts_with("#").fill_null(value=False)
     other_header = pl.col("astray") & pl.col("c0").eq_missing("#fields")
     uneven = pl.col(columns[-2]).is_null() | pl.col(columns[-1]).is_not_null()
@@ -117,4 +116,4 @@ def recognises(log: LogFile) -> bool:
     return any(line.startswith(("#separator", "#fields")) for line in log.first_lines[:20])
 
 
-READER = Reader("zeek", recognises, scan)
+READER = Reader("zeek", recognises, each(scan))

@@ -8,7 +8,7 @@ import polars as pl
 
 from cybersec_assets.flows.json_lines import first_objects, scan_objects
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Reader, assemble
+from cybersec_assets.flows.readers.base import Reader, assemble, each
 from cybersec_assets.flows.times import parse_time
 from cybersec_assets.flows.zeek_conn import NEEDED, conn_fields
 
@@ -55,4 +55,4 @@ def _is_conn(record: dict[str, object]) -> bool:
     return "ts" in record and (streams[0] == "conn" if streams else any(name in record for name in MARKS))
 
 
-READER = Reader("zeek_json", recognises, scan)
+READER = Reader("zeek_json", recognises, each(scan))

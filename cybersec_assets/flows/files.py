@@ -1,0 +1,88 @@
+"""A day's log files where their owner keeps them: how they are found on this machine, and how their bytes are had.
+
+Files elsewhere (`s3://`) are found by `resources`, which gives the same `SourceFile`. What belongs elsewhere: what is
+in a file (`spool`, `readers`).
+"""
+
+import datetime as dt
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from wcmatch import glob
+
+from cybersec_assets.errors import UnreadableLogError
+
+# `**` does not follow links to folders, so that a loop of them ends.
+PATTERNS = glob.GLOBSTAR
+STILL_WRITTEN = "Wait until its writer has closed it, then run the day again"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of logs.
+
+    Attributes:
+        name: Its path or URL, as people and the audit call it.
+        size: In bytes, when it was found.
+        modified: When it was written last, UTC.
+        open: Gives its bytes; leaving the context raises UnreadableLogError where they changed meanwhile.
+    """
+
+    name: str
+    size: int
+    modified: dt.datetime
+    open: Callable[[], AbstractContextManager[BinaryIO]]
+
+
+def local_files(pattern: str) -> list[SourceFile]:
+    """Find the files of this machine that match a pattern, by name.
+
+    Args:
+        pattern: A path with `*`, `?`, `[…]`, and `**` for folders at any depth.
+
+    Raises:
+        UnreadableLogError: One of them is no regular file.
+    """
+    return [_local_file(path) for path in sorted(glob.glob(pattern, flags=PATTERNS))]
+
+
+def _local_file(path: str) -> SourceFile:
+    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    with _unreadable(name):
+        found = Path(path).stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise UnreadableLogError(f"{name} is not a regular file", "Narrow FLOWS_URI to the log files")
+    size, modified = _state(found)
+    return SourceFile(name, size, modified, partial(_opened, path, name, (size, modified)))
+
+
+@contextmanager
+def _opened(path: str, name: str, state: tuple[int, dt.datetime]) -> Iterator[BinaryIO]:
+    with ExitStack() as stack:
+        # Around this alone: an error of whoever takes the bytes, as of a full disk, is not the file's.
+        with _unreadable(name):
+            stream = stack.enter_context(Path(path).open("rb"))
+        yield stream
+        if _state(os.fstat(stream.fileno())) != state:
+            raise UnreadableLogError(f"{name} changed while it was read", STILL_WRITTEN)
+
+
+@contextmanager
+def _unreadable(name: str) -> Iterator[None]:
+    """Name the file that the system does not let us read."""
+    try:
+        yield
+    except OSError as error:
+        raise UnreadableLogError(
+            f"{name} cannot be read: {error.strerror}", "Restore the file or take it out"
+        ) from None
+
+
+def _state(found: os.stat_result) -> tuple[int, dt.datetime]:
+    return found.st_size, dt.datetime.fromtimestamp(found.st_mtime, dt.UTC)

@@ -1,0 +1,127 @@
+"""A log file's own copy: every byte seen once, decompressed by its content, and nothing large held."""
+
+import gzip
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from backports import zstd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cybersec_assets.errors import UnreadableLogError
+from cybersec_assets.flows.files import local_files
+from cybersec_assets.flows.logfile import HEAD_BYTES, is_text
+from cybersec_assets.flows.spool import MAX_LINE_BYTES, spool
+from cybersec_assets_tests.flows.logs import examples, write
+
+PACKERS = {"plain": bytes, "gzip": gzip.compress, "zstd": zstd.compress}
+LINES = b"".join(os.urandom(40).hex().encode() + b"\n" for _ in range(40_000))
+
+
+def spooled(path, folder):
+    """Spool the one file."""
+    (source,) = local_files(str(path))
+    return spool(source, folder / "copy")
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_copy_is_the_files_text(tmp_path, kind):
+    """The copy is the plain text, told by content; the fingerprint is that of the file as it lies there."""
+    path = write(tmp_path / "conn.txt", PACKERS[kind](LINES))
+    log = spooled(path, tmp_path)
+    assert (log.path.read_bytes(), log.head, log.lines) == (LINES, LINES[:HEAD_BYTES], 40_000)
+    assert (log.name, log.modified.timestamp()) == (str(path), pytest.approx(path.stat().st_mtime, abs=1e-6))
+    assert log.fingerprint.size == path.stat().st_size
+    assert log.fingerprint.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_members_follow_each_other(tmp_path, kind):
+    """Files that were compressed one by one and then joined are read to the end."""
+    log = spooled(write(tmp_path / "log", PACKERS[kind](b"a\n") + PACKERS[kind](b"b\n")), tmp_path)
+    assert log.path.read_bytes() == b"a\nb\n"
+
+
+@examples
+@given(st.lists(st.binary(max_size=8).map(lambda text: text.replace(b"\n", b"")), max_size=30), st.booleans())
+def test_lines_are_counted(lines, is_open):
+    """Lines are counted as `wc` would, and an unfinished last one counts."""
+    text = b"".join(line + b"\n" for line in lines) + (b"x" if is_open else b"")
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder) / "log", text or b"\n")
+        assert spooled(path, Path(folder)).lines == (len(lines) + is_open or 1)
+
+
+def test_lines_end_only_at_line_ends(tmp_path):
+    """Lines end at LF or CRLF, and characters that only Python takes for line ends do not cut them."""
+    log = spooled(write(tmp_path / "log", b"a\x1eb\r\nc\x85\x0cd\ne"), tmp_path)
+    assert log.first_lines == ["a\x1eb", "c\ufffd\x0cd", "e"]
+
+
+def test_parquet_has_no_lines():
+    """What Parquet begins with tells it from text."""
+    assert [is_text(begin) for begin in (b"PAR1...", b"PAR", b"")] == [False, True, True]
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_an_empty_file_is_refused_by_name(tmp_path, kind):
+    """A file without content, also one that is empty once it is decompressed, is named with a remedy."""
+    path = write(tmp_path / "conn.log", PACKERS[kind](b""))
+    with pytest.raises(
+        UnreadableLogError, match=rf"^{path} is empty\. Restore the file or take it out of FLOWS_URI\.$"
+    ):
+        spooled(path, tmp_path)
+
+
+def flip(data, place):
+    """Turn a byte's bits over."""
+    return data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :]
+
+
+DAMAGE = {
+    "lacks its last byte": lambda data: data[:-1],
+    "lacks its half": lambda data: data[: len(data) // 2],
+    "is cut at its beginning": lambda data: data[:30],
+    "is junk": lambda data: data[:4] + b"\xff" * 30,
+    "has a wrong checksum": lambda data: flip(data, -6),
+}
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_compressed_file_is_checked_to_its_end(tmp_path, kind, damage):
+    """A compressed file that lacks its end or is damaged is named with a remedy."""
+    path = write(tmp_path / "conn.log", DAMAGE[damage](PACKERS[kind](LINES)))
+    with pytest.raises(UnreadableLogError, match=rf"^{path} is a damaged {kind} file: .+\. Fetch the file again"):
+        spooled(path, tmp_path)
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+@pytest.mark.parametrize("begin", [b"", b"a\n" * 700_000], ids=["first", "later"])
+def test_a_line_that_is_too_long_is_refused(tmp_path, kind, begin):
+    """A line over the limit is refused by its number; one just at the limit is read."""
+    path = write(tmp_path / "log", PACKERS[kind](begin + b"x" * MAX_LINE_BYTES + b"\nb\n"))
+    assert spooled(path, tmp_path).lines == begin.count(b"\n") + 2
+    (tmp_path / "copy").unlink()
+    write(path, PACKERS[kind](begin + b"x" * (MAX_LINE_BYTES + 1) + b"\nb\n"))
+    number = begin.count(b"\n") + 1
+    with pytest.raises(UnreadableLogError, match=rf"^{path} line {number} is longer than 1,048,576 bytes\. Take it"):
+        spooled(path, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_a_bomb_is_refused(tmp_path, kind):
+    """A file that becomes hundreds of times its size is refused before it fills the disk."""
+    path = write(tmp_path / "log", PACKERS[kind](b"0\n" * (100 << 20)))
+    with pytest.raises(UnreadableLogError, match=rf"^{path} becomes over 250 times its size when it is decompressed"):
+        spooled(path, tmp_path)
+    assert (tmp_path / "copy").stat().st_size < 66 << 20
+
+
+def test_a_log_that_compresses_well_is_no_bomb(tmp_path):
+    """A large file that is as repetitive as logs are is read."""
+    path = write(tmp_path / "log", gzip.compress((LINES[:81] * 9 + LINES[: 20 * 81]) * 30_000))
+    assert spooled(path, tmp_path).lines == 29 * 30_000
