@@ -46,7 +46,7 @@ def test_members_follow_each_other(tmp_path, kind):
 
 
 @examples
-@given(st.lists(st.binary(max_size=8).map(lambda text: text.replace(b"\n", b"")), max_size=30), st.booleans())
+@given(st.lists(st.binary(max_size=8).map(lambda text: b" " + text.replace(b"\n", b"")), max_size=30), st.booleans())
 def test_lines_are_counted(lines, is_open):
     """Lines are counted as `wc` would, and an unfinished last one counts."""
     text = b"".join(line + b"\n" for line in lines) + (b"x" if is_open else b"")
