@@ -1,8 +1,9 @@
 """Published pseudonyms of Crypto-PAn, by key and address.
 
-Those of REFERENCE_KEY are for IPv4 from the traces that the scheme's authors distribute, for IPv6 from
-https://github.com/Yawning/cryptopan; those of LIBANON_KEY are from https://github.com/schoenw/libanon, the others from
-https://github.com/keiichishima/yacryptopan. All of them were read in a collection,
+Those of REFERENCE_KEY are for IPv4 from the traces that the scheme's authors distribute (the first and the last address
+of all from https://metacpan.org/pod/IP::Anonymous), for IPv6 from https://github.com/Yawning/cryptopan; those of
+LIBANON_KEY are from https://github.com/schoenw/libanon, the others from https://github.com/keiichishima/yacryptopan.
+All of them were read in a collection,
 https://github.com/noinkling/node-cryptopan/blob/main/src/test/test_data.ts.
 """
 
