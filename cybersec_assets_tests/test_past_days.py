@@ -21,23 +21,29 @@ def write_log(tmp_path):
     return write
 
 
+@pytest.fixture
+def write_logs(write_log):
+    """Write both days' logs, and give the pattern that finds them."""
+    return lambda: {write_log(day) for day in (DAY, NEXT_DAY)}.pop()
+
+
 def check_of(result):
     """Give what the check found in a run."""
     (found,) = [check for check in result.get_asset_check_evaluations() if check.check_name == NAME]
     return found
 
 
-def test_days_whose_logs_are_as_they_were_pass(make_settings, materialize, write_log):
+def test_days_whose_logs_are_as_they_were_pass(make_settings, materialize, write_logs):
     """Nothing is told of days that nobody touched, the run's own among them."""
-    settings = make_settings(flows_uri=[write_log(day) for day in (DAY, NEXT_DAY)][0])
+    settings = make_settings(flows_uri=write_logs())
     for day in (DAY, NEXT_DAY):
         result, _ = materialize(settings, ["raw/network_events"], partition_key=day)
     assert (check_of(result).passed, check_of(result).metadata["value"].value) == (True, 0)
 
 
-def test_a_past_day_whose_logs_grew_is_told(make_settings, materialize, write_log, tmp_path):
+def test_a_past_day_whose_logs_grew_is_told(make_settings, materialize, write_log, write_logs, tmp_path):
     """The next day's run warns, naming day, file and remedy, and succeeds; made again, the day is quiet."""
-    settings = make_settings(flows_uri=[write_log(day) for day in (DAY, NEXT_DAY)][0])
+    settings = make_settings(flows_uri=write_logs())
     materialize(settings, ["raw/network_events"])
     write_log(DAY, 310)
     write_log(DAY, 10, part="b")
@@ -52,9 +58,9 @@ def test_a_past_day_whose_logs_grew_is_told(make_settings, materialize, write_lo
     assert check_of(result).passed
 
 
-def test_what_cannot_be_looked_at_is_told(make_settings, materialize, write_log, tmp_path):
+def test_what_cannot_be_looked_at_is_told(make_settings, materialize, write_logs, tmp_path):
     """A past day whose place cannot be read is a warning with the reason, and the run goes on."""
-    settings = make_settings(flows_uri=[write_log(day) for day in (DAY, NEXT_DAY)][0])
+    settings = make_settings(flows_uri=write_logs())
     materialize(settings, ["raw/network_events"])
     (tmp_path / f"{DAY}.c.csv").mkdir()
     result, _ = materialize(settings, ["raw/network_events"], partition_key=NEXT_DAY)

@@ -69,8 +69,8 @@ class Pseudonyms:
             addresses: Strings.
 
         Returns:
-            As many strings. An IPv4 or IPv6 address gives one of its kind in the spelling of `ipaddress`, and keeps
-            its zone; any other text gives `name-` and 16 hexadecimal digits; nulls stay null.
+            As many strings. An IPv4 or IPv6 address gives one of its kind in the spelling of `ipaddress`; any other
+            text, an IPv6 address's zone too, gives `name-` and 16 hexadecimal digits; nulls stay null.
         """
         clear = addresses.drop_nulls().unique()
         # One batch at least, so that there is a table where there are no addresses.
@@ -96,7 +96,7 @@ class Pseudonyms:
         mapped = iter(clear ^ self._flips(clear))
         return pl.Series(
             [
-                str(IPv6Address(next(mapped).tobytes())) + _zone(text) if address else self._name(text)
+                str(IPv6Address(next(mapped).tobytes())) + self._zone(text) if address else self._name(text)
                 for text, address in zip(texts, packed, strict=True)
             ],
             dtype=pl.String,
@@ -119,6 +119,11 @@ class Pseudonyms:
     def _encrypted(self, blocks: bytes | memoryview) -> npt.NDArray[np.uint8]:
         return np.frombuffer(self._cipher.encryptor().update(blocks), np.uint8)
 
+    def _zone(self, address: str) -> str:
+        """Give a pseudonym of what an IPv6 address has behind its `%` (RFC 4007), which may hold a hardware address."""
+        _, mark, zone = address.partition("%")
+        return mark and f"%{self._name(zone)}"
+
     def _name(self, text: str) -> str:
         mac = HMAC(self._key, SHA256())
         mac.update(text.encode())
@@ -131,8 +136,3 @@ def _packed(text: str) -> bytes:
         return IPv6Address(text).packed
     except ValueError:
         return b""
-
-
-def _zone(address: str) -> str:
-    """Give what an IPv6 address has from its `%` on (RFC 4007)."""
-    return "".join(address.partition("%")[1:])

@@ -140,11 +140,13 @@ def test_one_address_in_several_spellings():
     assert found == ["4401:2bc:603f:d91d:27f:ff8e:e6f1:dc1e"] * 3
 
 
-def test_a_zone_stays():
-    """A zone is kept, and the address before it has the pseudonym that it has without a zone."""
-    bare, zoned, numbered = of(REFERENCE_KEY, "fe80::1", "fe80::1%eth0", "fe80::1%2")
+def test_a_zone_has_a_pseudonym():
+    """A zone, which may hold a hardware address, has a name's; the address before it has its own without a zone."""
+    bare, zoned, other, name = of(REFERENCE_KEY, "fe80::1", "fe80::1%eth0", "fe80::1%10.0.0.5", "eth0")
     assert bare == str(slowly(REFERENCE_KEY, IPv6Address("fe80::1")))
-    assert (zoned, numbered) == (f"{bare}%eth0", f"{bare}%2")
+    assert zoned == f"{bare}%{name}"
+    assert other.startswith(f"{bare}%name-")
+    assert "10.0.0.5" not in other
 
 
 NO_ADDRESSES = """host.example|00:1a:2b:3c:4d:5e|10.0.0.1/24|10.0.0.01|10.0.0.256|10.0.0|10.0.0.1.|10.0.0.1.2| 10.0.0.1
