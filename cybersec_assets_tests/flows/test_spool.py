@@ -66,6 +66,13 @@ def test_parquet_has_no_lines():
     assert [is_text(begin) for begin in (b"PAR1...", b"PAR", b"")] == [False, True, True]
 
 
+def test_what_has_no_lines_has_none_that_is_too_long(tmp_path):
+    """Parquet of any size is copied as it is, whatever bytes are in it."""
+    content = b"PAR1" + b"x" * (3 * MAX_LINE_BYTES) + b"PAR1"
+    log = spooled(write(tmp_path / "log", content), tmp_path)
+    assert (log.path.read_bytes(), log.lines) == (content, 0)
+
+
 @pytest.mark.parametrize("kind", PACKERS)
 def test_an_empty_file_is_refused_by_name(tmp_path, kind):
     """A file without content, also one that is empty once it is decompressed, is named with a remedy."""
