@@ -53,6 +53,12 @@ SELECT count(*) FROM (
 """
 """An entry that an upgrade made has no lock, and no head was signed for it."""
 SCOPE = "(:first = 1 OR coalesce(e.journal_seq, :first) >= :first)"
+LATER = {
+    "ingestion_events": "CASE WHEN {0}.rejected IS NULL AND j.body NOT LIKE '%\"rejected\": null%' "
+    "THEN to_jsonb({0}) - 'rejected' ELSE to_jsonb({0}) END"
+}
+"""A row whose column came with a release after its entry, which does not speak of it: a whole history of such rows,
+taken apart one by one, would be checked at a quarter of the speed."""
 TABLES = {asset: phase.table.name for asset, phase in PHASES.items()}
 
 
@@ -62,7 +68,7 @@ def _entries_query() -> str:
     The database writes an entry's text as it writes jsonb: keys by length, then by bytes. So the text that the columns
     and the row make up is put together and compared as a whole, on the server: that takes a third of the time.
     """
-    rows = ", ".join(f"to_jsonb(e{i})" for i in range(len(TABLES)))
+    rows = ", ".join(LATER.get(table, "to_jsonb({0})").format(f"e{i}") for i, table in enumerate(TABLES.values()))
     ids = ", ".join(f"e{i}.id" for i in range(len(TABLES)))
     joins = " ".join(
         f"LEFT JOIN public.{table} e{i} ON e{i}.journal_seq = j.seq AND j.asset_key = '{asset}' "

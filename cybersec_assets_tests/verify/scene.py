@@ -120,6 +120,15 @@ class Scene:
         uri = row_of(entry)[PHASES[entry.asset_key].path]
         return self.home / "store" / uri.removeprefix("s3://")
 
+    def setting_aside(self) -> list[Any]:
+        """Give the entries of raw's phases that set lines aside, whether they failed or not."""
+        return [entry for entry in self.entries("SUCCESS", "FAILED") if row_of(entry).get("rejected")]
+
+    def quarantine_of(self, entry: Any) -> Path:
+        """Give the file that an entry's phase set lines aside in."""
+        uri = row_of(entry)["rejected"]["uri"]
+        return self.home / "store" / uri.removeprefix("s3://")
+
     def put(self, file: Path, content: bytes | None) -> None:
         """Replace a file of the store, or remove it."""
         self._kept.setdefault(file, file.read_bytes())
