@@ -41,13 +41,13 @@ def past_days_check() -> dg.AssetChecksDefinition:
 
 
 def _changes(audit: AuditResource, flow_source: FlowSourceResource) -> Iterator[str]:
-    for partition, recorded in audit.ask().sources(DAYS):
+    for day in audit.ask().sources(DAYS):
         try:
-            now = flow_source.files_of(day_of(partition))
+            now = flow_source.files_of(day_of(day.partition))
         except NoFlowLogsError:
             continue
-        for change in changes(recorded, now):
-            yield f"{partition}: {change}. Materialize {tables.RAW} of that day again"
+        for change in changes(day.files, now):
+            yield f"{day.partition}: {change}. Materialize {tables.RAW} of that day again"
 
 
 def _result(found: list[str]) -> dg.AssetCheckResult:
