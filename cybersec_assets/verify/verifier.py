@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from cybersec_assets.audit.tables import PHASES
-from cybersec_assets.errors import ObjectMissingError
+from cybersec_assets.errors import AuditError, ObjectMissingError
 from cybersec_assets.verify.chain import Chain
 from cybersec_assets.verify.entries import Entry, entry_fault
 from cybersec_assets.verify.findings import HEADS, JOURNAL, Damage, Finding
@@ -76,19 +76,46 @@ class Verifier:
         Raises:
             StoreError: The store is away.
             SettingsError: No key is trusted.
+            AuditError: A replica has not yet all that the heads cover.
             sqlalchemy.exc.SQLAlchemyError: The database is away, or its schema is another.
         """
         # Heads first: a head that is written while the journal is read would speak of entries outside the snapshot.
         last = self._heads.last()
         with snapshot_of(self._engine) as snapshot, ThreadPoolExecutor(1) as aside:
-            chain = Chain(*snapshot.begin(since), snapshot.is_named_twice)
-            strays = aside.submit(snapshot.rows_without_entry, chain.first)
-            since_head = 1 if chain.first == 1 else self._heads.first_covering(chain.first, last)
-            yield from self._follow(snapshot, self._heads.read(last, since_head), chain)
+            self._refuse_lag(snapshot, last)
+            first, prev_hash, first_head = self._beginning(snapshot, since, last)
+            strays = aside.submit(snapshot.rows_without_entry, first)
+            yield from snapshot.guards_that_are_off()
+            chain = Chain(first, prev_hash, snapshot.is_named_twice)
+            yield from self._follow(snapshot, self._heads.read(last, first_head), chain, has_heads=last > 0)
             self.counts.heads = self._heads.seen
             yield from strays.result()
 
-    def _follow(self, snapshot: Snapshot, heads: HeadsOrFindings, chain: Chain) -> Iterator[Finding]:
+    def _refuse_lag(self, snapshot: Snapshot, last: int) -> None:
+        head = self._heads.newest(last) if snapshot.is_replica() else None
+        if head is not None and snapshot.lags(head.count, head.time):
+            problem = (
+                f"this replica lags behind: it has not yet all {head.count} entries that head {head.number} covers"
+            )
+            raise AuditError(problem, "Check again later, or check the primary")
+
+    def _beginning(self, snapshot: Snapshot, since: dt.datetime | None, last: int) -> tuple[int, str, int]:
+        """Give the first entry's number, the hash that it must name, and the first head's number.
+
+        A quick check begins behind a signed head, as the time that an entry says may be forged.
+        """
+        first = 1
+        if since is not None:
+            first = snapshot.first_since(since)
+            head = self._heads.newest(last, lambda head: head.time < since and head.count < first)
+            if head is not None:
+                return head.count + 1, head.hash, head.number + 1
+            first = 1 if last else first
+        return first, snapshot.hash_before(first), 1
+
+    def _follow(
+        self, snapshot: Snapshot, heads: HeadsOrFindings, chain: Chain, *, has_heads: bool
+    ) -> Iterator[Finding]:
         head, signed_ends = (yield from _next_head(heads)), 0
         for entry in snapshot.entries(chain.first):
             self.counts.entries += 1
@@ -110,7 +137,7 @@ class Verifier:
             what = f"the journal ends with entry {chain.seq}, but head {head.number} covers {head.count} entries"
             yield Finding(Damage.TAIL_CUT, JOURNAL, chain.seq, what)
             yield from (fault for fault in heads if isinstance(fault, Finding))
-        elif self._heads.seen == 0 and (signed_ends > 1 or (chain.first > 1 and snapshot.has_signed_ends())):
+        elif not has_heads and (signed_ends > 1 or (chain.first > 1 and snapshot.has_signed_ends())):
             yield Finding(Damage.HEAD_MISSING, HEADS, 1, "the journal has entries, but no head was ever signed")
 
     def _object_faults(self, entry: Entry, table: str) -> Iterator[Finding]:
