@@ -15,6 +15,7 @@ from cybersec_assets.audit.phase import Phase
 from cybersec_assets.audit.tables import EVALUATION, MODEL, PHASES, RAW
 from cybersec_assets.heads.keeper import HeadKeeper
 from cybersec_assets.io_managers import KINDS
+from cybersec_assets.resources.quarantine import QUARANTINED
 from cybersec_assets.stores.base import Kind, ObjectStore, store_file
 
 PREFIX = "tested"
@@ -23,7 +24,6 @@ ENDS = (SUCCESS, SUCCESS, SUCCESS, SUCCESS, FAILED, ABANDONED)
 LIBRARIES = {"code_version": "1+ab", "libraries": {"numpy": "2.0"}}
 ERRORS = ("it broke", 'a "quoted" \\ path', "caf\u00e9 \u2028 \U0001f984", "a\tb\x7f\x1f")
 """What JSON writes in more than one way must be read in all of them."""
-QUARANTINE = Kind("raw", "network_events_rejected", ".parquet")
 LOCKS = count(1)
 
 
@@ -83,7 +83,7 @@ class Author:
         return self._store(KINDS[asset], self.rng.randbytes(self.rng.randrange(50, 500)))
 
     def _set_aside(self, lines: bytes) -> dict[str, object]:
-        made = self._store(QUARANTINE, lines)
+        made = self._store(QUARANTINED, lines)
         kept = {"uri": made.uri, "sha256": made.fingerprint.sha256, "size": made.fingerprint.size}
         return {"lines": 3, "share": 0.0123} | kept
 
