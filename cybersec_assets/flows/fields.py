@@ -45,7 +45,8 @@ def terms_of(log: LogFile, names: Sequence[str]) -> Columns:
 def _require_once(log: LogFile, names: Sequence[str], needed: str) -> None:
     if needed not in names:
         raise UnreadableLogError(
-            f"{log.name} has no column {needed}, which FLOWS_COLUMNS names", "Correct it, or take the file out"
+            f"{log.name} has no column {needed}, which FLOWS_COLUMNS names",
+            "Correct FLOWS_COLUMNS, or take the file out",
         )
     if names.count(needed) > 1:
         raise UnreadableLogError(f"{log.name} has more than one column {needed}", "Rename all of them but one")

@@ -112,7 +112,8 @@ def test_a_mapped_column_that_a_file_lacks_is_named(log, columns, missing):
     """The file and the column are named, and that it was asked for."""
     write(log, csv_log(csv_row()) if columns != NUMBERS else NAMELESS.replace(",1.5", ""))
     with pytest.raises(
-        UnreadableLogError, match=rf"^{log} has no column {missing}, which FLOWS_COLUMNS names\. Correct it, or take"
+        UnreadableLogError,
+        match=rf"^{log} has no column {missing}, which FLOWS_COLUMNS names\. Correct FLOWS_COLUMNS, or",
     ):
         find(log, columns=columns)
 
@@ -132,6 +133,15 @@ def test_a_column_that_is_there_twice_is_refused(log):
     write(log, FOREIGN.replace("note", "dur"))
     with pytest.raises(UnreadableLogError, match=rf"^{log} has more than one column dur\. Rename all of them but one"):
         find(log, columns=NAMES)
+
+
+def test_with_a_mapping_no_other_reader_is_asked(log):
+    """A CSV of Argus, which has a reader of its own, is read by the mapping where there is one."""
+    names = "StartTime,Dur,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,State,sTos,dTos,TotPkts,TotBytes,SrcBytes,Label\n"
+    row = "2011/08/10 09:46:53,1.5,tcp,10.0.0.1,1577,<?>,10.0.0.2,6881,SPA,0,0,4,276,156,flow=Background\n"
+    columns = "timestamp='2011-08-10',src_ip=SrcAddr,dst_ip=DstAddr,protocol=Dir,bytes=SrcBytes,duration=Dur"
+    flow = only(read(write(log, names + row), columns=columns)[0])
+    assert (flow["protocol"], flow["bytes"], flow["label"]) == ("<?>", 156, None)
 
 
 def test_with_a_mapping_another_format_is_refused_by_its_columns(log):
