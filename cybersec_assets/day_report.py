@@ -68,6 +68,8 @@ def _run_showing_progress(day: str, settings: Settings) -> Outcome:
         tasks = {asset: progress.add_task(asset, total=1, start=False, state="") for asset in PHASES}
 
         def notify(asset: str, event: str) -> None:
+            if asset not in tasks:
+                return
             if event == "STEP_START":
                 progress.start_task(tasks[asset])
                 progress.update(tasks[asset], state="running")

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from cybersec_assets.assets.gold import evaluation_asset, model_asset
+from cybersec_assets.assets.past_days import past_days_check
 from cybersec_assets.assets.raw import raw_asset
 from cybersec_assets.assets.silver import silver_asset
 from cybersec_assets.heads.keys import trusted_keys
@@ -42,6 +43,7 @@ def build_definitions(
     job = daily_training_job()
     return dg.Definitions(
         assets=[make(partitions) for make in (raw_asset, silver_asset, model_asset, evaluation_asset)],
+        asset_checks=[past_days_check()],
         jobs=[job],
         schedules=[
             daily_training_schedule(

@@ -12,8 +12,9 @@ from typing import Any
 
 import dagster as dg
 
+from cybersec_assets.artifact import Artifact
 from cybersec_assets.audit.phase import Phase
-from cybersec_assets.audit.queries import Row, artifact_of
+from cybersec_assets.audit.queries import Row
 from cybersec_assets.definitions import audit_from, store_from
 from cybersec_assets.errors import ObjectMissingError
 from cybersec_assets.heads.head import PREFIX
@@ -65,14 +66,14 @@ def reconcile_all(
         closed, open_count = _close_dead(audit, settings.cybersec_home, grace, instance)
         # Listed before the rows are read: an object whose row comes meanwhile is no orphan.
         objects = list(_objects(store, prefix))
-        rows = audit.ask().records()
-        named = {row["uri"] for row in rows}
+        recorded = audit.ask().objects()
+        named = {artifact.uri for _, artifact in recorded}
         orphans = [each for each in objects if each["uri"] not in named]
         before = utc_now() - delete_older_than if delete_older_than else None
         old = [str(each["uri"]) for each in orphans if before and each["modified"] < before]
         for uri in [] if dry_run else old:
             store.delete(*split_uri(uri))
-        return Reconciled([_told(phase) for phase in closed], open_count, orphans, old, list(_damaged(store, rows)))
+        return Reconciled([_told(phase) for phase in closed], open_count, orphans, old, list(_damaged(store, recorded)))
 
 
 def _close_dead(
@@ -96,11 +97,11 @@ def _objects(store: ObjectStore, prefix: str) -> Iterator[dict[str, Any]]:
                 yield {"uri": f"s3://{bucket}/{entry.name}", "modified": entry.modified}
 
 
-def _damaged(store: ObjectStore, rows: list[Row]) -> Iterator[dict[str, Any]]:
-    for row in rows:
-        told = {"table": row["table_name"], "row": row["id"], "uri": row["uri"]}
+def _damaged(store: ObjectStore, recorded: list[tuple[Row, Artifact]]) -> Iterator[dict[str, Any]]:
+    for row, artifact in recorded:
+        told = {"table": row["table_name"], "row": row["id"], "uri": artifact.uri}
         try:
-            if store.fingerprint(*split_uri(row["uri"])) != artifact_of(row).fingerprint:
+            if store.fingerprint(*split_uri(artifact.uri)) != artifact.fingerprint:
                 yield told | {"what": "changed"}
         except ObjectMissingError:
             yield told | {"what": "gone"}

@@ -14,16 +14,16 @@ from cybersec_assets.audit.queries import Row
 if TYPE_CHECKING:
     from cybersec_assets.housekeeping import Reconciled
 
-EVENT_COLUMNS = ("asset", "partition_key", "estado", "records", "at", "uri", "error")
+EVENT_COLUMNS = ("asset", "partition_key", "estado", "records", "rejected", "at", "uri", "error")
 RUN_COLUMNS = EVENT_COLUMNS[:-1]
-LINEAGE_COLUMNS = ("asset", "partition_key", "records", "at", "uri", "size_bytes", "sha256", "run_id")
+LINEAGE_COLUMNS = ("asset", "partition_key", "records", "rejected", "at", "uri", "size_bytes", "sha256", "run_id")
 FAILURE_COLUMNS = ("asset", "partition_key", "attempt", "at", "error", "run_id")
 MODEL_COLUMNS = ("model", "partition_key", "trained_at", "records", "file", "file_size", "file_sha256", "run_id")
 ANOMALY_COLUMNS = ("what", "asset", "partition_key", "value", "low", "high", "uri", "run_id")
 HEADERS = {"partition_key": "day", "run_id": "run", "at": "at (UTC)", "timestamp": "time (UTC)"}
 """What a column is called for people, where that is not its name."""
 MEASURED_WITH = 10_000
-GROUPED = {"records", "bytes", "size_bytes", "file_size"}
+GROUPED = {"records", "rejected", "bytes", "size_bytes", "file_size"}
 """Amounts, whose digits are grouped; a port is none."""
 
 
@@ -34,7 +34,8 @@ def as_json(value: Any) -> str:
 
 def event_table(rows: Sequence[Row], columns: Sequence[str] = EVENT_COLUMNS) -> Table:
     """Give rows of the audit, leaving out a column that no row fills."""
-    return _table(columns, [[row[name] for name in columns] for row in rows])
+    counted = [row | {"rejected": _lines(row.get("rejected"))} for row in rows]
+    return _table(columns, [[row[name] for name in columns] for row in counted])
 
 
 def with_files(rows: Sequence[Row]) -> list[Row]:
@@ -82,6 +83,10 @@ def show(title: str, table: Table) -> None:
     out = Console(highlight=False, width=max(width, 1), soft_wrap=True)
     out.print(title, style="bold", markup=False)
     out.print(table, crop=False, no_wrap=True)
+
+
+def _lines(rejected: dict[str, Any] | None) -> int | None:
+    return rejected["lines"] if rejected else None
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:

@@ -74,11 +74,11 @@ def settings(make_settings: MakeSettings) -> Settings:
 def materialize():
     """Run some or all assets of a day, and give Dagster's result and the audit's rows of it."""
 
-    def run(settings, selection=None, run_config=None):
+    def run(settings, selection=None, run_config=None, partition_key=DAY):
         job = build_definitions(settings).resolve_job_def("daily_training")
         with dg.DagsterInstance.ephemeral() as instance:
             result = job.execute_in_process(
-                partition_key=DAY,
+                partition_key=partition_key,
                 instance=instance,
                 raise_on_error=False,
                 run_config=run_config,

@@ -3,6 +3,7 @@
 import gzip
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from cybersec_assets.definitions import build_definitions
@@ -37,8 +38,8 @@ def objects_of(settings):
     return [path.name for path in stored_files(settings)]
 
 
-def assert_refused(materialize, settings, *words, config=None):
-    """See that raw fails with one line that has some words, and that nothing else happens."""
+def assert_refused(materialize, settings, *words, config=None, quarantined=0):
+    """See that raw fails with one line that has some words, and that nothing but damaged lines is stored."""
     result, rows = materialize(settings, run_config=config)
     (row,) = rows
     assert (row["asset"], row["estado"], row["uri"], row["records"]) == ("raw/network_events", "FAILED", "", 0)
@@ -48,7 +49,9 @@ def assert_refused(materialize, settings, *words, config=None):
     said = failure.step_failure_data.user_failure_data
     assert (failure.step_key, said.description) == ("raw__network_events", row["error"])
     assert "\n" not in row["error"]
-    assert objects_of(settings) == []
+    kept = [pl.scan_parquet(path).select(pl.len()).collect().item() for path in stored_files(settings)]
+    assert kept == ([quarantined] if quarantined else [])
+    assert all(name.startswith("network_events_rejected_") for name in objects_of(settings))
     assert list(settings.cybersec_scratch.iterdir()) == []
 
 
@@ -102,7 +105,7 @@ def test_a_value_that_does_not_parse(make_settings, materialize, log):
     """Too many damaged lines name the first: its file, line, column and value, and how many there are."""
     lines = [line(n) if n != 7 else line(n, duration="soon") for n in range(50)]
     words = (f"conn.{DAY}.log line 11: duration 'soon'", "1 of 50 lines", "2.0%, allowed 1.0%")
-    assert_refused(materialize, make_settings(flows_uri=log(*lines)), *words)
+    assert_refused(materialize, make_settings(flows_uri=log(*lines)), *words, quarantined=1)
 
 
 def test_few_damaged_lines_are_counted_and_shown(make_settings, materialize, log):
@@ -119,7 +122,7 @@ def test_the_allowed_share_is_the_configs(make_settings, materialize, log):
     """max_rejected_share says how many damaged lines are too many."""
     lines = [line(n) if n != 7 else line(n, duration="soon") for n in range(500)]
     config = {"ops": {"raw__network_events": {"config": {"max_rejected_share": 0.001}}}}
-    assert_refused(materialize, make_settings(flows_uri=log(*lines)), "allowed 0.1%", config=config)
+    assert_refused(materialize, make_settings(flows_uri=log(*lines)), "allowed 0.1%", config=config, quarantined=1)
 
 
 def test_logs_of_another_day(make_settings, materialize, log):
@@ -135,10 +138,14 @@ def test_a_fifth_outside_of_the_day_is_allowed(make_settings, materialize, log):
     assert result.success
 
 
-def test_negative_volumes(make_settings, materialize, log):
-    """A volume below zero is refused, with how many there are."""
-    lines = [line(n, sent=-5000 if n == 3 else 10) for n in range(100)]
-    assert_refused(materialize, make_settings(flows_uri=log(*lines)), "no_negative_volumes")
+@pytest.mark.parametrize(
+    ("values", "said"), [({"sent": -5000}, "orig_bytes '-5000'"), ({"duration": -1.5}, "duration '-1.5'")]
+)
+def test_a_negative_volume(make_settings, materialize, log, values, said):
+    """A volume below zero is a damaged line, named with its file and value."""
+    lines = [line(n, **(values if n in {3, 4} else {})) for n in range(100)]
+    settings = make_settings(flows_uri=log(*lines))
+    assert_refused(materialize, settings, f"conn.{DAY}.log line 7: {said} does not parse", "2 of 100", quarantined=2)
 
 
 def test_an_unknown_format(make_settings, materialize, log):

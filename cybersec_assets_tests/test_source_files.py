@@ -1,5 +1,6 @@
 """The audit tells of every source file what its bytes were, so that a model is found by the file itself."""
 
+import datetime as dt
 import hashlib
 
 import pytest
@@ -32,13 +33,31 @@ def sha256_of(file):
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def mtime_of(file):
+    """Tell when a file was written last."""
+    return dt.datetime.fromtimestamp(file.stat().st_mtime, dt.UTC).isoformat()
+
+
 def test_each_source_file_is_noted_with_its_bytes(make_settings, materialize, write_log):
     """Raw's row names each file with its path, its size and the SHA-256 of its bytes as they are on the disk."""
     files = [write_log(f"{hour}.csv", 300 + number) for number, hour in enumerate(HOURS)]
     _, (row,) = materialize(make_settings(flows_uri=f"{files[0].parent}/*.csv"), ["raw/network_events"])
     assert row["inputs"] == [
-        {"file": str(file), "size": file.stat().st_size, "sha256": sha256_of(file)} for file in files
+        {"file": str(file), "size": file.stat().st_size, "mtime": mtime_of(file), "sha256": sha256_of(file)}
+        for file in files
     ]
+
+
+def test_a_day_whose_files_grew_is_noted_anew(make_settings, materialize, write_log):
+    """Made again from a file that grew and one that came, a day has a row of the new set beside that of the old."""
+    settings = make_settings(flows_uri=f"{write_log('a.csv').parent}/*.csv")
+    materialize(settings, ["raw/network_events"])
+    files = write_log("a.csv", 310), write_log("b.csv", 320)
+    _, (row,) = materialize(settings, ["raw/network_events"])
+    assert (row["records"], [entry["sha256"] for entry in row["inputs"]]) == (630, [sha256_of(file) for file in files])
+    with audit_from(settings).session() as audit:
+        noted = [[entry["size"] for entry in row["inputs"]] for row in audit.ask().records(DAY)]
+    assert [len(sizes) for sizes in noted] == [1, 2]
 
 
 def test_a_day_that_fails_tells_its_source_files_too(make_settings, materialize, write_log):

@@ -89,7 +89,7 @@ class Journal:
             PhaseTakenError: Somebody took its worker for dead.
             AuditError: It could not be written.
         """
-        return self._append(FAILED, phase, _nothing(phase.asset) | {"error": first_line(error)})
+        return self._append(FAILED, phase, _without_object(phase) | {"error": first_line(error)})
 
     def abandon(self, phase: Phase, why: str) -> Entry:
         """Write ABANDONED for a phase whose worker is gone; the database looks once more at its lock.
@@ -98,7 +98,7 @@ class Journal:
             PhaseTakenError: It has ended meanwhile.
             AuditError: Its worker lives, or it could not be written.
         """
-        return self._append(ABANDONED, phase, _nothing(phase.asset) | {"error": why})
+        return self._append(ABANDONED, phase, _without_object(phase) | {"error": why})
 
     def tail(self) -> Entry | None:
         """Give the last entry, if there is one.
@@ -131,6 +131,7 @@ class Journal:
         return self.database.transaction(work) if kind == SUCCESS else self.database.statement(work)
 
 
-def _nothing(asset: str) -> dict[str, object]:
-    """Give what a row has in the columns that are its table's own where nothing was stored."""
-    return PHASES[asset].empty | {PHASES[asset].path: ""}
+def _without_object(phase: Phase) -> dict[str, object]:
+    """Give what a row has in the columns that are its table's own where the phase came to no object."""
+    target = PHASES[phase.asset]
+    return target.empty | {target.path: ""} | {name: phase.facts[name] for name in target.kept if name in phase.facts}

@@ -3,29 +3,32 @@
 All of them read the views of the database, so that whoever has only SQL gets the same answers.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from cybersec_assets.artifact import Artifact, Fingerprint
 from cybersec_assets.audit.database import Database
 from cybersec_assets.audit.journal import SUCCESS
-from cybersec_assets.audit.tables import PHASES, evaluation_events
+from cybersec_assets.audit.tables import PHASES, RAW, evaluation_events
 from cybersec_assets.errors import NoRecordError
 
 Row = dict[str, Any]
 
 
 def _view(name: str, *columns: str) -> sa.TableClause:
-    types = {"inputs": JSONB, "details": JSONB, "libraries": JSONB, "parameters": JSONB}
-    return sa.table(name, *(sa.column(column, types.get(column)) for column in columns), schema="public")
+    documents = {"inputs", "details", "libraries", "rejected"}
+    typed = (sa.column(column, JSONB if column in documents else None) for column in columns)
+    return sa.table(name, *typed, schema="public")
 
 
 _COLUMNS = (
     *("asset", "table_name", "id", "at", "uri", "records", "estado", "run_id", "partition_key", "attempt"),
     *("started_at", "sha256", "size_bytes", "inputs", "error", "journal_seq", "code_version", "libraries", "details"),
+    "rejected",
 )
 PHASES_VIEW = _view("audit_phases", *_COLUMNS)
 LAST_RUN = _view("audit_last_run", *_COLUMNS)
@@ -57,6 +60,19 @@ class Record:
     row: str
     details: Row
     libraries: Row
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a day's raw layer was made from.
+
+    Attributes:
+        partition: The day, `YYYY-MM-DD`.
+        files: What its row says of each file: `file`, and as far as it was noted `size`, `mtime` and `sha256`.
+    """
+
+    partition: str
+    files: list[Row]
 
 
 class Audit:
@@ -112,6 +128,26 @@ class Audit:
         """Give how many records each success handled, newest day first, optionally of one day only."""
         query = sa.select(RECORDS).order_by(RECORDS.c.partition_key.desc(), RECORDS.c.at)
         return self._rows(query if partition is None else query.where(RECORDS.c.partition_key == partition))
+
+    def objects(self) -> list[tuple[Row, Artifact]]:
+        """Give each object that must be there, with its row: what a success wrote, and what lines were set aside in."""
+        view = PHASES_VIEW.c
+        query = sa.select(PHASES_VIEW).where((view.estado == SUCCESS) | view.rejected.is_not(None))
+        rows = self._rows(query.order_by(view.partition_key.desc(), view.at))
+        return [(row, artifact) for row in rows for artifact in _artifacts_of(row)]
+
+    def sources(self, limit: int) -> list[Sources]:
+        """Give the files that the newest days were made from, newest first, as their last successes say.
+
+        Args:
+            limit: Of how many days; only days with a success count.
+        """
+        day, query = RECORDS.c.partition_key, sa.select(RECORDS).where(RECORDS.c.asset == RAW)
+        newest = query.ext(distinct_on(day)).order_by(day.desc(), RECORDS.c.journal_seq.desc()).limit(limit)
+        return [
+            Sources(row["partition_key"], [entry for entry in row["inputs"] if "file" in entry])
+            for row in self._rows(newest)
+        ]
 
     def failures(self) -> list[Row]:
         """Give the FAILED rows, newest first; those of phases that were abandoned are among them."""
@@ -195,6 +231,13 @@ class Audit:
 def artifact_of(row: Row) -> Artifact:
     """Give the object that a SUCCESS row names."""
     return Artifact(row["uri"], Fingerprint(row["size_bytes"], row["sha256"]))
+
+
+def _artifacts_of(row: Row) -> Iterator[Artifact]:
+    if row["estado"] == SUCCESS:
+        yield artifact_of(row)
+    if row["rejected"]:
+        yield Artifact(row["rejected"]["uri"], Fingerprint(row["rejected"]["size"], row["rejected"]["sha256"]))
 
 
 def _record(row: Row) -> Record:

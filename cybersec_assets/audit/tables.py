@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """The newest migration; a database that has it needs no other."""
 
 metadata = MetaData(schema="public")
@@ -48,7 +48,12 @@ def _count(name: str) -> Column[object]:
 
 
 ingestion_events = _events(
-    "ingestion_events", "timestamp_ingesta", _text("nombre_archivo"), _text("ruta_minio"), _count("num_registros")
+    "ingestion_events",
+    "timestamp_ingesta",
+    _text("nombre_archivo"),
+    _text("ruta_minio"),
+    _count("num_registros"),
+    Column("rejected", JSONB),
 )
 transformation_events = _events(
     "transformation_events",
@@ -91,12 +96,14 @@ class PhaseTable:
         time: Its column for the time of the row.
         path: Its column for the object's URI.
         empty: What a FAILED row has in the columns that are its own.
+        kept: Facts that a FAILED row has as well, where its phase came to note them.
     """
 
     table: Table
     time: str
     path: str
     empty: dict[str, object]
+    kept: tuple[str, ...] = ()
 
 
 RAW, SILVER = "raw/network_events", "silver/network_events"
@@ -105,7 +112,7 @@ MODEL, EVALUATION = "gold/isolation_forest", "gold/evaluation"
 _FILE = {"nombre_archivo": "", "num_registros": 0}
 
 PHASES: dict[str, PhaseTable] = {
-    RAW: PhaseTable(ingestion_events, "timestamp_ingesta", "ruta_minio", _FILE),
+    RAW: PhaseTable(ingestion_events, "timestamp_ingesta", "ruta_minio", _FILE, kept=("rejected",)),
     SILVER: PhaseTable(transformation_events, "timestamp_transformacion", "ruta_minio", _FILE),
     MODEL: PhaseTable(
         training_events, "timestamp_entrenamiento", "ruta_modelo", {"num_registros": 0, "parametros": "{}"}

@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
 from wcmatch import glob
 
-from cybersec_assets.errors import UnreadableLogError
+from cybersec_assets.errors import SettingsError, UnreadableLogError
 
-# `**` does not follow links to folders, so that a loop of them ends.
 PATTERNS = glob.GLOBSTAR
+"""How patterns are read: `*` stays within a folder, `**` goes through folders at any depth."""
+ANY_DEPTH = "**"
 STILL_WRITTEN = "Wait until its writer has closed it, then run the day again"
 
 
@@ -44,16 +46,50 @@ def local_files(pattern: str) -> list[SourceFile]:
     """Find the files of this machine that match a pattern, by name.
 
     Args:
-        pattern: A path with `*`, `?`, `[…]`, and `**` for folders at any depth.
+        pattern: A path with `*`, `?`, `[…]`, and `**` for folders at any depth, which follows no links.
 
     Raises:
-        UnreadableLogError: One of them is no regular file.
+        SettingsError: It is a URL.
+        UnreadableLogError: One of them is no regular file, or a folder on the way to them cannot be read.
     """
-    return [_local_file(path) for path in sorted(glob.glob(pattern, flags=PATTERNS))]
+    if "://" in pattern:
+        raise SettingsError(f"FLOWS_URI={pattern}: only local paths and s3:// are read", "Mount or copy the logs")
+    return [_local_file(str(path)) for path in sorted(_matches(Path(pattern)))]
+
+
+def _matches(pattern: Path) -> Iterator[Path]:
+    """Give what matches; unlike `glob`, without passing over what cannot be looked at."""
+    fixed = list(takewhile(lambda part: not glob.is_magic(part, flags=PATTERNS), pattern.parts))
+    if len(fixed) == len(pattern.parts):
+        yield from [pattern] if pattern.parts and os.path.lexists(pattern) else []
+        return
+    for folder, folders, names in os.walk(Path(*fixed), onerror=_refuse, followlinks=True):
+        paths = [Path(folder) / name for name in folders + names]
+        yield from (path for path in paths if glob.globmatch(path, str(pattern), flags=PATTERNS))
+        folders[:] = [name for name in folders if _may_lead_to(Path(folder) / name, pattern)]
+
+
+def _may_lead_to(folder: Path, pattern: Path) -> bool:
+    """Tell whether a match can lie below a folder; a loop of links ends, as `**` follows none."""
+    begin = pattern.parts[: len(folder.parts)]
+    if ANY_DEPTH in begin:
+        return not folder.is_symlink() and not folder.name.startswith(".")
+    return len(begin) < len(pattern.parts) and glob.globmatch(folder, str(Path(*begin)), flags=PATTERNS)
+
+
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        with _unreadable(_told(error.filename)):
+            raise error
+
+
+def _told(path: str) -> str:
+    """Write a path as a database can hold it."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _local_file(path: str) -> SourceFile:
-    name = os.fsencode(path).decode("utf-8", "backslashreplace")
+    name = _told(path)
     with _unreadable(name):
         found = Path(path).stat()
     if not stat.S_ISREG(found.st_mode):

@@ -37,6 +37,9 @@ NEVER_NULL = ("timestamp", "src_ip", "dst_ip", "protocol")
 VOLUMES = ("bytes", "duration", "orig_bytes", "resp_bytes", "orig_packets", "resp_packets")
 """Columns that count something and so are never negative."""
 
+PORTS = ("src_port", "dst_port")
+LAST_PORT = 65_535
+
 ORIGIN: dict[str, pl.DataType] = {
     "file": pl.String(),
     "line": pl.UInt32(),

@@ -61,9 +61,10 @@ def spool(source: SourceFile, copy: Path) -> LogFile:
 
 def _write(name: str, hashed: "_Hashed", to: BinaryIO) -> int:
     """Write a file's plain bytes, and tell how many lines they are."""
-    ruler, written = _Ruler(name), 0
+    ruler, written, has_lines = _Ruler(name), 0, False
     for chunk in _plain(name, hashed):
-        if written or is_text(chunk):
+        has_lines = is_text(chunk) if written == 0 else has_lines
+        if has_lines:
             ruler.measure(chunk)
         written += to.write(chunk)
         if written > max(RATIO_FROM_BYTES, MAX_RATIO * hashed.size):

@@ -6,7 +6,8 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from cybersec_assets.flows.source import AUTO, DayLogs, day_logs
+from cybersec_assets.flows.files import SourceFile
+from cybersec_assets.flows.source import AUTO, SYNTHETIC, DayLogs, day_logs, find_files
 
 
 class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
@@ -23,3 +24,7 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
     def logs_of(self, day: dt.date, folder: Path) -> DayLogs:
         """Find a day's flows, the logs' copies in a folder; see `flows.source.day_logs`."""
         return day_logs(day, self.uri, folder, self.format, columns=self.columns, synthetic=self.synthetic_flows)
+
+    def files_of(self, day: dt.date) -> list[SourceFile]:
+        """Give the files that would feed a day now; none where its flows are made up."""
+        return [] if self.uri is None or self.format == SYNTHETIC else find_files(day, self.uri)

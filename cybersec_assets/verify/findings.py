@@ -23,6 +23,7 @@ class Damage(StrEnum):
     HEAD_MISSING = "head-missing"
     HEAD_SIGNATURE = "head-signature"
     HEAD_KEY = "head-key"
+    PROTECTION_OFF = "protection-off"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Finding:
     Attributes:
         id: Its kind.
         table: The table, or `audit-heads`.
-        row: The journal's sequence number, the table's id or the head's number.
+        row: The journal's sequence number, the table's id or the head's number; 0 for a protection.
         what: What is wrong, for people.
     """
 

@@ -4,10 +4,11 @@ names in order → a gap is a missing head → bytes → key trusted? → signat
 """
 
 import base64
+import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,11 +46,12 @@ class Objects(Protocol):
 
 @dataclass(frozen=True)
 class SignedHead:
-    """A head whose signature is right."""
+    """A head whose signature is right; its time is UTC, without a zone as the database's are."""
 
     number: int
     count: int
     hash: str
+    time: dt.datetime
 
 
 class Heads:
@@ -71,8 +73,16 @@ class Heads:
         self.seen = 0
 
     def last(self) -> int:
-        """Give the greatest number; what is written later is no matter of this check."""
-        return max(self._numbers(), default=0)
+        """Give the greatest number; what is written later is no matter of this check.
+
+        Raises:
+            SettingsError: There are heads, but no key is trusted.
+            StoreError: The store is away.
+        """
+        last = max(self._numbers(), default=0)
+        if last and not self._keys:
+            raise SettingsError("no key is trusted to sign the audit's heads", "Set AUDIT_TRUSTED_KEYS")
+        return last
 
     def read(self, last: int, since: int = 1) -> Iterator[SignedHead | Finding]:
         """Give every head that is right, and a finding for each that is not.
@@ -82,33 +92,30 @@ class Heads:
             since: The smallest.
 
         Raises:
-            SettingsError: There are heads, but no key is trusted.
             StoreError: The store is away.
         """
-        if last and not self._keys:
-            raise SettingsError("no key is trusted to sign the audit's heads", "Set AUDIT_TRUSTED_KEYS")
         expected = since
         for number in self._numbers():
             if since <= number <= last:
                 for gap in range(expected, number):
                     yield Finding(Damage.HEAD_MISSING, HEADS, gap, f"there is no head {gap}, but head {number}")
+                self.seen += 1
                 yield self._check(number)
                 expected = number + 1
 
-    def first_covering(self, seq: int, last: int) -> int:
-        """Give the number from which on heads cover an entry, looking backwards from the last."""
+    def newest(self, last: int, is_wanted: Callable[[SignedHead], bool] = lambda _: True) -> SignedHead | None:
+        """Give the last right head that is wanted, looking backwards from a number."""
         for number in sorted((number for number in self._numbers() if number <= last), reverse=True):
             head = self._check(number)
-            if isinstance(head, SignedHead) and head.count < seq:
-                return number + 1
-        return 1
+            if isinstance(head, SignedHead) and is_wanted(head):
+                return head
+        return None
 
     def _numbers(self) -> Iterator[int]:
         matches = (NAME.fullmatch(entry.name) for entry in self._objects.entries(self._bucket, PREFIX))
         return (int(match[1]) for match in matches if match)
 
     def _check(self, number: int) -> SignedHead | Finding:
-        self.seen += 1
         try:
             document = json.loads(b"".join(self._objects.chunks(self._bucket, f"{PREFIX}{number:012d}.json")))
             text, key, signature = document["head"], document["key"], base64.b64decode(document["signature"])
@@ -116,7 +123,8 @@ class Heads:
                 return Finding(Damage.HEAD_KEY, HEADS, number, f"head {number} is signed with key {key}: not trusted")
             Ed25519PublicKey.from_public_bytes(self._keys[key]).verify(signature, SIGNED_FOR + text.encode())
             said = json.loads(text)
-            head = SignedHead(said["number"], said["count"], said["hash"])
+            time = dt.datetime.fromisoformat(said["time"]).astimezone(dt.UTC).replace(tzinfo=None)
+            head = SignedHead(said["number"], said["count"], said["hash"], time)
         except ObjectMissingError:
             return Finding(Damage.HEAD_MISSING, HEADS, number, f"there is no head {number}")
         except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError, RecursionError):

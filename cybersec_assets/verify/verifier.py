@@ -10,11 +10,12 @@ import json
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from cybersec_assets.audit.tables import PHASES
-from cybersec_assets.errors import ObjectMissingError
+from cybersec_assets.errors import AuditError, ObjectMissingError
 from cybersec_assets.verify.chain import Chain
 from cybersec_assets.verify.entries import Entry, entry_fault
 from cybersec_assets.verify.findings import HEADS, JOURNAL, Damage, Finding
@@ -26,6 +27,8 @@ EVALUATIONS = "eval"
 SUCCESS = "SUCCESS"
 NO_LOCK = '"lock": null'
 """In an entry that an upgrade made; no head was signed for it."""
+REJECTED = '"rejected": {'
+"""In an entry whose row names the object that lines were set aside in; within a text its quotes would be escaped."""
 
 
 @dataclass
@@ -35,6 +38,16 @@ class Counts:
     entries: int = 0
     heads: int = 0
     objects: int = 0
+
+
+class Named(NamedTuple):
+    """An object that a row names, with the size and the SHA-256 that its bytes must have."""
+
+    row: int
+    uri: str
+    bucket: str
+    name: str
+    size_and_hash: tuple[int, str]
 
 
 class Verifier:
@@ -63,19 +76,46 @@ class Verifier:
         Raises:
             StoreError: The store is away.
             SettingsError: No key is trusted.
+            AuditError: A replica has not yet all that the heads cover.
             sqlalchemy.exc.SQLAlchemyError: The database is away, or its schema is another.
         """
         # Heads first: a head that is written while the journal is read would speak of entries outside the snapshot.
         last = self._heads.last()
         with snapshot_of(self._engine) as snapshot, ThreadPoolExecutor(1) as aside:
-            chain = Chain(*snapshot.begin(since), snapshot.is_named_twice)
-            strays = aside.submit(snapshot.rows_without_entry, chain.first)
-            since_head = 1 if chain.first == 1 else self._heads.first_covering(chain.first, last)
-            yield from self._follow(snapshot, self._heads.read(last, since_head), chain)
+            self._refuse_lag(snapshot, last)
+            first, prev_hash, first_head = self._beginning(snapshot, since, last)
+            strays = aside.submit(snapshot.rows_without_entry, first)
+            yield from snapshot.guards_that_are_off()
+            chain = Chain(first, prev_hash, snapshot.is_named_twice)
+            yield from self._follow(snapshot, self._heads.read(last, first_head), chain, has_heads=last > 0)
             self.counts.heads = self._heads.seen
             yield from strays.result()
 
-    def _follow(self, snapshot: Snapshot, heads: HeadsOrFindings, chain: Chain) -> Iterator[Finding]:
+    def _refuse_lag(self, snapshot: Snapshot, last: int) -> None:
+        head = self._heads.newest(last) if snapshot.is_replica() else None
+        if head is not None and snapshot.lags(head.count, head.time):
+            problem = (
+                f"this replica lags behind: it has not yet all {head.count} entries that head {head.number} covers"
+            )
+            raise AuditError(problem, "Check again later, or check the primary")
+
+    def _beginning(self, snapshot: Snapshot, since: dt.datetime | None, last: int) -> tuple[int, str, int]:
+        """Give the first entry's number, the hash that it must name, and the first head's number.
+
+        A quick check begins behind a signed head, as the time that an entry says may be forged.
+        """
+        first = 1
+        if since is not None:
+            first = snapshot.first_since(since)
+            head = self._heads.newest(last, lambda head: head.time < since and head.count < first)
+            if head is not None:
+                return head.count + 1, head.hash, head.number + 1
+            first = 1 if last else first
+        return first, snapshot.hash_before(first), 1
+
+    def _follow(
+        self, snapshot: Snapshot, heads: HeadsOrFindings, chain: Chain, *, has_heads: bool
+    ) -> Iterator[Finding]:
         head, signed_ends = (yield from _next_head(heads)), 0
         for entry in snapshot.entries(chain.first):
             self.counts.entries += 1
@@ -90,37 +130,49 @@ class Verifier:
                 if head.count == entry.seq and head.hash != entry.hash and is_sound:
                     yield _contradicted(head)
                 head = yield from _next_head(heads)
-            if entry.kind == SUCCESS and is_sound:
-                signed_ends += NO_LOCK not in entry.body
-                yield from self._object_fault(entry, table)
+            if is_sound and (entry.kind == SUCCESS or REJECTED in entry.body):
+                signed_ends += entry.kind == SUCCESS and NO_LOCK not in entry.body
+                yield from self._object_faults(entry, table)
         if head is not None:
             what = f"the journal ends with entry {chain.seq}, but head {head.number} covers {head.count} entries"
             yield Finding(Damage.TAIL_CUT, JOURNAL, chain.seq, what)
             yield from (fault for fault in heads if isinstance(fault, Finding))
-        elif self._heads.seen == 0 and (signed_ends > 1 or (chain.first > 1 and snapshot.has_signed_ends())):
+        elif not has_heads and (signed_ends > 1 or (chain.first > 1 and snapshot.has_signed_ends())):
             yield Finding(Damage.HEAD_MISSING, HEADS, 1, "the journal has entries, but no head was ever signed")
 
-    def _object_fault(self, entry: Entry, table: str) -> Iterator[Finding]:
-        """Read the object that a SUCCESS names, every byte of it."""
-        try:
-            row = json.loads(entry.body)["row"]
-            uri, size_and_hash = row[PHASES[entry.asset_key].path], (row["size_bytes"], row["sha256"])
-            bucket, _, name = uri.removeprefix("s3://").partition("/")
-        except (KeyError, TypeError, AttributeError):
-            # That it names no object was told with the entry, or with its row.
-            return
-        self.counts.objects += 1
-        size, digest = 0, hashlib.sha256()
-        try:
-            for chunk in self._objects.chunks(bucket, name):
-                size += len(chunk)
-                digest.update(chunk)
-        except ObjectMissingError:
-            yield Finding(Damage.OBJECT_MISSING, table, row["id"], f"{uri} is gone")
-            return
-        if (size, digest.hexdigest()) != size_and_hash:
-            what = f"{uri} has {size} bytes with SHA-256 {digest.hexdigest()}, not those that were recorded"
-            yield Finding(Damage.OBJECT_CHANGED, table, row["id"], what)
+    def _object_faults(self, entry: Entry, table: str) -> Iterator[Finding]:
+        """Read the objects that an entry's row names, every byte of them."""
+        for named in _objects_of(entry):
+            self.counts.objects += 1
+            size, digest = 0, hashlib.sha256()
+            try:
+                for chunk in self._objects.chunks(named.bucket, named.name):
+                    size += len(chunk)
+                    digest.update(chunk)
+            except ObjectMissingError:
+                yield Finding(Damage.OBJECT_MISSING, table, named.row, f"{named.uri} is gone")
+                continue
+            if (size, digest.hexdigest()) != named.size_and_hash:
+                what = f"{named.uri} has {size} bytes with SHA-256 {digest.hexdigest()}, not those that were recorded"
+                yield Finding(Damage.OBJECT_CHANGED, table, named.row, what)
+
+
+def _objects_of(entry: Entry) -> Iterator[Named]:
+    """Give what a SUCCESS stored, and what lines were set aside in, however their phase ended."""
+    try:
+        row = json.loads(entry.body)["row"]
+        if entry.kind == SUCCESS:
+            yield _named(row, row[PHASES[entry.asset_key].path], row["size_bytes"], row["sha256"])
+        if rejected := row.get("rejected"):
+            yield _named(row, rejected["uri"], rejected["size"], rejected["sha256"])
+    except (KeyError, TypeError, AttributeError):
+        # That it names no object was told with the entry, or with its row.
+        return
+
+
+def _named(row: dict[str, Any], uri: str, size: int, sha256: str) -> Named:
+    bucket, _, name = uri.removeprefix("s3://").partition("/")
+    return Named(row["id"], uri, bucket, name, (size, sha256))
 
 
 def _next_head(heads: HeadsOrFindings) -> Generator[Finding, None, SignedHead | None]:

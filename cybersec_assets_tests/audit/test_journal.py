@@ -15,6 +15,8 @@ from cybersec_assets_tests.conftest import DAY
 
 OBJECT = Artifact("s3://cybersec-ml-raw/network_events_20260103_020000.parquet", Fingerprint(12, "ab" * 32))
 
+REJECTED = {"lines": 3, "share": 0.0123, "uri": "s3://cybersec-ml-raw/x.parquet", "sha256": "cd" * 32, "size": 9}
+
 
 def read(database, table):
     """Read a table in the order of its first column."""
@@ -52,6 +54,26 @@ def test_failure_has_empty_facts_and_the_first_line(database, journal, asset):
     (row,) = rows_of(database, asset)
     assert (row["estado"], row[PHASES[asset].path], row["error"]) == ("FAILED", "", "first line")
     assert {name: row[name] for name in PHASES[asset].empty} == PHASES[asset].empty
+
+
+@pytest.mark.parametrize("ends", [Journal.fail, Journal.succeed])
+def test_lines_that_were_set_aside_outlive_a_failure(database, journal, ends):
+    """What a phase notes of rejected lines stands in its row whatever its end; a FAILED row is empty but for that."""
+    phase = start(journal, RAW)
+    phase.facts |= {"num_registros": 7, "rejected": REJECTED}
+    ends(journal, phase, OBJECT if ends is Journal.succeed else ValueError("it broke"))
+    (row,) = rows_of(database, RAW)
+    assert row["rejected"] == REJECTED
+    assert (row["ruta_minio"], row["num_registros"]) == ((OBJECT.uri, 7) if ends is Journal.succeed else ("", 0))
+
+
+def test_where_nothing_was_rejected_nothing_is_told(database, journal):
+    """A row of a phase that set nothing aside has null, be it a success, a failure or abandoned."""
+    succeed(journal, RAW, "raw-1")
+    fail(journal, RAW)
+    journal.abandon(start(journal, RAW), "nobody was left")
+    query = sa.text("SELECT count(*) FROM ingestion_events WHERE rejected IS NULL")
+    assert database.statement(lambda connection: connection.execute(query).scalar()) == 3
 
 
 @pytest.mark.parametrize("asset", PHASES)

@@ -7,7 +7,7 @@ import pytest
 from cybersec_assets.audit.queries import Audit
 from cybersec_assets.audit.tables import EVALUATION, MODEL, RAW, SILVER
 from cybersec_assets.errors import NoRecordError
-from cybersec_assets_tests.audit.phases import fail, succeed
+from cybersec_assets_tests.audit.phases import facts_of, fail, make_object, start, succeed
 from cybersec_assets_tests.conftest import DAY
 
 
@@ -119,6 +119,67 @@ def test_records_and_failures_are_told_apart(audit, write, write_failure):
     assert [(row["asset"], row["records"]) for row in audit.records()] == [(EVALUATION, 9), (RAW, 9)]
     assert [row["asset"] for row in audit.records(DAY)] == [RAW]
     assert [(row["asset"], row["error"]) for row in audit.failures()] == [(SILVER, "gone")]
+
+
+@pytest.fixture
+def set_aside(journal):
+    """End a phase that set lines aside, with SUCCESS where a name is given for its object; give the quarantine."""
+
+    def write(run_id, name=None):
+        phase, made = start(journal, RAW, run_id=run_id), make_object(f"rejected-{run_id}")
+        told = {"uri": made.uri, "sha256": made.fingerprint.sha256, "size": made.fingerprint.size}
+        phase.facts |= facts_of(RAW) | {"rejected": {"lines": 1_234, "share": 0.5} | told}
+        journal.succeed(phase, make_object(name)) if name else journal.fail(phase, ValueError("too many"))
+        return made
+
+    return write
+
+
+def test_rejected_lines_are_told_in_every_list(audit, write, set_aside):
+    """Records, failures, lineage and the last run give what was set aside; other rows have null."""
+    made = set_aside("run-1", "raw-1")
+    write("run-1", SILVER, "silver-1", [(RAW, make_object("raw-1"))])
+    assert [(row["rejected"] or {}).get("uri") for row in audit.records()] == [made.uri, None]
+    assert [row["rejected"] and row["rejected"]["lines"] for row in audit.lineage("silver-1")] == [None, 1_234]
+    failed = set_aside("run-2")
+    assert [row["rejected"]["uri"] for row in [*audit.failures(), audit.last_run()[0]]] == [failed.uri] * 2
+
+
+def test_what_must_be_there_is_what_rows_name(audit, write, write_failure, set_aside):
+    """Objects of successes must be there, and what lines were set aside in, also by a failure; each with its row."""
+    expected = [(1, make_object("raw-1")), (1, set_aside("run-1", "raw-1")), (2, set_aside("run-2"))]
+    write_failure(RAW, run_id="run-3")
+    expected.append((4, write("run-4", RAW, "raw-4")))
+    found = [(row["id"], artifact) for row, artifact in audit.objects()]
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+@pytest.fixture
+def ingest(journal):
+    """Write a SUCCESS of a day that was made from some files, and from something that is no file."""
+
+    def write(day, *files, run_id="run-1"):
+        phase = start(journal, RAW, day, run_id)
+        phase.inputs += [*files, {"asset": "other", "uri": "s3://bucket/x"}]
+        phase.facts |= facts_of(RAW)
+        journal.succeed(phase, make_object(f"raw-{day}-{run_id}"))
+
+    return write
+
+
+def test_sources_are_those_of_each_days_last_success(audit, ingest, write_failure):
+    """The newest days come first, each with the files of its last success; failures and older days do not count."""
+    whole = {"file": "/logs/b.log", "size": 7, "mtime": "2026-01-03T00:00:00+00:00", "sha256": "ab" * 32}
+    ingest("2026-01-03", {"file": "/logs/old.log"})
+    ingest("2026-01-01", {"file": "synthetic"})
+    ingest("2026-01-02", {"file": "/logs/a.log", "size": 5, "sha256": "cd" * 32}, whole)
+    ingest("2026-01-03", whole, run_id="run-2")
+    write_failure(RAW, day="2026-01-03", run_id="run-3")
+    write_failure(RAW, day="2026-01-04")
+    second = [{"file": "/logs/a.log", "size": 5, "sha256": "cd" * 32}, whole]
+    days = [("2026-01-03", [whole]), ("2026-01-02", second), ("2026-01-01", [{"file": "synthetic"}])]
+    for limit in range(5):
+        assert [(each.partition, each.files) for each in audit.sources(limit)] == days[:limit]
 
 
 def test_metrics_are_those_of_the_runs_evaluation(audit, write):

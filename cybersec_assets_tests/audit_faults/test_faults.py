@@ -79,6 +79,32 @@ def test_a_standby_takes_nothing(standby, use, cybersec):
     assert len(standby.execute("SELECT 1 FROM audit_phases", database="audited")) == 4
 
 
+def test_a_standby_that_lags_behind_is_no_damage(server, standby, use, cybersec):
+    """Where entries that a head covers have not come yet, the check says that it cannot be made yet, with status 2."""
+    standby.execute("SELECT pg_wal_replay_pause()")
+    use(server)
+    assert cybersec("run", "--date", DAY)[0] == 0
+    use(standby)
+    assert_one_line(cybersec("audit", "verify"), "lags behind", "16 entries", "head 8", "the primary")
+    standby.execute("SELECT pg_wal_replay_resume()")
+    standby.has_replayed(server)
+    assert cybersec("audit", "verify")[0] == 0
+
+
+def test_a_tail_that_was_cut_is_damage_on_a_standby(server, standby, use, cybersec):
+    """Where entries came to a standby and were taken away again, the tail is told to be cut, with status 1."""
+    server.execute(
+        "ALTER TABLE audit_journal DISABLE TRIGGER audit_journal_append_only_rows",
+        "DELETE FROM audit_journal WHERE seq > 6",
+        "ALTER TABLE audit_journal ENABLE ALWAYS TRIGGER audit_journal_append_only_rows",
+        database="audited",
+    )
+    standby.has_replayed(server)
+    use(standby)
+    status, out, _ = cybersec("audit", "verify")
+    assert (status, out.splitlines()[0].split()[:3]) == (1, ["tail-cut", "audit_journal", "6:"])
+
+
 @pytest.fixture
 def small_disk(server, folder):
     """A small file system of its own, as a tablespace of the server."""

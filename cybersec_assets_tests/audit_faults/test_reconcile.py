@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from cybersec_assets.audit.journal import SUCCESS
+from cybersec_assets.audit.journal import FAILED, SUCCESS
 from cybersec_assets.verify.verifier import Verifier
 from cybersec_assets_tests.verify.history import PREFIX
 
@@ -56,6 +56,12 @@ def age(file):
 def names(told):
     """Give the names of what is listed."""
     return sorted((each if isinstance(each, str) else each["uri"]).rpartition("/")[2] for each in told)
+
+
+def damaged(result):
+    """Give the exit status, and what is told of rows whose object is amiss."""
+    status, told = result
+    return status, [(each["table"], each["uri"].rpartition("/")[2], each["what"]) for each in told["damaged"]]
 
 
 def test_all_is_well(command):
@@ -114,7 +120,7 @@ def test_rows_whose_object_is_gone_or_changed(command, author):
     files = []
     for phase in (gone, changed):
         author.end(phase, SUCCESS)
-        files.append(max((author.store.root / f"{PREFIX}-raw").iterdir()))
+        files.append(max((author.store.root / f"{PREFIX}-raw").glob("network_events_2*")))
     files[0].unlink()
     files[1].chmod(0o644)
     files[1].write_bytes(b"other bytes")
@@ -122,3 +128,38 @@ def test_rows_whose_object_is_gone_or_changed(command, author):
     damaged = {each["uri"].rpartition("/")[2]: (each["table"], each["what"]) for each in told["damaged"]}
     table = "ingestion_events"
     assert (status, damaged) == (1, {files[0].name: (table, "gone"), files[1].name: (table, "changed")})
+
+
+@pytest.fixture
+def quarantines(author, bucket):
+    """What a day set lines aside in that succeeded, and then one that failed."""
+    made = []
+    for how in (SUCCESS, FAILED):
+        author.end(author.start(44), how)
+        made.append(max(bucket.glob("network_events_rejected_*")))
+    return made
+
+
+def test_rejected_lines_are_no_orphan(command, quarantines):
+    """An object that lines were set aside in has a row, though its phase failed, and is not deleted."""
+    for file in quarantines:
+        age(file)
+    assert command("--delete-orphans", "--no-dry-run")[1]["orphans"] == []
+    assert all(file.exists() for file in quarantines)
+
+
+def test_rejected_lines_that_no_row_tells_of_are_an_orphan(command, quarantines, bucket):
+    """What a phase left that was killed after it had set lines aside is listed, though others of its kind are named."""
+    left = bucket / "network_events_rejected_20260203_040506.parquet"
+    left.write_bytes(quarantines[1].read_bytes())
+    assert names(command()[1]["orphans"]) == [left.name]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_rejected_lines_that_are_gone_or_changed(command, quarantines, which):
+    """A row whose quarantine is gone or changed is listed with status 1, be it a SUCCESS or a FAILED one."""
+    file = quarantines[which]
+    file.unlink()
+    assert damaged(command()) == (1, [("ingestion_events", file.name, "gone")])
+    file.write_bytes(b"other lines")
+    assert damaged(command()) == (1, [("ingestion_events", file.name, "changed")])

@@ -67,6 +67,7 @@ def test_the_schema_is_upgraded_for_the_application(created):
     """After the rights were divided the migration role can migrate on, and the application finds the new schema."""
     created.execute(created.migration, "DROP VIEW audit_last_run, audit_records, audit_failures CASCADE")
     created.execute(created.migration, "DROP VIEW audit_models, audit_phases CASCADE")
+    created.execute(created.migration, "ALTER TABLE ingestion_events DROP COLUMN rejected")
     created.execute(created.migration, "DROP INDEX ingestion_events_by_path, transformation_events_by_path")
     created.execute(created.migration, "DROP INDEX training_events_by_path, evaluation_events_by_path")
     created.execute(created.migration, "UPDATE alembic_version SET version_num = '0002'")
@@ -94,7 +95,7 @@ def test_one_role_for_everything(postgres):
         connect(made.migration).close()
 
 
-@pytest.mark.parametrize("version", [None, "0001", "0002"])
+@pytest.mark.parametrize("version", [None, "0001", "0002", "0003"])
 def test_the_application_alone_cannot_migrate(postgres, version):
     """An application that finds no schema, or an older one, and may not change it, is told on one line what to set."""
     with site(postgres, NO_CREATEROLE) as made:

@@ -1,14 +1,19 @@
 """The application may read the audit and add to it, and do nothing else, whichever role made the schema."""
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from cybersec_assets.audit.journal import Journal
 from cybersec_assets.audit.queries import Audit
 from cybersec_assets.audit.schema import connect
 from cybersec_assets.audit.tables import PHASES, RAW
+from cybersec_assets.stores.folder import FolderStore
+from cybersec_assets.verify.findings import Damage
+from cybersec_assets.verify.verifier import Verifier
 from cybersec_assets_tests.audit_faults.roles import WAYS, site, write_phase
 from cybersec_assets_tests.conftest import DAY
+from cybersec_assets_tests.verify.history import PREFIX
 
 TABLES = ("audit_journal", *(phase.table.name for phase in PHASES.values()))
 REFUSED = r"permission denied|must be owner|role \"cybersec_audit_owner_\w+\" does not exist"
@@ -60,6 +65,24 @@ def test_the_application_works(divided):
     told = (audit.records(), audit.failures(), audit.last_run(), audit.anomalies())
     assert [len(rows) for rows in told] == [1, 1, 1, 0]
     database.close()
+
+
+def test_the_application_may_check_what_guards_the_audit(divided, tmp_path):
+    """As the application the check finds every guard in its place, and one that the owner has switched off."""
+    database = connect(divided.application, divided.migration)
+    engine = sa.create_engine(divided.application, poolclass=sa.NullPool)
+    assert protections_off(engine, tmp_path) == []
+    off, on = "DISABLE TRIGGER {0}_append_only_all", "ENABLE ALWAYS TRIGGER {0}_append_only_all"
+    divided.execute(divided.superuser, f"ALTER TABLE training_events {off.format('training_events')}")
+    assert protections_off(engine, tmp_path) == ["training_events"]
+    divided.execute(divided.superuser, f"ALTER TABLE training_events {on.format('training_events')}")
+    database.close()
+
+
+def protections_off(engine, folder):
+    """Give the tables of which the check says that a guard is off."""
+    findings = Verifier(engine, FolderStore(folder), PREFIX, []).findings()
+    return [each.table for each in findings if each.id == Damage.PROTECTION_OFF]
 
 
 @pytest.mark.parametrize("table", TABLES)

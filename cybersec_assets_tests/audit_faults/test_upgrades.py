@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cybersec_assets.artifact import Fingerprint, fingerprint_of
 from cybersec_assets.audit.database import Database
-from cybersec_assets.audit.journal import Journal
+from cybersec_assets.audit.journal import FAILED, Journal
 from cybersec_assets.audit.queries import Audit
 from cybersec_assets.audit.schema import connect
 from cybersec_assets.audit.tables import PHASES, RAW
@@ -87,11 +88,16 @@ def fill(url, store):
             )
 
 
-def assert_taken_over(url, before):
-    """See that every old row is as it was, and that the journal has a start and an end for each."""
+def assert_kept(url, before):
+    """See that every old row is as it was; columns that came since are no matter of its."""
     for asset, phase in PHASES.items():
         columns = ", ".join(before[asset][0])
         assert rows_of(url, phase.table.name, columns) == before[asset]
+
+
+def assert_taken_over(url, before):
+    """See that every old row is as it was, and that the journal has a start and an end for each."""
+    assert_kept(url, before)
     found = execute(url, "SELECT asset_key, run_id, attempt, array_agg(kind ORDER BY seq) AS kinds FROM audit_journal "
                          "GROUP BY asset_key, run_id, attempt")  # fmt: skip
     ended = {(row["asset_key"], row["run_id"], row["attempt"]): row["kinds"] for row in found}
@@ -157,23 +163,51 @@ def test_old_rows_are_shut(old, store):
         execute(old, "UPDATE ingestion_events SET error = 'y' WHERE id = 1")
 
 
-def test_from_the_second_release(old, store, tmp_path):
-    """A journal of the second release stays as it was to the last byte, and the application goes on behind it."""
-    migrate_to(old, "0002")
+@pytest.mark.parametrize("version", ["0002", "0003"])
+def test_from_a_release_with_a_journal(old, store, tmp_path, version):
+    """A journal of an earlier release stays as it was to the last byte, and the application goes on behind it."""
+    migrate_to(old, version)
     database = Database(old)
     key = signing_key(tmp_path, None)
     Author(Journal(database), store, key, random.Random(1)).write(12)
     database.close()
     journal = "SELECT * FROM audit_journal ORDER BY seq"
-    before = {asset: rows_of(old, phase.table.name) for asset, phase in PHASES.items()}, execute(old, journal)
+    before, entries = {asset: rows_of(old, phase.table.name) for asset, phase in PHASES.items()}, execute(old, journal)
     connect(old).close()
-    assert ({asset: rows_of(old, phase.table.name) for asset, phase in PHASES.items()}, execute(old, journal)) == before
+    assert_kept(old, before)
+    assert execute(old, journal) == entries
     assert findings(old, store, key) == []
     database = Database(old)
     Journal(database).fail(Journal(database).start("run", RAW, DAY, next(LOCKS)), ValueError("it broke"))
     assert len(Audit(database).failures()) > 0
     database.close()
     assert findings(old, store, key) == []
+
+
+REJECTED = '{"lines": 1, "share": 0.5, "uri": "s3://tested-raw/x", "sha256": "", "size": 0}'
+TAMPERED = {
+    "an old row is given some": (1, f"UPDATE ingestion_events SET rejected = '{REJECTED}' WHERE id = 1"),
+    "a new row is given some": (3, f"UPDATE ingestion_events SET rejected = '{REJECTED}' WHERE id = 3"),
+    "a new row is given others": (2, f"UPDATE ingestion_events SET rejected = '{REJECTED}' WHERE id = 2"),
+    "a new row's are taken away": (2, "UPDATE ingestion_events SET rejected = NULL WHERE id = 2"),
+}
+
+
+@pytest.mark.parametrize(("row", "statement"), TAMPERED.values(), ids=TAMPERED)
+def test_rejected_lines_of_old_and_new_rows(old, store, row, statement):
+    """Rows from before the column, and new ones with and without rejected lines, are clean until one is changed."""
+    migrate_to(old, "0003")
+    database = Database(old)
+    journal = Journal(database)
+    journal.fail(journal.start("run", RAW, DAY, next(LOCKS)), ValueError("it broke"))
+    connect(old).close()
+    author = Author(journal, store, Ed25519PrivateKey.generate(), random.Random(1))
+    for number in (4, 0):
+        author.end(author.start(number), FAILED, signed=False)
+    database.close()
+    assert findings(old, store) == []
+    execute(old, f"ALTER TABLE ingestion_events DISABLE TRIGGER ALL; {statement}")
+    assert findings(old, store) == [("tables-apart", f"rejected differ from the journal's entry {2 * row}")]
 
 
 def test_an_empty_old_audit(old, store):

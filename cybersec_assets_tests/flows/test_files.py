@@ -22,6 +22,24 @@ def test_files_come_in_the_order_of_their_names(tmp_path):
     assert names(tmp_path / "*") == [f"{tmp_path}/{name}" for name in "abc"]
 
 
+def test_a_pattern_stays_in_its_folders(tmp_path):
+    """`*` matches within one folder, also behind a link to one; `**` at any depth, but for hidden folders."""
+    for name in ("a/1.log", "a/b/2.log", "c/3.log", ".d/4.log"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / name, "x")
+    (tmp_path / "link").symlink_to("c")
+    assert names(tmp_path / "*/*.log") == [f"{tmp_path}/{name}" for name in ("a/1.log", "c/3.log", "link/3.log")]
+    assert names(tmp_path / "**/[1-4].log") == [f"{tmp_path}/{name}" for name in ("a/1.log", "a/b/2.log", "c/3.log")]
+    assert names(tmp_path / "a/**/2.log") == [f"{tmp_path}/a/b/2.log"]
+
+
+def test_a_folder_that_cannot_be_read_is_refused_by_name(tmp_path):
+    """Logs that may lie in a folder which the system does not open are not passed over."""
+    folder = tmp_path / ("x" * 300)
+    with pytest.raises(UnreadableLogError, match=rf"^{folder} cannot be read: File name too long\. Restore"):
+        local_files(f"{folder}/*.log")
+
+
 def test_a_file_is_found_with_its_size_and_time(tmp_path):
     """Size and time are those of the disk."""
     path = write(tmp_path / "conn.log", "12345")

@@ -2,6 +2,8 @@
 
 import gzip
 import itertools
+import tempfile
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -9,17 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import DamagedLogError, UnreadableLogError
-from cybersec_assets.flows.ingest import SHOWN, Ingested, ingest
+from cybersec_assets.flows.ingest import SHOWN, Ingested, ingest, require_share
 from cybersec_assets.flows.schema import ORIGIN, RAW
-from cybersec_assets_tests.flows.logs import MIDNIGHT, examples, find, write, zeek_log, zeek_row
+from cybersec_assets.flows.source import day_logs
+from cybersec_assets_tests.flows.logs import DAY, MIDNIGHT, examples, find, write, zeek_log, zeek_row
 
 GOOD, BAD = zeek_row(), zeek_row(duration="long")
 
 
-def run(folder, *, uri=None, **options):
+def run(folder, share=0.01):
     """Ingest a folder's logs into files beside it."""
     kept, rejected = folder.with_name("kept.parquet"), folder.with_name("rejected.parquet")
-    return ingest(find(uri or f"{folder}/*"), kept, rejected, **options), kept, rejected
+    with tempfile.TemporaryDirectory() as copies:
+        ingested = ingest(day_logs(DAY, f"{folder}/*", Path(copies) / "logs"), kept, rejected)
+    require_share(ingested, share)
+    return ingested, kept, rejected
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ def folder(tmp_path):
 def test_records_go_to_two_files(folder):
     """Records that parse have the columns of RAW, the others those of ORIGIN, and both are counted."""
     write(folder / "a.log", zeek_log(GOOD, BAD, GOOD))
-    ingested, kept, rejected = run(folder, max_rejected_share=0.5)
+    ingested, kept, rejected = run(folder, 0.5)
     assert (ingested.rows, ingested.rejected) == (2, 1)
     assert pl.read_parquet_schema(kept) == RAW
     assert pl.read_parquet_schema(rejected) == ORIGIN
@@ -43,7 +49,7 @@ def test_records_go_to_two_files(folder):
 def test_few_damaged_lines_are_shown(folder):
     """Only the first damaged lines are shown, however many there are."""
     write(folder / "a.log", zeek_log(*[BAD] * (SHOWN + 3)))
-    ingested, *_ = run(folder, max_rejected_share=1)
+    ingested, *_ = run(folder, 1)
     assert ingested.examples["line"].to_list() == list(range(7, 7 + SHOWN))
     assert ingested.rejected == SHOWN + 3
 
@@ -100,11 +106,9 @@ def test_a_cut_gzip_file_among_others_is_refused_by_name(folder, cut):
         run(folder)
 
 
-def test_a_log_that_vanishes_is_refused_by_name(folder):
-    """A file that is gone when it is read is named with a remedy."""
-    path = write(folder / "a.log", zeek_log(GOOD))
-    logs = find(path)
-    path.unlink()
+def test_a_copy_that_vanishes_is_refused_by_name(folder):
+    """A log whose copy is gone when it is read is named with a remedy."""
+    logs = find(write(folder / "a.log", zeek_log(GOOD)))
     with pytest.raises(
         UnreadableLogError, match=rf"{folder}/a\.log.*cannot be read: .+\. Restore the file or take it out"
     ):
@@ -112,11 +116,11 @@ def test_a_log_that_vanishes_is_refused_by_name(folder):
 
 
 def test_a_day_without_records_is_empty(folder):
-    """Logs of headers alone give two files without rows."""
+    """Logs of headers alone give a file without rows, and nothing is rejected."""
     write(folder / "a.log", zeek_log())
-    ingested, kept, rejected = run(folder)
-    assert (ingested.rows, ingested.rejected) == (0, 0)
-    assert (pl.read_parquet(kept).height, pl.read_parquet(rejected).height) == (0, 0)
+    ingested, kept, _ = run(folder)
+    assert (ingested.rows, ingested.rejected, ingested.examples.height) == (0, 0, 0)
+    assert pl.read_parquet(kept).height == 0
 
 
 def test_many_records_keep_their_order(folder):

@@ -23,7 +23,8 @@ def days(shared_data, tmp_path_factory):
     folder, files = tmp_path_factory.mktemp("days"), {}
     for day in ROWS:
         files[day] = folder / f"{day}.parquet"
-        logs = day_logs(dt.date.fromisoformat(day), f"{shared_data}/zeek-hourly/three-days/{{date}}/conn.*.log.gz")
+        uri = f"{shared_data}/zeek-hourly/three-days/{{date}}/conn.*.log.gz"
+        logs = day_logs(dt.date.fromisoformat(day), uri, folder / f"logs of {day}")
         assert len(logs.files) == 24
         assert ingest(logs, files[day], folder / "rejected.parquet").rejected == 0
     return files
@@ -77,25 +78,24 @@ def test_a_log_delivered_twice_is_seen(days):
     assert count_repeats(pl.concat([once, once])) == ROWS["2024-04-19"] + repeats
 
 
-def read_all(path, tmp_path):
+def read_all(path):
     """Read a whole log of which every line parses."""
-    kept = tmp_path / "kept.parquet"
-    ingested = ingest(day_logs(dt.date(2024, 4, 19), str(path)), kept, tmp_path / "rejected.parquet")
-    assert ingested.rejected == 0
-    return pl.read_parquet(kept)
+    kept, rejected = read(path)
+    assert rejected.is_empty()
+    return kept
 
 
-def test_real_labels_are_read(shared_data, tmp_path):
+def test_real_labels_are_read(shared_data):
     """Malicious is true, Benign is false, Background is null, each as often as the log has it."""
-    flows = read_all(shared_data / "labelled/zeek-conn-008.log.labeled", tmp_path)
+    flows = read_all(shared_data / "labelled/zeek-conn-008.log.labeled")
     assert dict(flows["label"].value_counts().rows()) == {True: 4_201, False: 1_402, None: 60}
     assert flows.height == 5_663
 
 
-def test_a_stock_log_is_read(shared_data, tmp_path):
+def test_a_stock_log_is_read(shared_data):
     """Zeek's own example has 360 connections, with the bytes that plain Python counts."""
     path = shared_data / "zat-zeek/conn.log"
-    flows = read_all(path, tmp_path)
+    flows = read_all(path)
     assert flows.height == 360
     assert flows["bytes"].sum() == sum(number(row["orig_bytes"]) + number(row["resp_bytes"]) for row in count(path))
 

@@ -1,8 +1,6 @@
 """Which files hold a day's flows."""
 
 import datetime as dt
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +10,11 @@ from cybersec_assets.errors import NoFlowLogsError, SettingsError, UnreadableLog
 from cybersec_assets.flows.schema import ORIGIN, RAW
 from cybersec_assets.flows.source import find_files, formats
 from cybersec_assets_tests.flows.logs import DAY, csv_log, csv_row, examples, find, read, write, zeek_log, zeek_row
+
+
+def names(uri):
+    """Give the names of the files that hold the day's flows."""
+    return [file.name for file in find_files(DAY, uri)]
 
 
 def test_the_formats_are_those_of_the_readers():
@@ -34,7 +37,7 @@ def test_a_template_becomes_the_days_file(tmp_path, template, name, scheme):
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, "x")
     write(tmp_path / "other.log", "x")
-    assert find_files(DAY, f"{scheme}{tmp_path}/{template}") == [path]
+    assert names(f"{scheme}{tmp_path}/{template}") == [str(path)]
 
 
 @examples
@@ -45,8 +48,8 @@ def test_the_date_is_written_as_iso(day):
         find_files(day, "/nowhere/{date}.log")
 
 
-def test_files_come_in_the_order_of_their_names(tmp_path):
-    """A glob's files are sorted, also those of nested folders, and their records come in that order."""
+def test_records_come_in_the_order_of_files(tmp_path):
+    """Records come in the order of their files' names, also those of nested folders."""
     (tmp_path / "b").mkdir()
     for name in ("c.log", "a.log", "b/a.log"):
         write(tmp_path / name, zeek_log(zeek_row(uid=name)))
@@ -58,7 +61,7 @@ def test_a_path_in_the_working_directory_is_found(tmp_path, monkeypatch):
     """A relative path is looked for in the working directory."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "conn.log", "x")
-    assert find_files(DAY, "conn.log") == [Path("conn.log")]
+    assert names("conn.log") == ["conn.log"]
 
 
 def test_formats_may_stand_beside_each_other(tmp_path):
@@ -106,7 +109,9 @@ def test_a_bad_template_is_refused(template):
 @pytest.mark.parametrize("uri", ["s3://bucket/conn.log", "https://host/conn.log"])
 def test_a_place_that_is_not_local_is_refused(uri):
     """A URL of another scheme is named, with what to do instead."""
-    with pytest.raises(SettingsError, match=rf"^FLOWS_URI={uri}: only local paths are read\. Mount or copy the logs"):
+    with pytest.raises(
+        SettingsError, match=rf"^FLOWS_URI={uri}: only local paths and s3:// are read\. Mount or copy the logs"
+    ):
         find_files(DAY, uri)
 
 
@@ -117,14 +122,6 @@ def test_no_file_is_an_error(uri):
         NoFlowLogsError, match=r"^no file matches .*for 2024-04-19\. Check FLOWS_URI and that the sensor"
     ):
         find_files(DAY, uri)
-
-
-def test_a_directory_that_matches_is_refused(tmp_path):
-    """A directory among the files is named and not passed over."""
-    write(tmp_path / "a.log", zeek_log(zeek_row()))
-    (tmp_path / "b.log").mkdir()
-    with pytest.raises(UnreadableLogError, match=rf"^{tmp_path}/b\.log is not a regular file\. Narrow FLOWS_URI"):
-        find(f"{tmp_path}/*.log")
 
 
 @pytest.mark.parametrize("content", ["Lorem ipsum\ndolor\n", "\n\n", b"\x00\x01\x02", b"a\rb\rc", '{"ts": 1}\n'])
@@ -159,10 +156,3 @@ def test_a_format_without_a_place_is_refused():
     """A FLOWS_FORMAT without FLOWS_URI is a forgotten variable, and no reason to train on made-up flows."""
     with pytest.raises(SettingsError, match="FLOWS_FORMAT=zeek without FLOWS_URI"):
         find(None, "zeek")
-
-
-def test_a_name_that_is_no_text_is_refused(tmp_path):
-    """A file whose name is not UTF-8 is refused by name, as no audit could hold it."""
-    (tmp_path / os.fsdecode(b"caf\xe9.csv")).write_text("timestamp,src_ip\n")
-    with pytest.raises(UnreadableLogError, match=r"caf\\udce9\.csv has a name that is not UTF-8"):
-        find(f"{tmp_path}/*.csv")

@@ -46,7 +46,7 @@ def test_members_follow_each_other(tmp_path, kind):
 
 
 @examples
-@given(st.lists(st.binary(max_size=8).map(lambda text: text.replace(b"\n", b"")), max_size=30), st.booleans())
+@given(st.lists(st.binary(max_size=8).map(lambda text: b" " + text.replace(b"\n", b"")), max_size=30), st.booleans())
 def test_lines_are_counted(lines, is_open):
     """Lines are counted as `wc` would, and an unfinished last one counts."""
     text = b"".join(line + b"\n" for line in lines) + (b"x" if is_open else b"")
@@ -64,6 +64,13 @@ def test_lines_end_only_at_line_ends(tmp_path):
 def test_parquet_has_no_lines():
     """What Parquet begins with tells it from text."""
     assert [is_text(begin) for begin in (b"PAR1...", b"PAR", b"")] == [False, True, True]
+
+
+def test_what_has_no_lines_has_none_that_is_too_long(tmp_path):
+    """Parquet of any size is copied as it is, whatever bytes are in it."""
+    content = b"PAR1" + b"x" * (3 * MAX_LINE_BYTES) + b"PAR1"
+    log = spooled(write(tmp_path / "log", content), tmp_path)
+    assert (log.path.read_bytes(), log.lines) == (content, 0)
 
 
 @pytest.mark.parametrize("kind", PACKERS)

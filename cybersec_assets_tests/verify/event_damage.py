@@ -1,6 +1,6 @@
 """Damage to the event tables, by somebody who may do everything in the database."""
 
-from cybersec_assets.audit.tables import PHASES
+from cybersec_assets.audit.tables import PHASES, RAW
 from cybersec_assets_tests.verify.journal_damage import ENDS
 from cybersec_assets_tests.verify.scene import apart, row_of, table_of
 
@@ -41,6 +41,23 @@ def a_column_of_its_own(scene, rng):
     entry = rng.choice(scene.entries(*ENDS))
     scene.sql(f"ALTER TABLE public.{table_of(entry)} ADD COLUMN IF NOT EXISTS forged text")
     scene.sql(f"UPDATE public.{table_of(entry)} SET forged = 'x' WHERE journal_seq = {entry.seq}")
+    return [apart(entry)]
+
+
+def made_up_rejected_lines(scene, rng):
+    """Have a row tell of lines that were set aside, where none were."""
+    entry = rng.choice([each for each in scene.entries(*ENDS) if each.asset_key == RAW and not _rejected(each)])
+    told = '{"lines": 1, "share": 0.5, "uri": "s3://tested-raw/x", "sha256": "", "size": 0}'
+    scene.sql(f"UPDATE public.ingestion_events SET rejected = '{told}' WHERE journal_seq = {entry.seq}")
+    return [apart(entry)]
+
+
+def other_rejected_lines(scene, rng):
+    """Have a row tell of other lines than were set aside, or of none."""
+    entry = rng.choice(scene.setting_aside())
+    changes = ["NULL", "'null'", "'{}'", "rejected - 'sha256'", "jsonb_set(rejected, '{lines}', '2')"]
+    changes += ["jsonb_set(rejected, '{size}', 'true')", """jsonb_set(rejected, '{uri}', '"s3://tested-raw/x"')"""]
+    scene.sql(f"UPDATE public.ingestion_events SET rejected = {rng.choice(changes)} WHERE journal_seq = {entry.seq}")
     return [apart(entry)]
 
 
@@ -102,6 +119,10 @@ def swapped_rows(scene, rng):
     return [apart(a), apart(b)]
 
 
+def _rejected(entry):
+    return row_of(entry)["rejected"]
+
+
 def _insert(scene, like, named):
     """Add a row that is like that of an entry, but for its id and the entry that it names."""
     table = f"public.{table_of(like)}"
@@ -115,7 +136,7 @@ def _insert(scene, like, named):
 
 LOCAL = (
     *(a_value_of_a_row, a_kind_of_value, a_column_of_its_own, a_deleted_row, an_inserted_row, a_moved_row),
-    *(a_doubled_row, a_row_twice, swapped_rows),
+    *(a_doubled_row, a_row_twice, swapped_rows, made_up_rejected_lines, other_rejected_lines),
 )
 """Damage that a check sees which begins before its place."""
 WHOLE = (a_row_before_the_first,)

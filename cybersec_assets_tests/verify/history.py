@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cybersec_assets.artifact import Artifact, Fingerprint
 from cybersec_assets.audit.journal import ABANDONED, FAILED, SUCCESS, Entry, Journal
 from cybersec_assets.audit.phase import Phase
-from cybersec_assets.audit.tables import EVALUATION, MODEL, PHASES
+from cybersec_assets.audit.tables import EVALUATION, MODEL, PHASES, RAW
 from cybersec_assets.heads.keeper import HeadKeeper
 from cybersec_assets.io_managers import KINDS
-from cybersec_assets.stores.base import ObjectStore, store_file
+from cybersec_assets.stores.base import Kind, ObjectStore, store_file
 
 PREFIX = "tested"
 BEGIN = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
@@ -23,6 +23,7 @@ ENDS = (SUCCESS, SUCCESS, SUCCESS, SUCCESS, FAILED, ABANDONED)
 LIBRARIES = {"code_version": "1+ab", "libraries": {"numpy": "2.0"}}
 ERRORS = ("it broke", 'a "quoted" \\ path', "caf\u00e9 \u2028 \U0001f984", "a\tb\x7f\x1f")
 """What JSON writes in more than one way must be read in all of them."""
+QUARANTINE = Kind("raw", "network_events_rejected", ".parquet")
 LOCKS = count(1)
 
 
@@ -63,7 +64,9 @@ class Author:
         return self.journal.start(f"run-{self.rng.randrange(10**9)}", asset, day, next(LOCKS))
 
     def end(self, phase: Phase, how: str, *, signed: bool = True) -> Entry:
-        """End a phase, and sign the journal's end."""
+        """End a phase, and sign the journal's end; in the raw layer every second day has lines that do not parse."""
+        if phase.asset == RAW and how != ABANDONED and int(phase.partition[-2:]) % 2:
+            phase.facts["rejected"] = self._set_aside(f"lines of {phase.run_id}".encode())
         if how == SUCCESS:
             phase.facts |= _facts(phase.asset, self.rng.randrange(1, 10**6))
             phase.inputs.append({"file": "/var/log/caf\u00e9.log", "size": 1, "sha256": "ab" * 32})
@@ -77,11 +80,19 @@ class Author:
         return entry
 
     def _store_object(self, asset: str) -> Artifact:
+        return self._store(KINDS[asset], self.rng.randbytes(self.rng.randrange(50, 500)))
+
+    def _set_aside(self, lines: bytes) -> dict[str, object]:
+        made = self._store(QUARANTINE, lines)
+        kept = {"uri": made.uri, "sha256": made.fingerprint.sha256, "size": made.fingerprint.size}
+        return {"lines": 3, "share": 0.0123} | kept
+
+    def _store(self, kind: Kind, content: bytes) -> Artifact:
         with tempfile.NamedTemporaryFile() as file:
-            file.write(self.rng.randbytes(self.rng.randrange(50, 500)))
+            file.write(content)
             file.flush()
             moment = BEGIN + dt.timedelta(seconds=next(self._seconds))
-            return store_file(self.store, PREFIX, KINDS[asset], Path(file.name), moment=moment)
+            return store_file(self.store, PREFIX, kind, Path(file.name), moment=moment)
 
 
 def _facts(asset: str, records: int) -> dict[str, object]:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from cybersec_assets.audit.tables import PHASES
 from cybersec_assets.heads.head import BUCKET, head_name
 from cybersec_assets.stores.folder import FolderStore
+from cybersec_assets.verify.findings import Damage
 from cybersec_assets.verify.verifier import Verifier
 from cybersec_assets_tests.verify.history import PREFIX
 
@@ -53,6 +54,7 @@ class Scene:
     home: Path
     trusted: list[str]
     first: int = 1
+    _is_open: bool = False
     _kept: dict[Path, bytes] = field(default_factory=dict)
 
     @property
@@ -62,6 +64,7 @@ class Scene:
 
     def break_open(self) -> None:
         """Take away all that the database has against damage, and keep a copy of what is to be damaged."""
+        self._is_open = True
         self.sql(FREE.format(tables=", ".join(f"'public.{table}'" for table in TABLES)))
         for table in TABLES:
             self.sql(f"ALTER TABLE public.{table} DISABLE TRIGGER ALL")
@@ -75,6 +78,12 @@ class Scene:
             _write(file, content)
         self._kept.clear()
 
+    def forge(self, statement: str) -> None:
+        """Change the journal as its owner can, who leaves everything as it was found."""
+        always = "ALTER TABLE public.audit_journal ENABLE ALWAYS TRIGGER audit_journal_append_only_"
+        off = "ALTER TABLE public.audit_journal DISABLE TRIGGER USER"
+        self.sql(f"{off}; {statement}; {always}rows; {always}all")
+
     def sql(self, statement: str, **values: Any) -> list[Any]:
         """Execute a statement, and give its rows if it has any."""
         with self.engine.begin() as connection:
@@ -85,9 +94,10 @@ class Scene:
             return list(result) if result.returns_rows else []
 
     def check(self, since: Any = None) -> list[Said]:
-        """Give what the check finds, sorted, without its words for people."""
+        """Give what the check finds, sorted, without its words for people, and without what breaking open took away."""
         verifier = Verifier(self.engine, self.store, PREFIX, self.trusted)
-        return sorted((str(each.id), each.table, each.row) for each in verifier.findings(since))
+        found = sorted((str(each.id), each.table, each.row) for each in verifier.findings(since))
+        return [said for said in found if not (self._is_open and said[0] == Damage.PROTECTION_OFF)]
 
     def events(self, statement: str) -> None:
         """Execute a statement for each event table, whose name goes in place of `{}`."""
@@ -118,6 +128,15 @@ class Scene:
     def object_of(self, entry: Any) -> Path:
         """Give the file of a SUCCESS's object."""
         uri = row_of(entry)[PHASES[entry.asset_key].path]
+        return self.home / "store" / uri.removeprefix("s3://")
+
+    def setting_aside(self) -> list[Any]:
+        """Give the entries of raw's phases that set lines aside, whether they failed or not."""
+        return [entry for entry in self.entries("SUCCESS", "FAILED") if row_of(entry).get("rejected")]
+
+    def quarantine_of(self, entry: Any) -> Path:
+        """Give the file that an entry's phase set lines aside in."""
+        uri = row_of(entry)["rejected"]["uri"]
         return self.home / "store" / uri.removeprefix("s3://")
 
     def put(self, file: Path, content: bytes | None) -> None:

@@ -28,6 +28,23 @@ def a_changed_object(scene, rng):
     return [_changed(entry)]
 
 
+def missing_rejected_lines(scene, rng):
+    """Take away what lines were set aside in, be it by a phase that failed or by one that did not."""
+    entry = rng.choice(scene.setting_aside())
+    scene.put(scene.quarantine_of(entry), None)
+    return [("object-missing", *apart(entry)[1:])]
+
+
+def changed_rejected_lines(scene, rng):
+    """Change the lines that were set aside, with the row's word for them or without it."""
+    entry = rng.choice(scene.setting_aside())
+    scene.put(scene.quarantine_of(entry), b"other lines")
+    if rng.randrange(2):
+        return [_changed(entry)]
+    scene.sql(f"UPDATE public.ingestion_events SET rejected = NULL WHERE journal_seq = {entry.seq}")
+    return [apart(entry), _changed(entry)]
+
+
 def swapped_objects(scene, rng):
     """Have two objects change names."""
     a, b = rng.sample(scene.entries("SUCCESS"), 2)
@@ -163,7 +180,10 @@ def _signature(number):
     return ("head-signature", "audit-heads", number)
 
 
-OBJECTS = (a_missing_object, a_changed_object, swapped_objects, an_object_and_its_row)
+OBJECTS = (
+    *(a_missing_object, a_changed_object, swapped_objects, an_object_and_its_row),
+    *(missing_rejected_lines, changed_rejected_lines),
+)
 HEADS = (
     *(a_missing_head, missing_heads, a_changed_head, a_changed_signature, a_spoilt_head, a_copied_head),
     *(swapped_heads, a_strangers_head, a_strangers_head_by_another_name, a_word_for_something_else),

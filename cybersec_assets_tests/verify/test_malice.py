@@ -82,12 +82,12 @@ def test_a_head_too_deep_to_read(broken):
     assert broken.check() == [("head-signature", "audit-heads", 3)]
 
 
-def test_a_head_far_away(broken):
+def test_a_head_far_away(scene):
     """A forged head with the greatest number does not keep a quick check busy with all that is missing before it."""
-    far = broken.home / "store" / f"{PREFIX}-{BUCKET}" / "audit-heads" / "999999999999.json"
+    far = scene.home / "store" / f"{PREFIX}-{BUCKET}" / "audit-heads" / "999999999999.json"
     far.write_bytes(b"junk")
-    middle = broken.sql("SELECT at FROM public.audit_journal ORDER BY seq DESC LIMIT 1")[0][0]
-    verifier = Verifier(broken.engine, Watched(broken.home / "store"), PREFIX, broken.trusted)
+    middle = scene.sql("SELECT at FROM public.audit_journal ORDER BY seq DESC LIMIT 1")[0][0]
+    verifier = Verifier(scene.engine, Watched(scene.home / "store"), PREFIX, scene.trusted)
     found = next(verifier.findings(middle))
     assert str(found.id) in {"head-missing", "head-signature"}
 

@@ -76,8 +76,9 @@ def test_the_first_finding_comes_first(long_history, tmp_path):
     """A finding is given when it is found: whoever stops there has not read the rest."""
     engine = long_history(4 * BATCH)
     with engine.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE audit_journal DISABLE TRIGGER ALL"))
+        connection.execute(sa.text("ALTER TABLE audit_journal DISABLE TRIGGER audit_journal_append_only_rows"))
         connection.execute(sa.text("UPDATE audit_journal SET run_id = 'forged' WHERE seq IN (5, 6000)"))
+        connection.execute(sa.text("ALTER TABLE audit_journal ENABLE ALWAYS TRIGGER audit_journal_append_only_rows"))
     verifier = Verifier(engine, FolderStore(tmp_path), PREFIX, [])
     found = verifier.findings()
     assert next(found).row == 5

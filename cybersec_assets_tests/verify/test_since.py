@@ -27,11 +27,12 @@ def test_damage_after_the_beginning(broken, middle, damage):
     assert_found(broken, damage, since=middle, places=5)
 
 
-def test_less_is_read(broken, middle):
-    """A quick check of what is clean finds nothing, and reads but a part of entries and objects."""
-    quick, whole = (Verifier(broken.engine, broken.store, PREFIX, broken.trusted) for _ in range(2))
-    assert [*quick.findings(middle), *whole.findings()] == []
-    for part in ("entries", "objects"):
+def test_less_is_read(scene):
+    """A quick check of what is clean finds nothing, and reads but a part of entries, heads and objects."""
+    quick, whole = (Verifier(scene.engine, scene.store, PREFIX, scene.trusted) for _ in range(2))
+    entries = scene.entries()
+    assert [*quick.findings(entries[len(entries) // 2].at), *whole.findings()] == []
+    for part in ("entries", "heads", "objects"):
         assert 0 < getattr(quick.counts, part) < getattr(whole.counts, part)
 
 
@@ -63,3 +64,19 @@ def test_what_lies_before_is_not_looked_at(broken, middle):
     broken.sql(f"UPDATE public.audit_journal SET run_id = 'forged' WHERE seq = {early}")
     assert broken.check(middle) == []
     assert broken.check() == [journal_damage.changed(early)]
+
+
+def test_forged_times_do_not_hide_what_is_new(broken, middle):
+    """Entries whose times were set back are checked all the same: a check begins behind a signed head."""
+    broken.sql(f"UPDATE public.audit_journal SET at = at - interval '1 day' WHERE seq >= {broken.first - 2}")
+    late = [("row-changed", "audit_journal", entry.seq) for entry in broken.entries()]
+    assert set(late) <= set(broken.check(middle))
+
+
+def test_what_it_begins_behind_is_signed(broken, middle):
+    """A past that was rewritten to its last link contradicts the head behind which a quick check begins."""
+    head = max(count for count in broken.counts().values() if count < broken.first - 2)
+    broken.sql(f"UPDATE public.audit_journal SET run_id = 'forged' WHERE seq = {head}")
+    broken.events(f"UPDATE {{}} SET run_id = 'forged' WHERE journal_seq = {head}")
+    broken.sql(journal_damage.RECHAIN.format(first=head, last=broken.last()))
+    assert journal_damage.changed(head) in broken.check(middle)

@@ -12,7 +12,7 @@ import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.schema import NEVER_NULL, RAW
+from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,20 @@ def volume(sent: Field, received: Field) -> Field:
     return Field(text, pl.when(wraps).then(None).when(known).then(total))
 
 
-def _finite(name: str, field: Field) -> Field:
-    """Take a number that is NaN or infinite for one that does not parse: no rule and no model can use it."""
-    if RAW[name] != pl.Float64:
-        return field
-    value = field.value.cast(pl.Float64, strict=False)
-    return Field(field.text, pl.when(value.is_finite()).then(value))
+def _usable(name: str, field: Field) -> Field:
+    """Take a number that nothing can be made of for one that does not parse.
+
+    That is NaN and the infinite, a volume below zero, and a port that there is none of.
+    """
+    value = field.value
+    if RAW[name] == pl.Float64:
+        value = value.cast(pl.Float64, strict=False)
+        value = pl.when(value.is_finite()).then(value)
+    if name in VOLUMES:
+        value = pl.when(value >= 0).then(value)
+    if name in PORTS:
+        value = pl.when(value.is_between(0, LAST_PORT)).then(value)
+    return Field(field.text, value)
 
 
 def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, misfit: pl.Expr | None = None) -> pl.LazyFrame:
@@ -104,7 +112,7 @@ def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, misfit: pl.Expr
     Returns:
         One record a row. `fault` is null where it parses; else the first column at fault, with its text in `value`.
     """
-    fields = {name: _finite(name, field) for name, field in fields.items()}
+    fields = {name: _usable(name, field) for name, field in fields.items()}
     texts = [field.text.alias(f"text {name}") for name, field in fields.items()]
     values = [field.value.cast(RAW[name]).alias(name) for name, field in fields.items()]
     nulls = [pl.lit(None, dtype).alias(name) for name, dtype in RAW.items() if name not in fields]

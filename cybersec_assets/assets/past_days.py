@@ -1,0 +1,60 @@
+"""The check on days that are over: have their logs changed since they became flows?
+
+It looks at files and at the audit, never at the flows, so it is a step of its own beside the raw layer's other checks.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from cybersec_assets.assets.raw import RAW
+from cybersec_assets.audit import tables
+from cybersec_assets.errors import CybersecError, NoFlowLogsError
+from cybersec_assets.flows.changes import changes
+from cybersec_assets.partitions import day_of
+from cybersec_assets.resources.audit import AuditResource
+from cybersec_assets.resources.flow_source import FlowSourceResource
+
+NAME = "past_days_unchanged"
+DAYS = 31
+"""How many of the newest days are looked at: logs that are older have been archived."""
+SHOWN = 20
+
+
+def past_days_check() -> dg.AssetChecksDefinition:
+    """Define the check `past_days_unchanged` of `raw/network_events`."""
+
+    @dg.asset_check(
+        asset=RAW,
+        name=NAME,
+        description=f"Of the newest {DAYS} days that were made, no log has come or changed since; it warns.",
+    )
+    def past_days_unchanged(audit: AuditResource, flow_source: FlowSourceResource) -> dg.AssetCheckResult:
+        """Hold the files that are there now against those that the audit says fed each day."""
+        try:
+            found = list(_changes(audit, flow_source))
+        except CybersecError as error:
+            return _result([f"this could not be looked at: {error}"])
+        return _result(found)
+
+    return past_days_unchanged
+
+
+def _changes(audit: AuditResource, flow_source: FlowSourceResource) -> Iterator[str]:
+    for day in audit.ask().sources(DAYS):
+        try:
+            now = flow_source.files_of(day_of(day.partition))
+        except NoFlowLogsError:
+            continue
+        for change in changes(day.files, now):
+            yield f"{day.partition}: {change}. Materialize {tables.RAW} of that day again"
+
+
+def _result(found: list[str]) -> dg.AssetCheckResult:
+    shown = "".join(f"- {line}\n" for line in found[:SHOWN])
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=found[0] if found else None,
+        metadata={"value": len(found), "changes": dg.MetadataValue.md(shown)},
+    )
