@@ -19,20 +19,16 @@ from cybersec_assets.partitions import day_of
 
 DAY = day_of("2022-06-12")
 CHECKOUT = Path(__file__).parents[1]
-NSL_KDD = {"duration": "column_0", "orig_bytes": "column_4", "resp_bytes": "column_5", "label": "column_41"}
-
-
-def nsl_kdd(data: Path, folder: Path) -> Path:
-    """Give NSL-KDD's columns the raw schema's names; what it lacks is made up and no feature."""
-    made_up = {"timestamp": f"{DAY} 00:00:00", "src_ip": "0.0.0.0", "dst_ip": "0.0.0.0", "protocol": "tcp"}
-    table = pl.read_csv(data / "labelled" / "nsl-kdd-train-20percent.txt", has_header=False)
-    named = table.select(
-        *(pl.lit(value).alias(name) for name, value in made_up.items()),
-        *(pl.col(column).alias(name) for name, column in NSL_KDD.items()),
-        bytes=pl.col(NSL_KDD["orig_bytes"]) + pl.col(NSL_KDD["resp_bytes"]),
-    )
-    named.write_csv(folder / "nsl-kdd.csv")
-    return folder / "nsl-kdd.csv"
+NSL_KDD = (
+    f"timestamp='{DAY}',src_ip='0.0.0.0',dst_ip='0.0.0.0',duration=#1,protocol=#2,"
+    "bytes=#5+#6,orig_bytes=#5,resp_bytes=#6,label=#42"
+)
+"""Its columns for FLOWS_COLUMNS; what it lacks is made up and no feature."""
+CAPTURES = {
+    "Zeek capture 008": ("zeek-conn-008.log.labeled", None),
+    "NSL-KDD": ("nsl-kdd-train-20percent.txt", NSL_KDD),
+}
+"""Each capture's file, and its columns."""
 
 
 def auroc(silver: pl.LazyFrame, training: pl.LazyFrame, names: tuple[str, ...], folder: Path) -> float:
@@ -59,13 +55,10 @@ def main() -> None:
     table = Table("capture", "malice", "features", "trained on all", "trained on harmless flows")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        captures = {
-            "Zeek capture 008": data / "labelled" / "zeek-conn-008.log.labeled",
-            "NSL-KDD": nsl_kdd(data, folder),
-        }
-        for capture, path in captures.items():
-            add_rows(table, capture, day_logs(DAY, str(path)), folder)
-        add_rows(table, "synthetic", day_logs(DAY, None), folder)
+        for capture, (file, columns) in CAPTURES.items():
+            logs = day_logs(DAY, str(data / "labelled" / file), folder / capture, columns=columns)
+            add_rows(table, capture, logs, folder)
+        add_rows(table, "synthetic", day_logs(DAY, None, folder / "synthetic"), folder)
     Console().print(table)
 
 

@@ -24,10 +24,11 @@ def run(
     date: Annotated[str | None, typer.Option(help="The day, YYYY-MM-DD, UTC. Yesterday if not given.")] = None,
     flows_uri: Annotated[str | None, typer.Option(help="A path or glob with {date}, in place of FLOWS_URI.")] = None,
     flows_format: Annotated[str | None, typer.Option(help="In place of FLOWS_FORMAT.")] = None,
+    flows_columns: Annotated[str | None, typer.Option(help="In place of FLOWS_COLUMNS.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a day's raw, silver and gold layers, and show what came of it."""
-    given = {"flows_uri": flows_uri, "flows_format": flows_format}
+    given = {"flows_uri": flows_uri, "flows_format": flows_format, "flows_columns": flows_columns}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     day = date or (dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)).isoformat()
     from cybersec_assets.day_report import run_and_report

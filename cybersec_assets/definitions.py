@@ -74,7 +74,10 @@ def build_resources(settings: Settings) -> dict[str, Any]:
     return shared | {
         "heads": heads,
         "flow_source": FlowSourceResource(
-            uri=settings.flows_uri, format=settings.flows_format, synthetic_flows=settings.cybersec_synthetic_flows
+            uri=settings.flows_uri,
+            format=settings.flows_format,
+            columns=settings.flows_columns,
+            synthetic_flows=settings.cybersec_synthetic_flows,
         ),
         "detector": DetectorResource(feature_set=settings.feature_set),
         "parquet_io_manager": ParquetIOManager(**shared),

@@ -159,6 +159,12 @@ def test_an_unknown_format(make_settings, materialize, log):
     )
 
 
+def test_columns_that_are_not_to_be_understood(make_settings, materialize, log):
+    """A FLOWS_COLUMNS that names no raw column is told which there are."""
+    settings = make_settings(flows_uri=log(line(1)), flows_columns="octets=sbytes")
+    assert_refused(materialize, settings, "FLOWS_COLUMNS: 'octets' is no column of the raw layer", "Use timestamp, src")
+
+
 def test_an_unknown_feature_set_fails_training_alone(make_settings, materialize, log):
     """What only training asks for fails training: the layers before it stay, audited."""
     settings = make_settings(flows_uri=log(*map(line, range(300))))

@@ -222,6 +222,21 @@ def test_synthetic_flows_by_format_are_called_so(cybersec):
     assert json.loads(out)["flows"] == "synthetic, as FLOWS_FORMAT says"
 
 
+@pytest.mark.parametrize("given", ["option", "variable"])
+def test_a_research_set_is_run_as_it_is(cybersec, tmp_path, monkeypatch, given):
+    """A labelled file without a header makes all layers, by a mapping as an option or in FLOWS_COLUMNS."""
+    rows = [f"{n % 7},tcp,{n},{n * n},{'attack' if n % 50 == 0 else 'normal'}\n" for n in range(300)]
+    (tmp_path / "set.txt").write_text("".join(rows))
+    columns = f"timestamp='{DAY}',src_ip='0.0.0.0',dst_ip='0.0.0.0',duration=#1,protocol=#2,bytes=#3+#4,label=#5"
+    options = ["--flows-columns", columns] if given == "option" else []
+    if given == "variable":
+        monkeypatch.setenv("FLOWS_COLUMNS", columns)
+    status, out, _ = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/set.txt", *options, "--json")
+    told = json.loads(out)
+    assert (status, told["errors"], told["metrics"]["flows"]) == (0, [], 300)
+    assert "auroc" in told["metrics"]
+
+
 def test_a_port_that_is_taken_is_refused(cybersec):
     """A second UI on the same port is refused, instead of starting a second daemon beside the first."""
     with socket.socket() as taken:

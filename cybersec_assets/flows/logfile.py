@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cybersec_assets.artifact import Fingerprint
+from cybersec_assets.flows.columns import Columns
 
 HEAD_BYTES = 64 * 1024
 PARQUET_MAGIC = b"PAR1"
@@ -22,6 +23,7 @@ class LogFile:
         first_line: The number of the copy's first line in the file.
         modified: When the file was written last, UTC.
         fingerprint: The file's own size and SHA-256, compressed as it may be.
+        columns: Which of its columns make each raw column, for those that do not bear their names.
     """
 
     name: str
@@ -31,6 +33,7 @@ class LogFile:
     modified: dt.datetime
     fingerprint: Fingerprint
     first_line: int = field(default=1, kw_only=True)
+    columns: Columns = field(default_factory=dict, hash=False, kw_only=True)
 
     @property
     def first_lines(self) -> list[str]:

@@ -6,12 +6,14 @@ FLOWS_URI → files of the day → the run's own copies → each one's format, b
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from cybersec_assets.errors import NoFlowLogsError, SettingsError, UnreadableLogError
+from cybersec_assets.flows.columns import Columns, parse_columns
+from cybersec_assets.flows.fields import require_constants
 from cybersec_assets.flows.files import SourceFile, local_files
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.readers import readers
@@ -46,8 +48,15 @@ def formats() -> list[str]:
     return [AUTO, *readers(), SYNTHETIC]
 
 
-def day_logs(
-    day: dt.date, uri: str | None, folder: Path, fmt: str = AUTO, *, synthetic: int = 200_000, find: Find = local_files
+def day_logs(  # noqa: PLR0913 - each is a setting of its own
+    day: dt.date,
+    uri: str | None,
+    folder: Path,
+    fmt: str = AUTO,
+    *,
+    columns: str | None = None,
+    synthetic: int = 200_000,
+    find: Find = local_files,
 ) -> DayLogs:
     """Find a day's flows.
 
@@ -56,11 +65,12 @@ def day_logs(
         uri: Where its logs are, see `find_files`. None gives synthetic flows.
         folder: Where the run's own copies of them go, which must stay until the flows are read; it is made.
         fmt: One of `formats()`.
+        columns: Which columns of the logs are meant, see `columns`. None takes those that bear the raw schema's names.
         synthetic: How many flows the synthetic source makes.
         find: Looks a pattern up.
 
     Raises:
-        SettingsError: The format is unknown, or the URI's template is.
+        SettingsError: The format is unknown, or the URI's template is, or the columns are not to be understood.
         NoFlowLogsError: No file matches.
         UnreadableLogError: A file is of no known or of another format, or is damaged.
     """
@@ -68,9 +78,23 @@ def day_logs(
         raise SettingsError(f"FLOWS_FORMAT={fmt!r} is unknown", f"Use one of {', '.join(formats())}")
     if uri is None and fmt not in {AUTO, SYNTHETIC}:
         raise SettingsError(f"FLOWS_FORMAT={fmt} without FLOWS_URI", "Say in FLOWS_URI where the logs are")
+    mapping = _mapping(uri, fmt, columns) if columns else {}
     if fmt == SYNTHETIC or uri is None:
         return DayLogs(synthetic_flows(day, synthetic), [])
-    return _read(find_files(day, uri, find), folder, fmt)
+    return _read(find_files(day, uri, find), folder, fmt, mapping)
+
+
+def _mapping(uri: str | None, fmt: str, columns: str) -> Columns:
+    formats_of_it = [AUTO, *(reader.name for reader in readers().values() if reader.mapped)]
+    if fmt not in formats_of_it:
+        raise SettingsError(
+            f"FLOWS_COLUMNS with FLOWS_FORMAT={fmt}", f"Unset one, or use one of {', '.join(formats_of_it)}"
+        )
+    if uri is None:
+        raise SettingsError("FLOWS_COLUMNS without FLOWS_URI", "Say in FLOWS_URI where the logs are")
+    mapping = parse_columns(columns)
+    require_constants(mapping)
+    return mapping
 
 
 def find_files(day: dt.date, uri: str, find: Find = local_files) -> list[SourceFile]:
@@ -100,9 +124,10 @@ def find_files(day: dt.date, uri: str, find: Find = local_files) -> list[SourceF
     return found
 
 
-def _read(files: Sequence[SourceFile], folder: Path, fmt: str) -> DayLogs:
+def _read(files: Sequence[SourceFile], folder: Path, fmt: str, columns: Columns) -> DayLogs:
     folder.mkdir()
-    logs = [spool(file, folder / f"{number}.log") for number, file in enumerate(files)]
+    spooled = [spool(file, folder / f"{number}.log") for number, file in enumerate(files)]
+    logs = [replace(log, columns=columns) for log in spooled]
     groups = defaultdict[Reader, list[LogFile]](list)
     for log in logs:
         groups[_reader(log, fmt)].append(log)
@@ -114,7 +139,8 @@ def _read(files: Sequence[SourceFile], folder: Path, fmt: str) -> DayLogs:
 def _reader(log: LogFile, fmt: str) -> Reader:
     if fmt != AUTO:
         return readers()[fmt]
-    known = [reader for reader in readers().values() if reader.recognises(log)]
+    asked = [reader for reader in readers().values() if reader.mapped or not log.columns]
+    known = [reader for reader in asked if reader.recognises(log)]
     if not known:
         begin = log.first_lines[0][:40]
         raise UnreadableLogError(

@@ -15,11 +15,15 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
 
     uri: str | None = Field(None, description="A path or glob; `{date}` becomes YYYY-MM-DD, also `{date:%Y%m%d}`.")
     format: str = Field(AUTO, description="auto (by content), or a format's name.")
+    columns: str | None = Field(
+        None,
+        description="Which columns of CSV or Parquet are meant: `bytes=sbytes+dbytes,duration=dur`; see the README.",
+    )
     synthetic_flows: int = Field(200_000, description="How many synthetic flows make a day.")
 
     def logs_of(self, day: dt.date, folder: Path) -> DayLogs:
         """Find a day's flows, the logs' copies in a folder; see `flows.source.day_logs`."""
-        return day_logs(day, self.uri, folder, self.format, synthetic=self.synthetic_flows)
+        return day_logs(day, self.uri, folder, self.format, columns=self.columns, synthetic=self.synthetic_flows)
 
     def files_of(self, day: dt.date) -> list[SourceFile]:
         """Give the files that would feed a day now; none where its flows are made up."""

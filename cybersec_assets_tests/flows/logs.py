@@ -92,11 +92,13 @@ def find(uri: Path | str | None, fmt: str = "auto", **options: Any) -> DayLogs:
         return day_logs(DAY, None if uri is None else str(uri), Path(folder) / "logs", fmt, **options)
 
 
-def read(uri: Path | str, fmt: str = "auto", *, share: float = 1.0) -> tuple[pl.DataFrame, pl.DataFrame]:
+def read(
+    uri: Path | str, fmt: str = "auto", *, share: float = 1.0, **options: Any
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Ingest logs and give what was kept, and what was rejected."""
     with tempfile.TemporaryDirectory() as folder:
         kept, rejected = Path(folder) / "kept.parquet", Path(folder) / "rejected.parquet"
-        ingested = ingest(day_logs(DAY, str(uri), Path(folder) / "logs", fmt), kept, rejected)
+        ingested = ingest(day_logs(DAY, str(uri), Path(folder) / "logs", fmt, **options), kept, rejected)
         require_share(ingested, share)
         frames = pl.read_parquet(kept), pl.read_parquet(rejected) if ingested.rejected else NOTHING
     assert (ingested.rows, ingested.rejected) == tuple(frame.height for frame in frames)

@@ -191,3 +191,47 @@ def test_a_header_again_is_counted(log):
     """A header in the middle, as of joined files, is a damaged line and no record."""
     kept, rejected = read(write(log, csv_log(csv_row()) + csv_log(csv_row())))
     assert (kept.height, faults(rejected)) == (2, [(3, "timestamp", "timestamp")])
+
+
+@pytest.mark.parametrize("names", ["timestamp,src_ip", "protocol;x;dst_ip", "a\tsrc_ip\tprotocol"])
+def test_a_header_with_two_names_of_every_flow_is_a_csv(log, names):
+    """Two of time, addresses and protocol tell a CSV, which is then named for what else it lacks."""
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column bytes, "):
+        find(write(log, names + "\n"))
+
+
+@pytest.mark.parametrize("names", ["bytes,duration", "timestamp,bytes,duration", "src_ip;dst_ip,bytes,a", "a,b"])
+def test_other_headers_are_no_csv(log, names):
+    """Volumes are in other formats, too: they and one more tell nothing."""
+    with pytest.raises(UnreadableLogError, match=rf"^{log} is no flow log of a known kind"):
+        find(write(log, names + "\n"))
+
+
+@pytest.mark.parametrize(("value", "expected"), [("12.0", 12), ("12.", 12), ("12.000", 12), ("0.0", 0), ("+12", 12)])
+def test_a_whole_number_may_have_a_fraction_of_zero(log, value, expected):
+    """Tools that know only floats write counts so."""
+    assert only(read(write(log, csv_log(csv_row(bytes=value))))[0])["bytes"] == expected
+
+
+@pytest.mark.parametrize(
+    "value", ["12.5", "12.0.0", ".0", ".", "1e3", "12,0", "0x10", "12.00000000000000000001", f"{2**63}.0"]
+)
+def test_what_is_no_whole_number_is_at_fault(log, value):
+    """A count is never rounded."""
+    text = csv_log(csv_row(bytes=f'"{value}"'))
+    assert faults(read(write(log, text))[1]) == [(2, "bytes", value)]
+
+
+def test_time_zones_may_be_mixed_in_one_column(log):
+    """Epoch seconds, naive times and times with any offset stand beside each other, and the same moment is the same."""
+    ways = [
+        "2024-04-19T10:00:00Z",
+        "2024-04-19 10:00:00",
+        "2024-04-19T12:00:00+02:00",
+        "2024-04-19 04:30:00.000-0530",
+        "2024-04-19T19:00:00.000000000+09",
+        "1713520800",
+        "1713520800.0",
+    ]
+    kept, rejected = read(write(log, csv_log(*(csv_row(timestamp=way) for way in ways))))
+    assert (kept["timestamp"].to_list(), rejected.height) == ([dt.datetime(2024, 4, 19, 10, tzinfo=dt.UTC)] * 7, 0)

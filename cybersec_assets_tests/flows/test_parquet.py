@@ -179,3 +179,42 @@ def test_the_number_of_a_row_is_its_line(log):
     pl.DataFrame({name: [value] * 3 for name, value in FLOW.items()} | {"bytes": [1.0, 2.0, 2.5]}).write_parquet(log)
     kept, rejected = read(log)
     assert (kept["bytes"].to_list(), faults(rejected)) == ([1, 2], [(3, "bytes", "2.5")])
+
+
+NAMES = "timestamp=when,bytes=sent+received,duration='2.5'"
+
+
+def test_mapped_columns_make_a_record(log):
+    """Named columns, sums and constants are taken where the mapping says, others under their own name."""
+    write_flow(log, when=NOON.replace(tzinfo=None), timestamp=None, sent=1, received="2.0", duration=7.0)
+    kept, _ = read(log, columns=NAMES)
+    assert only(kept) == dict.fromkeys(RAW) | FLOW | {"protocol": "tcp", "bytes": 3, "duration": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("sent", "received", "expected"),
+    [(1, None, 1), (None, 2.0, 2), (None, None, None), (2**62, 2**62 - 1, 2**63 - 1), (0, 0, 0)],
+)
+def test_a_sum_is_of_what_is_known(log, sent, received, expected):
+    """A sum is exact, and null only where all of its terms are."""
+    write_flow(log, sent=sent, received=received, when=NOON)
+    assert only(read(log, columns=NAMES)[0])["bytes"] == expected
+
+
+@pytest.mark.parametrize(
+    ("sent", "received", "said"),
+    [(2**62, 2**62, f"{2**62}+{2**62}"), (1, -1, "1+-1"), (1, 0.5, "1+0.5"), (1, "x", "1+x"), (None, "x", "x")],
+)
+def test_a_sum_with_a_fault_is_at_fault(log, sent, received, said):
+    """A sum beyond its column, or with a term that is no count, rejects its row with all of its terms."""
+    write_flow(log, sent=sent, received=received, when=NOON)
+    assert faults(read(log, columns=NAMES)[1]) == [(1, "bytes", said)]
+
+
+@pytest.mark.parametrize(("columns", "missing"), [(NAMES, "when"), ("bytes=#1", "#1")])
+def test_a_mapped_column_that_a_file_lacks_is_named(log, columns, missing):
+    """The file and the column are named, and numbers are none of Parquet's names."""
+    with pytest.raises(
+        UnreadableLogError, match=rf"^{log} has no column {missing}, which FLOWS_COLUMNS names\. Correct"
+    ):
+        find(write_flow(log), columns=columns)

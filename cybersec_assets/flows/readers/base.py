@@ -25,12 +25,14 @@ class Reader:
         scan: Gives the records of files lazily: the columns of RAW, then those of ORIGIN.
         quick: Where there is a faster way for files without a fault: gives the columns of RAW, then `suspect`, true
             for a record of which only `scan` can tell whether it is at fault. What it gives of others is the same.
+        mapped: Whether FLOWS_COLUMNS can tell it which columns are meant.
     """
 
     name: str
     recognises: Callable[[LogFile], bool]
     scan: Callable[[Sequence[LogFile]], pl.LazyFrame]
     quick: Callable[[Sequence[LogFile]], pl.LazyFrame] | None = None
+    mapped: bool = False
 
 
 def each(scan: Callable[[LogFile], pl.LazyFrame]) -> Callable[[Sequence[LogFile]], pl.LazyFrame]:

@@ -1,73 +1,81 @@
-"""CSV whose columns already bear the raw schema's names; the six required ones suffice, others are passed over."""
+"""CSV: columns that bear the raw schema's names, or that FLOWS_COLUMNS gives them; others are passed over.
+
+The separator is a comma, a tab or a semicolon: the one of which the first line has most.
+"""
 
 import csv
 
 import polars as pl
 
-from cybersec_assets.flows.labels import verdict
-from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, host, require_columns
-from cybersec_assets.flows.schema import RAW, REQUIRED
-from cybersec_assets.flows.times import parse_time
+from cybersec_assets.flows.columns import Columns, Constant, Term, is_headless
+from cybersec_assets.flows.fields import constant_field, terms_of, text_field, total
+from cybersec_assets.flows.logfile import LogFile, is_text
+from cybersec_assets.flows.readers.base import Field, Reader, assemble, each
+from cybersec_assets.flows.schema import NEVER_NULL
 
+SEPARATORS = ",\t;"
 RECOGNISED_BY = 2
-"""How many of the required names a first line bears to be taken for a header."""
+"""How many names of what every flow has a first line bears to be taken for a header: volumes are in other logs, too."""
 
 
-def header_of(log: LogFile) -> list[str]:
-    """Give the names in a CSV file's first line."""
+def separator_of(log: LogFile) -> str:
+    """Tell what stands between two fields."""
+    return max(SEPARATORS, key=log.first_lines[0].count)
+
+
+def names_of(log: LogFile) -> list[str]:
+    """Give the columns' names: those in the first line, or `#1`, `#2`, … where that is a record."""
     # A carriage return inside of a line, as in a file that is no CSV, is an error to the csv module.
     first = log.first_lines[0].removeprefix("\ufeff").replace("\r", "")
-    return [name.strip() for name in next(csv.reader([first]), [])]
+    names = [name.strip() for name in next(csv.reader([first], delimiter=separator_of(log)), [])]
+    return [f"#{number}" for number, _ in enumerate(names, 1)] if is_headless(log.columns) else names
 
 
 def scan(log: LogFile) -> pl.LazyFrame:
-    """Read a CSV file lazily.
+    """Read a file lazily.
 
     Returns:
         The columns of RAW and ORIGIN, a record a row. Line numbers take each row for one line. What a row is too
         short for counts as unset, since Polars does not tell it from a field left empty.
 
     Raises:
-        UnreadableLogError: A required column is missing.
+        UnreadableLogError: A column is missing that is required or mapped.
     """
-    names = header_of(log)
-    require_columns(log, names, REQUIRED)
+    names = names_of(log)
+    terms, headers = terms_of(log, names), 0 if is_headless(log.columns) else 1
     # One column more than the header names shows a row that is too long.
     columns = [f"c{i}" for i in range(len(names) + 1)]
     rows = pl.scan_csv(
         log.path,
         has_header=False,
-        skip_lines=1,
+        separator=separator_of(log),
+        skip_lines=headers,
         schema=dict.fromkeys(columns, pl.String),
         missing_columns="insert",
         extra_columns="ignore",
         encoding="utf8-lossy",
         row_index_name="line",
-        row_index_offset=2,
+        row_index_offset=log.first_line + headers,
         glob=False,
     ).with_columns(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32))
-    fields = {name: _field(name, f"c{names.index(name)}") for name in RAW if name in names}
     too_long = pl.when(pl.col(columns[-1]).is_not_null()).then(pl.lit("number of fields"))
-    return assemble(rows, fields, misfit=too_long)
+    return assemble(rows, _fields(terms, names), misfit=too_long)
 
 
-def _field(name: str, column: str) -> Field:
-    text = pl.when(pl.col(column) != "").then(pl.col(column))
-    if name == "timestamp":
-        return Field(text, parse_time(text))
-    if name == "protocol":
-        return Field(text, text.str.to_lowercase())
-    if name in {"label", "alerted"}:
-        return Field(verdict(text).cast(pl.String), verdict(text))
-    if name in {"src_ip", "dst_ip"}:
-        return Field(text, host(text))
-    return Field(text, text.cast(RAW[name], strict=False))
+def _fields(columns: Columns, names: list[str]) -> dict[str, Field]:
+    return {raw: total(raw, [_field(raw, term, names) for term in terms]) for raw, terms in columns.items()}
+
+
+def _field(raw: str, term: Term, names: list[str]) -> Field:
+    if isinstance(term, Constant):
+        return constant_field(raw, term)
+    column = pl.col(f"c{names.index(term.name)}")
+    return text_field(raw, pl.when(column != "").then(column))
 
 
 def recognises(log: LogFile) -> bool:
-    """Tell by a first line that names raw columns."""
-    return len(set(header_of(log)) & set(REQUIRED)) >= RECOGNISED_BY
+    """Tell by a first line that names raw columns; with a mapping, any text may be meant."""
+    return is_text(log.head) if log.columns else len(set(names_of(log)) & set(NEVER_NULL)) >= RECOGNISED_BY
 
 
-READER = Reader("csv", recognises, each(scan))
+READER = Reader("csv", recognises, each(scan), mapped=True)
