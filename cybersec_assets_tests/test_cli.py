@@ -60,7 +60,7 @@ def test_a_days_run_is_told_to_machines(cybersec):
 
 
 def test_the_audit_answers_after_a_run(cybersec):
-    """Last run, records, lineage and failures answer for machines and for people."""
+    """Last run, records, lineage, failures and what stands out answer for machines and for people."""
     cybersec("run", "--date", DAY, "--json")
     phases = {row["asset"]: row for row in json.loads(cybersec("audit", "last-run", "--json")[1])}
     assert list(phases) == PHASES
@@ -71,6 +71,8 @@ def test_the_audit_answers_after_a_run(cybersec):
     assert [row["records"] for row in records] == [3000] * 4
     assert json.loads(cybersec("audit", "failures", "--json")[1]) == []
     assert "Failed phases: none in " in cybersec("audit", "failures")[1]
+    assert json.loads(cybersec("audit", "anomalies", "--json")[1]) == []
+    assert "Results that stand out: none in " in cybersec("audit", "anomalies")[1]
     assert model in cybersec("audit", "lineage", model)[1]
 
 
