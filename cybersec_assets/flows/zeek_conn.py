@@ -11,7 +11,7 @@ from cybersec_assets.flows.labels import verdict
 from cybersec_assets.flows.readers.base import Field, volume
 
 NEEDED = {"ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"}
-ADDRESS = r"^[0-9A-Fa-f:.]+(%\w+)?$"
+ADDRESS = r"^[0-9A-Fa-f:.]+(%[\w.-]+)?$"
 
 
 def conn_fields(texts: Mapping[str, pl.Expr], time: Callable[[pl.Expr], pl.Expr]) -> dict[str, Field]:

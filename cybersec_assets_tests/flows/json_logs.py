@@ -46,6 +46,51 @@ EVENT = {
 """A flow as Suricata writes it."""
 
 
+DNS = {"ts": MIDNIGHT, "uid": "C1", "id.orig_h": "10.0.0.1", "id.resp_h": "10.0.0.2", "proto": "udp", "rtt": 0.1}
+"""A record of another of Zeek's streams."""
+
+ALERT = {
+    "timestamp": "2024-04-19T12:00:02.000000+0200",
+    "flow_id": EVENT["flow_id"],
+    "event_type": "alert",
+    "src_ip": "10.0.0.1",
+    "alert": {"severity": 2},
+    "flow": {"pkts_toserver": 1, "start": "2024-04-19T12:00:01.000001+0200"},
+}
+"""An alert in that flow."""
+
+THERE = {
+    "timestamp": "2024-04-19T12:05:00.000100+0200",
+    "flow_id": 7,
+    "event_type": "netflow",
+    "src_ip": "10.0.0.1",
+    "src_port": 50_000,
+    "dest_ip": "10.0.0.2",
+    "dest_port": 443,
+    "proto": "TCP",
+    "app_proto": "failed",
+    "netflow": {
+        "pkts": 3,
+        "bytes": 10,
+        "start": "2024-04-19T12:00:01.000001+0200",
+        "end": "2024-04-19T12:00:02.500001+0200",
+        "age": 1,
+    },
+}
+"""What the originator of another flow sent, as Suricata writes it."""
+
+BACK = THERE | {
+    "timestamp": "2024-04-19T12:05:00.000200+0200",
+    "src_ip": "10.0.0.2",
+    "src_port": 443,
+    "dest_ip": "10.0.0.1",
+    "dest_port": 50_000,
+    "app_proto": "tls",
+    "netflow": THERE["netflow"] | {"pkts": 4, "bytes": 20},
+}
+"""What came back."""
+
+
 def lines(*records):
     """Give records as lines; a text stands for itself."""
     return "".join(f"{record if isinstance(record, str) else json.dumps(record)}\n" for record in records)

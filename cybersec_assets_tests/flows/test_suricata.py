@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets_tests.flows.json_logs import EVENT, event, lines
+from cybersec_assets_tests.flows.json_logs import ALERT, EVENT, event, lines
 from cybersec_assets_tests.flows.logs import examples, faults, only, read, write
 
-ALERT = {"event_type": "alert", "src_ip": "10.0.0.1", "flow": {"start": 3}, "alert": {"severity": 2}}
+OTHER = {"event_type": "http", "src_ip": "10.0.0.1", "flow": {"start": 3}, "http": {"status": 200}}
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -52,8 +52,8 @@ def test_no_protocol_was_detected(log):
 
 
 def test_other_events_are_passed_over(log):
-    """Alerts, statistics and what has no type are neither flows nor damage."""
-    kept, rejected = log(ALERT, EVENT, {"event_type": "stats", "flow": 3, "proto": [1]}, {})
+    """Requests, statistics and what has no type are neither flows nor damage."""
+    kept, rejected = log(OTHER, EVENT, {"event_type": "stats", "flow": 3, "proto": [1]}, {})
     assert (kept.height, rejected.height) == (1, 0)
 
 
@@ -79,10 +79,33 @@ def test_a_damaged_line_is_kept_with_its_fault(log, record, fault, value):
     assert (kept.height, faults(rejected)) == (2, [(2, fault, value)])
 
 
-def test_a_file_without_flows_is_named(log, tmp_path):
-    """Events of other kinds alone make no flow log."""
+def test_a_file_without_flows(log):
+    """Thousands of other events may stand before the first flow, so a log of other events alone is no other format."""
+    kept, rejected = log(ALERT, ALERT)
+    assert (kept.height, rejected.height) == (0, 0)
+
+
+def test_objects_that_are_no_events(log, tmp_path):
+    """JSON of other kinds is named."""
     with pytest.raises(UnreadableLogError, match=f"{tmp_path}/log is no flow log of a known kind"):
-        log(ALERT, ALERT)
+        log({"level": "info"}, {"timestamp": 3})
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_an_alert_in_another_file(tmp_path, order):
+    """An alert event shows in its flow, whatever that says itself, whichever file comes first, and makes no record."""
+    write(tmp_path / order[0], lines(ALERT, ALERT | {"flow_id": 3}, {"event_type": "alert"}))
+    write(tmp_path / order[1], lines(EVENT, event(flow_id=4), event(flow_id=5, alerted=True)))
+    kept, rejected = read(tmp_path / "*")
+    assert kept.select("uid", "alerted").rows() == [(str(EVENT["flow_id"]), True), ("4", False), ("5", True)]
+    assert rejected.height == 0
+
+
+def test_an_alert_beside_damage(log):
+    """The thorough way joins alerts, too."""
+    kept, rejected = log(EVENT, "{", ALERT, event(flow_id=4))
+    assert kept["alerted"].to_list() == [True, False]
+    assert rejected.height == 1
 
 
 counts = st.integers(0, 2**62 - 1)
@@ -90,13 +113,13 @@ flows = st.fixed_dictionaries({"bytes_toserver": counts, "bytes_toclient": count
 
 
 @examples
-@given(records=st.lists(flows | st.just(ALERT) | st.sampled_from(["{", "]", "true"]), max_size=20))
+@given(records=st.lists(flows | st.just(OTHER) | st.sampled_from(["{", "]", "true"]), max_size=20))
 def test_what_is_written_is_read(tmp_path_factory, records):
     """Flows come back with their counts, alerts are passed over, and what is no object is counted."""
     log = tmp_path_factory.mktemp("eve") / "log"
-    written = [r if isinstance(r, str) or r is ALERT else event(**r) for r in records]
+    written = [r if isinstance(r, str) or r is OTHER else event(**r) for r in records]
     kept, rejected = read(write(log, lines(EVENT, *written)))
-    told = [r for r in records if isinstance(r, dict) and r is not ALERT]
+    told = [r for r in records if isinstance(r, dict) and r is not OTHER]
     assert kept["orig_bytes"].to_list()[1:] == [r["bytes_toserver"] for r in told]
     assert kept["bytes"].to_list()[1:] == [r["bytes_toserver"] + r["bytes_toclient"] for r in told]
     assert [line for line, *_ in faults(rejected)] == [n for n, r in enumerate(records, 2) if isinstance(r, str)]

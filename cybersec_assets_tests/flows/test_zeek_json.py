@@ -1,6 +1,7 @@
 """Zeek's connections as JSON: by either spelling, among other streams, with every fault kept."""
 
 import datetime as dt
+import json
 
 import polars as pl
 import pytest
@@ -8,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.readers.zeek_json import WANTED
-from cybersec_assets_tests.flows.json_logs import CONN, conn, lines
-from cybersec_assets_tests.flows.logs import MIDNIGHT, examples, faults, only, read, write
-
-DNS = {"ts": MIDNIGHT, "uid": "C1", "id.orig_h": "10.0.0.1", "id.resp_h": "10.0.0.2", "proto": "udp", "rtt": 0.1}
+from cybersec_assets.flows.readers.zeek_json import TEXTS
+from cybersec_assets_tests.flows.json_logs import CONN, DNS, conn, lines
+from cybersec_assets_tests.flows.logs import examples, faults, only, read, write
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -113,6 +112,20 @@ def test_two_lines_that_make_one_object(log):
     assert (kept.height, [line for line, *_ in faults(rejected)]) == (2, [2, 3])
 
 
+def test_a_line_with_two_objects_beside_halves(log):
+    """Two objects on a line and halves on two would be three objects on three lines; each of the lines is a fault."""
+    two = ", ".join([json.dumps(CONN)] * 2)
+    kept, rejected = log(CONN, two, '{"ts": 1', '"uid": 2}', CONN)
+    assert (kept.height, [line for line, *_ in faults(rejected)]) == (2, [2, 3, 4])
+
+
+@pytest.mark.parametrize("name", ["fe80::1%eth0", "fe80::1%en-0.1", "::ffff:10.0.0.1"])
+def test_an_address_may_have_a_zone(log, name):
+    """An address that is only good on one link names the link, by whatever name that has."""
+    kept, _ = log(conn(id__orig_h=name))
+    assert only(kept)["src_ip"] == name
+
+
 def test_bytes_that_are_no_utf8(tmp_path):
     """Invalid bytes in a text do not stop the file; what they stand in is read as far as it can be."""
     kept, rejected = read(
@@ -160,4 +173,4 @@ def test_what_is_written_is_read(tmp_path_factory, records):
 
 def test_what_is_wanted_is_text():
     """Every value is read as text, so that a fault can show it."""
-    assert {field.dtype for field in WANTED.fields} == {pl.String()}
+    assert set(TEXTS.values()) == {pl.String()}

@@ -85,8 +85,8 @@ def volume(sent: Field, received: Field) -> Field:
     return Field(text, pl.when(wraps).then(None).when(known).then(total))
 
 
-def _usable(name: str, field: Field) -> Field:
-    """Take a number that nothing can be made of for one that does not parse.
+def _usable(name: str, field: Field) -> pl.Expr:
+    """Give a value, but none for a number that nothing can be made of, as for one that does not parse.
 
     That is NaN and the infinite, a volume below zero, and a port that there is none of.
     """
@@ -98,7 +98,7 @@ def _usable(name: str, field: Field) -> Field:
         value = pl.when(value >= 0).then(value)
     if name in PORTS:
         value = pl.when(value.is_between(0, LAST_PORT)).then(value)
-    return Field(field.text, value)
+    return value
 
 
 def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, misfit: pl.Expr | None = None) -> pl.LazyFrame:
@@ -112,14 +112,37 @@ def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, misfit: pl.Expr
     Returns:
         One record a row. `fault` is null where it parses; else the first column at fault, with its text in `value`.
     """
-    fields = {name: _usable(name, field) for name, field in fields.items()}
     texts = [field.text.alias(f"text {name}") for name, field in fields.items()]
-    values = [field.value.cast(RAW[name]).alias(name) for name, field in fields.items()]
-    nulls = [pl.lit(None, dtype).alias(name) for name, dtype in RAW.items() if name not in fields]
     # A step of its own: Polars would parse a value once for its column, and twice more to see whether it is at fault.
-    parsed = rows.select("file", "line", *texts, *values, *nulls, _misfit=pl.lit(None) if misfit is None else misfit)
+    parsed = rows.select("file", "line", *texts, *_values(fields), _misfit=pl.lit(None) if misfit is None else misfit)
     fault, value = _faults(fields)
     return parsed.select(*RAW, "file", "line", fault.alias("fault"), value.alias("value"))
+
+
+def screen(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> pl.LazyFrame:
+    """Do what `assemble` does for rows whose numbers have been read as such, with no word on what is wrong.
+
+    Args:
+        rows: The log's rows, with the columns that the fields use.
+        fields: As `assemble` has them; `bytes` is the `volume` of both directions, which must be there, too.
+        doubt: Whether something is wrong with a row as a whole.
+
+    Returns:
+        One record a row: the columns of RAW, and `suspect`, true where `assemble` has a fault.
+    """
+    given = {name: field.text.is_not_null() for name, field in fields.items()}
+    # The text of a sum is dear.
+    given["bytes"] = given["orig_bytes"] | given["resp_bytes"]
+    texts = [has.alias(f"text {name}") for name, has in given.items()]
+    wrong = [_lacks(name) & pl.col(f"text {name}") for name in fields if name not in NEVER_NULL]
+    suspect = pl.any_horizontal("_doubt", *map(_lacks, NEVER_NULL), *wrong)
+    return rows.select(*texts, *_values(fields), _doubt=doubt).select(*RAW, suspect.alias("suspect"))
+
+
+def _values(fields: Mapping[str, Field]) -> list[pl.Expr]:
+    """Give the columns of RAW."""
+    usable = {name: _usable(name, field).cast(RAW[name]) for name, field in fields.items()}
+    return [usable.get(name, pl.lit(None, dtype)).alias(name) for name, dtype in RAW.items()]
 
 
 def _faults(names: Iterable[str]) -> tuple[pl.Expr, pl.Expr]:
@@ -132,5 +155,8 @@ def _faults(names: Iterable[str]) -> tuple[pl.Expr, pl.Expr]:
 
 
 def _is_wrong(name: str) -> pl.Expr:
-    nothing = pl.col(name).is_null()
-    return nothing if name in NEVER_NULL else nothing & pl.col(f"text {name}").is_not_null()
+    return _lacks(name) if name in NEVER_NULL else _lacks(name) & pl.col(f"text {name}").is_not_null()
+
+
+def _lacks(name: str) -> pl.Expr:
+    return pl.col(name).is_null()

@@ -1,75 +1,89 @@
-"""Suricata's EVE log, an object a line, plain or gzip: its `flow` events; what else it tells is passed over.
+"""Suricata's EVE log, an object a line, plain or gzip: its flows; what else it tells is passed over.
+
+    flow events ──────→ alerted, where an alert event names the flow ──→ records
+    netflow events ───→ both directions joined (`eve_netflow`) ───────↗
 
 The events: https://docs.suricata.io/en/latest/output/eve/eve-json-format.html. A flow's time is that of its first
-packet, its duration that from its first packet to its last; `alerted` says whether a signature matched.
+packet, its duration that from its first packet to its last. `alerted` says whether a signature matched: a flow event
+tells so itself, and whatever it tells, an alert event with its `flow_id` in any of the day's files does. Of the alert
+events only their `flow_id`s are held in memory. An alert of which no flow is told makes no record.
 """
+
+from collections.abc import Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.json_lines import first_objects, scan_objects
+from cybersec_assets.flows.eve import EVENT, event_fields, flow_ids, lasted, number, words
+from cybersec_assets.flows.eve_netflow import netflows
+from cybersec_assets.flows.json_lines import first_objects, is_nested, scan_objects, scan_typed
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, host, volume
-from cybersec_assets.flows.times import MICROSECONDS, parse_time
+from cybersec_assets.flows.readers.base import Field, Reader, assemble, screen, volume
+from cybersec_assets.flows.times import parse_time
 
-EVENT = ("event_type", "flow_id", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto")
-FLOW = ("start", "end", "pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient", "state", "alerted")
-WANTED = pl.Struct(dict.fromkeys(EVENT, pl.String()) | {"flow": pl.Struct(dict.fromkeys(FLOW, pl.String()))})
-UNDETECTED = "failed"
-"""What `app_proto` says where no protocol was detected."""
+COUNTS = ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient")
+WORDS = ("start", "end", "state", "alerted")
+FLOW = dict.fromkeys((*COUNTS, *WORDS), pl.String())
+TEXTS = dict.fromkeys(EVENT, pl.String()) | {"flow": pl.Struct(FLOW)}
+TYPES = (
+    TEXTS
+    | dict.fromkeys(("src_port", "dest_port"), pl.Int32())
+    | {"flow": pl.Struct(FLOW | dict.fromkeys(COUNTS, pl.Int64()))}
+)
 
 
-def scan(log: LogFile) -> pl.LazyFrame:
-    """Read an event log lazily.
+def scan(logs: Sequence[LogFile]) -> pl.LazyFrame:
+    """Read event logs lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record for each `flow` event and for each line that is no JSON object.
+        The columns of RAW and ORIGIN, a record for each `flow` event, for each flow of which only `netflow` events
+        tell, and for each line that is no JSON object.
     """
-    is_none = pl.col("object").is_null()
-    is_flow = pl.col("object").struct.field("event_type") == "flow"
-    misfit = pl.when(is_none).then(pl.lit("JSON object"))
-    flow = pl.col("object").struct.field("flow").struct.field
-    events = scan_objects(log, WANTED).filter(is_none | is_flow)
-    timed = events.with_columns(start=parse_time(flow("start")), end=parse_time(flow("end")))
-    return assemble(timed, _fields(), misfit=misfit)
+    events = pl.concat([scan_objects(log, TEXTS) for log in logs])
+    flows = events.filter(~pl.col("is_object") | (pl.col("event_type") == "flow"))
+    misfit = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
+    return pl.concat([assemble(_known(flows, logs), _fields(), misfit=misfit), netflows(logs)])
+
+
+def quick(logs: Sequence[LogFile]) -> pl.LazyFrame:
+    """Read event logs lazily, of which each value has the type that Suricata gives it.
+
+    Returns:
+        The columns of RAW, and `suspect`, which a `netflow` event is, too.
+    """
+    events = pl.concat([scan_typed(log, TYPES) for log in logs])
+    flows = events.filter(pl.col("event_type").is_in(["flow", "netflow"]))
+    return screen(_known(flows, logs), _fields(), is_nested(TYPES) | (pl.col("event_type") == "netflow"))
+
+
+def _known(flows: pl.LazyFrame, logs: Sequence[LogFile]) -> pl.LazyFrame:
+    """Add what is worked out once: the times, and whether an alert event names the flow."""
+    flow = pl.col("flow").struct.field
+    alerts = flow_ids(logs, "alert").with_columns(matched=True)
+    timed = flows.with_columns(start=parse_time(flow("start")), end=parse_time(flow("end")))
+    return timed.join(alerts, on="flow_id", how="left", maintain_order="left")
 
 
 def _fields() -> dict[str, Field]:
-    event = {name: pl.col("object").struct.field(name) for name in EVENT}
-    flow = {name: pl.col("object").struct.field("flow").struct.field(name) for name in FLOW}
-    sent, received = _number(flow["bytes_toserver"], pl.Int64), _number(flow["bytes_toclient"], pl.Int64)
-    # Polars divides by a constant as it multiplies by its inverse, which is off by a bit.
-    seconds = ((pl.col("end") - pl.col("start")).dt.total_microseconds() / MICROSECONDS).round(6)
+    flow = {name: pl.col("flow").struct.field(name) for name in FLOW}
+    sent, received = number(flow["bytes_toserver"]), number(flow["bytes_toclient"])
+    alerted = flow["alerted"].replace_strict({"true": True, "false": False}, default=None)
     return {
         "timestamp": Field(flow["start"], pl.col("start")),
-        "src_ip": Field(event["src_ip"], host(event["src_ip"])),
-        "dst_ip": Field(event["dest_ip"], host(event["dest_ip"])),
+        **event_fields(),
         "bytes": volume(sent, received),
-        "duration": Field(flow["end"], seconds),
-        "protocol": Field(event["proto"], event["proto"].str.to_lowercase()),
-        "uid": Field(event["flow_id"], event["flow_id"]),
-        "src_port": _number(event["src_port"], pl.Int32),
-        "dst_port": _number(event["dest_port"], pl.Int32),
-        "service": _words(pl.when(event["app_proto"] != UNDETECTED).then(event["app_proto"])),
-        "conn_state": _words(flow["state"]),
+        "duration": Field(flow["end"], lasted(pl.col("start"), pl.col("end"))),
+        "conn_state": words(flow["state"]),
         "orig_bytes": sent,
         "resp_bytes": received,
-        "orig_packets": _number(flow["pkts_toserver"], pl.Int64),
-        "resp_packets": _number(flow["pkts_toclient"], pl.Int64),
-        "alerted": Field(flow["alerted"], flow["alerted"].replace_strict({"true": True, "false": False}, default=None)),
+        "orig_packets": number(flow["pkts_toserver"]),
+        "resp_packets": number(flow["pkts_toclient"]),
+        "alerted": Field(flow["alerted"], pl.coalesce("matched", alerted)),
     }
 
 
-def _number(text: pl.Expr, dtype: type[pl.DataType]) -> Field:
-    return Field(text, text.cast(dtype, strict=False))
-
-
-def _words(text: pl.Expr) -> Field:
-    return Field(text, text)
-
-
 def recognises(log: LogFile) -> bool:
-    """Tell by a `flow` event among the first objects."""
-    return any(record.get("event_type") == "flow" for record in first_objects(log))
+    """Tell by an event among the first objects, of whatever type: thousands may stand before the first flow."""
+    return any(isinstance(record.get("event_type"), str) and "timestamp" in record for record in first_objects(log))
 
 
-READER = Reader("suricata", recognises, each(scan))
+READER = Reader("suricata", recognises, scan, quick)

@@ -6,13 +6,13 @@ stream in `_path` or `@stream`; where neither is there, a record is a connection
 
 import polars as pl
 
-from cybersec_assets.flows.json_lines import first_objects, scan_objects
+from cybersec_assets.flows.json_lines import first_objects, is_nested, scan_objects, scan_typed
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Reader, assemble, each
-from cybersec_assets.flows.times import parse_time
+from cybersec_assets.flows.readers.base import Reader, assemble, each, screen
+from cybersec_assets.flows.times import from_epoch, parse_time
 from cybersec_assets.flows.zeek_conn import NEEDED, conn_fields
 
-FIELDS = sorted(NEEDED | {"uid", "id.orig_p", "id.resp_p", "service", "conn_state", "orig_pkts", "resp_pkts", "label"})
+NAMES = sorted(NEEDED | {"uid", "id.orig_p", "id.resp_p", "service", "conn_state", "orig_pkts", "resp_pkts", "label"})
 STREAM = ("_path", "@stream")
 MARKS = ("conn_state", "history", "missed_bytes", "orig_pkts")
 """What no stream but conn has."""
@@ -22,11 +22,18 @@ def _spellings(name: str) -> tuple[str, ...]:
     return (name, name.replace(".", "_")) if "." in name else (name,)
 
 
-WANTED = pl.Struct(
-    dict.fromkeys(
-        [*(spelt for name in FIELDS for spelt in _spellings(name)), *STREAM, "history", "missed_bytes"], pl.String()
-    )
+WANTED = [*(spelt for name in NAMES for spelt in _spellings(name)), *STREAM, "history", "missed_bytes"]
+TEXTS: dict[str, pl.DataType] = dict.fromkeys(WANTED, pl.String())
+COUNTS = ("orig_bytes", "resp_bytes", "orig_pkts", "resp_pkts", "missed_bytes")
+PORTS = [spelt for name in ("id.orig_p", "id.resp_p") for spelt in _spellings(name)]
+TYPES = (
+    TEXTS
+    | dict.fromkeys(("ts", "duration"), pl.Float64())
+    | dict.fromkeys(COUNTS, pl.Int64())
+    | dict.fromkeys(PORTS, pl.Int32())
 )
+"""What Zeek itself writes, with a time as epoch."""
+FIELDS = {name: pl.coalesce(_spellings(name)) for name in NAMES}
 
 
 def scan(log: LogFile) -> pl.LazyFrame:
@@ -35,14 +42,28 @@ def scan(log: LogFile) -> pl.LazyFrame:
     Returns:
         The columns of RAW and ORIGIN, a record for each connection and for each line that is no JSON object.
     """
-    of = pl.col("object").struct.field
-    stream = pl.coalesce(of(name) for name in STREAM)
-    marked = pl.any_horizontal(of(name).is_not_null() for name in MARKS)
+    misfit = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
+    return assemble(_connections(scan_objects(log, TEXTS)), conn_fields(FIELDS, parse_time), misfit=misfit)
+
+
+def quick(log: LogFile) -> pl.LazyFrame:
+    """Read a connection log lazily, of which each value has the type that Zeek gives it.
+
+    Returns:
+        The columns of RAW, and `suspect`.
+    """
+    is_iso = any(isinstance(record.get("ts"), str) for record in first_objects(log))
+    types = TYPES | {"ts": pl.String()} if is_iso else TYPES
+    fields = conn_fields(FIELDS, parse_time if is_iso else from_epoch)
+    return screen(_connections(scan_typed(log, types)), fields, is_nested(types))
+
+
+def _connections(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Leave out what is a record of another stream."""
+    stream = pl.coalesce(STREAM)
+    marked = pl.any_horizontal(pl.col(name).is_not_null() for name in MARKS)
     is_conn = pl.when(stream.is_null()).then(marked).otherwise(stream == "conn")
-    is_none = pl.col("object").is_null()
-    texts = {name: pl.coalesce(of(spelt) for spelt in _spellings(name)) for name in FIELDS}
-    misfit = pl.when(is_none).then(pl.lit("JSON object"))
-    return assemble(scan_objects(log, WANTED).filter(is_none | is_conn), conn_fields(texts, parse_time), misfit=misfit)
+    return rows.filter(~pl.col("is_object") | is_conn)
 
 
 def recognises(log: LogFile) -> bool:
@@ -55,4 +76,4 @@ def _is_conn(record: dict[str, object]) -> bool:
     return "ts" in record and (streams[0] == "conn" if streams else any(name in record for name in MARKS))
 
 
-READER = Reader("zeek_json", recognises, each(scan))
+READER = Reader("zeek_json", recognises, each(scan), each(quick))

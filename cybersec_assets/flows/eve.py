@@ -1,0 +1,64 @@
+"""What the events of Suricata's EVE log mean that tell of flows, and which flows they name.
+
+The events: https://docs.suricata.io/en/latest/output/eve/eve-json-format.html. What belongs elsewhere: what a kind of
+event has of its own (`readers.suricata`, `eve_netflow`).
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from cybersec_assets.flows.json_lines import scan_objects
+from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.readers.base import Field, host
+from cybersec_assets.flows.times import MICROSECONDS
+
+EVENT = ("event_type", "flow_id", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto")
+"""What every event has that tells of a flow."""
+UNDETECTED = "failed"
+"""What `app_proto` says where no protocol was detected."""
+
+
+def number(text: pl.Expr, dtype: type[pl.DataType] = pl.Int64) -> Field:
+    """Read a number."""
+    return Field(text, text.cast(dtype, strict=False))
+
+
+def words(text: pl.Expr) -> Field:
+    """Take text as it is."""
+    return Field(text, text)
+
+
+def lasted(start: pl.Expr, end: pl.Expr) -> pl.Expr:
+    """Give the seconds between two times."""
+    # Polars divides by a constant as it multiplies by its inverse, which is off by a bit.
+    return ((end - start).dt.total_microseconds() / MICROSECONDS).round(6)
+
+
+def event_fields() -> dict[str, Field]:
+    """Give the source of each raw column that any such event has."""
+    service = pl.when(pl.col("app_proto") != UNDETECTED).then(pl.col("app_proto"))
+    return {
+        "src_ip": Field(pl.col("src_ip"), host(pl.col("src_ip"))),
+        "dst_ip": Field(pl.col("dest_ip"), host(pl.col("dest_ip"))),
+        "protocol": Field(pl.col("proto"), pl.col("proto").str.to_lowercase()),
+        "uid": words(pl.col("flow_id")),
+        "src_port": number(pl.col("src_port"), pl.Int32),
+        "dst_port": number(pl.col("dest_port"), pl.Int32),
+        "service": words(service),
+    }
+
+
+def flow_ids(logs: Sequence[LogFile], event_type: str) -> pl.LazyFrame:
+    """Give the flows that events of a type name, in whichever file.
+
+    Args:
+        logs: The day's files.
+        event_type: Only lines that have it, in quotes, are decoded.
+
+    Returns:
+        `flow_id`, each once.
+    """
+    wanted = dict.fromkeys(("event_type", "flow_id"), pl.String())
+    events = pl.concat([scan_objects(log, wanted, f'"{event_type}"') for log in logs])
+    return events.filter(pl.col("event_type") == event_type).select("flow_id").drop_nulls().unique()
