@@ -83,7 +83,11 @@ def test_a_file_that_is_no_log(make_settings, materialize, shared_data):
     """A text is named and quoted, with the formats that would do."""
     settings = make_settings(flows_uri=f"{shared_data}/zeek-hourly/text_file/conn.log")
     assert_refused(
-        materialize, settings, "text_file/conn.log", "Lorem ipsum", "csv, parquet, suricata, zeek, zeek_json"
+        materialize,
+        settings,
+        "text_file/conn.log",
+        "Lorem ipsum",
+        "argus, aws_vpc, csv, nfdump, parquet, suricata, zeek, zeek_json",
     )
 
 
@@ -155,7 +159,7 @@ def test_an_unknown_format(make_settings, materialize, log):
         materialize,
         settings,
         "FLOWS_FORMAT='pcap' is unknown",
-        "auto, csv, parquet, suricata, zeek, zeek_json, synthetic",
+        "auto, argus, aws_vpc, csv, nfdump, parquet, suricata, zeek, zeek_json, synthetic",
     )
 
 

@@ -3,7 +3,8 @@
 import polars as pl
 
 # Words such as "no" or "unknown" say nothing inside of a longer label: "unknown malware" names malice.
-NO_VERDICT = r"(?i)\bbackground\b|^\W*(unknown|unlabell?ed|unset|none|null|nan|n/a)?\W*$"
+# CTU-13 has "Backgrund", too.
+NO_VERDICT = r"(?i)\bbackgro?und\b|^\W*(unknown|unlabell?ed|unset|none|null|nan|n/a)?\W*$"
 HARMLESS = r"(?i)\b(benign|normal|non-?malicious)\b|^\W*(false|no)\b|^\s*0(\.0*)?\s*$"
 
 

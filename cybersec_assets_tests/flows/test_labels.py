@@ -10,7 +10,20 @@ from cybersec_assets_tests.flows.logs import examples
 
 MALICE = ["Malicious", "botnet", "DDoS", "1", "1.0", "-1", "true", "attack", "neptune", "C&C", "10", "0.5", "yes"]
 HARMLESS = ["Benign", "normal", "NORMAL.", "flow=From-Normal-V51-Stribrek", "false", "no", "0", "0.0", " 0 "]
-NOTHING = ["", "-", "(empty)", "Background", "flow=Background-UDP", "unknown", "unset", "None", "NULL", "NaN", "n/a"]
+NOTHING = [
+    "",
+    "-",
+    "(empty)",
+    "Background",
+    "flow=Background-UDP",
+    "flow=Backgrund-TCP",
+    "unknown",
+    "unset",
+    "None",
+    "NULL",
+    "NaN",
+    "n/a",
+]
 NOTHING.remove("(empty)")  # the Zeek reader takes it out before
 
 

@@ -19,7 +19,18 @@ def names(uri):
 
 def test_the_formats_are_those_of_the_readers():
     """FLOWS_FORMAT may be auto, any reader's name, or synthetic."""
-    assert formats() == ["auto", "csv", "parquet", "suricata", "zeek", "zeek_json", "synthetic"]
+    assert formats() == [
+        "auto",
+        "argus",
+        "aws_vpc",
+        "csv",
+        "nfdump",
+        "parquet",
+        "suricata",
+        "zeek",
+        "zeek_json",
+        "synthetic",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +100,7 @@ def test_records_have_the_one_schema(tmp_path):
 def test_an_unknown_format_is_refused():
     """A format that does not exist is named, with those that do."""
     with pytest.raises(
-        SettingsError, match=r"^FLOWS_FORMAT='pcap' is unknown\. Use one of auto, csv, parquet, suricata, zeek"
+        SettingsError, match=r"^FLOWS_FORMAT='pcap' is unknown\. Use one of auto, argus, aws_vpc, csv, nfdump, "
     ):
         find("x", "pcap")
 

@@ -76,6 +76,38 @@ def host(text: pl.Expr) -> pl.Expr:
     return pl.when(text.str.contains(r"^\S+$")).then(text)
 
 
+def number(text: pl.Expr, dtype: type[pl.DataType]) -> Field:
+    """Read a number."""
+    return Field(text, text.cast(dtype, strict=False))
+
+
+def count(text: pl.Expr) -> Field:
+    """Read a whole number, as of bytes or packets."""
+    return number(text, pl.Int64)
+
+
+def words(text: pl.Expr) -> Field:
+    """Take text as it is."""
+    return Field(text, text)
+
+
+def address(text: pl.Expr) -> Field:
+    """Read a host, in whatever way it is named."""
+    return Field(text, host(text))
+
+
+def those_present(
+    optional: Mapping[str, tuple[str, Callable[[pl.Expr], Field]]], have: Collection[str]
+) -> dict[str, Field]:
+    """Give the sources of those raw columns whose own columns a log has.
+
+    Args:
+        optional: The own column of each raw column, and what makes a source of its text.
+        have: The log's own columns.
+    """
+    return {raw: make(pl.col(name)) for raw, (name, make) in optional.items() if name in have}
+
+
 def volume(sent: Field, received: Field) -> Field:
     """Add both directions; a flow that says only one's volume has moved at least that much."""
     known = sent.value.is_not_null() | received.value.is_not_null()

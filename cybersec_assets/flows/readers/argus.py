@@ -1,0 +1,117 @@
+"""Argus flows as `ra -c ,` prints them, and the binetflow files of CTU-13, read by their own header.
+
+The fields: https://manpages.ubuntu.com/manpages/noble/en/man1/ra.1.html (`-s` names them); the labelled captures:
+https://www.stratosphereips.org/datasets-ctu13. `ra` prints local time: let it run with `TZ=UTC`. Records of Argus
+about itself (`man`) are no flows.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from cybersec_assets.flows.delimited import header_of, scan_fields
+from cybersec_assets.flows.labels import verdict
+from cybersec_assets.flows.lines import scan_lines
+from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.protocols import port, protocol
+from cybersec_assets.flows.readers.base import (
+    Field,
+    Reader,
+    address,
+    assemble,
+    count,
+    each,
+    number,
+    require_columns,
+    those_present,
+    words,
+)
+from cybersec_assets.flows.times import parse_time, seconds_between
+
+NEEDED = {"StartTime", "Dur", "Proto", "SrcAddr", "DstAddr", "TotBytes"}
+OPTIONAL = {"LastTime", "Sport", "Dport", "State", "TotPkts", "SrcBytes", "DstBytes", "SrcPkts", "DstPkts", "Label"}
+RECOGNISED_BY = 3
+"""How many of the needed names a first line has to bear to be taken for a header."""
+MANAGEMENT = "man"
+OVER_UDP = ("rtp", "rtcp", "udt")
+"""What Argus calls a flow's protocol where it finds these in UDP."""
+
+
+def scan(log: LogFile) -> pl.LazyFrame:
+    """Read a file lazily.
+
+    Returns:
+        The columns of RAW and ORIGIN, a record a line.
+
+    Raises:
+        UnreadableLogError: A column that flows need is missing.
+    """
+    header = header_of(log)
+    require_columns(log, header, NEEDED - ({"Dur"} if "LastTime" in header else set()))
+    rows = scan_fields(scan_lines(log), header, NEEDED | OPTIONAL, "SrcAddr")
+    flows = rows.filter(pl.col("misfit").is_not_null() | pl.col("Proto").ne_missing(MANAGEMENT))
+    return assemble(flows, _fields(header), misfit=pl.col("misfit"))
+
+
+def _fields(header: Sequence[str]) -> dict[str, Field]:
+    kind = protocol(pl.col("Proto"))
+    fields = {
+        "timestamp": Field(pl.col("StartTime"), _time("StartTime")),
+        "src_ip": address(pl.col("SrcAddr")),
+        "dst_ip": address(pl.col("DstAddr")),
+        "bytes": count(pl.col("TotBytes")),
+        "duration": number(pl.col("Dur"), pl.Float64) if "Dur" in header else _duration(),
+        "protocol": kind,
+    }
+    fields |= _both_ways(header, "Bytes", "bytes") | _both_ways(header, "Pkts", "packets")
+    return fields | those_present(
+        {
+            "src_port": ("Sport", lambda text: _port(text, kind)),
+            "dst_port": ("Dport", lambda text: _port(text, kind)),
+            "conn_state": ("State", words),
+            "label": ("Label", _label),
+        },
+        header,
+    )
+
+
+def _time(name: str) -> pl.Expr:
+    return parse_time(pl.col(name).str.replace_all("/", "-", literal=True))
+
+
+def _duration() -> Field:
+    return Field(pl.col("LastTime"), seconds_between(_time("StartTime"), _time("LastTime")))
+
+
+def _both_ways(header: Sequence[str], unit: str, raw: str) -> dict[str, Field]:
+    """Give what each side has sent; the answer's share is what is left of the total where it is not given."""
+    total, sent, received = (f"{side}{unit}" for side in ("Tot", "Src", "Dst"))
+    fields = {}
+    if sent in header:
+        fields[f"orig_{raw}"] = count(pl.col(sent))
+    if received in header:
+        fields[f"resp_{raw}"] = count(pl.col(received))
+    elif sent in header and total in header:
+        whole, part = count(pl.col(total)), count(pl.col(sent))
+        text = pl.concat_str(whole.text, part.text, separator="-")
+        fields[f"resp_{raw}"] = Field(text, whole.value - part.value)
+    return fields
+
+
+def _port(text: pl.Expr, kind: Field) -> Field:
+    """Read a port; `ra` prints a service's name for one where it is not told to print numbers."""
+    digits = text.str.extract(r"^(\d+)$")
+    return port(digits, Field(kind.text, kind.value.replace(dict.fromkeys(OVER_UDP, "udp"))))
+
+
+def _label(text: pl.Expr) -> Field:
+    # A label that gives no verdict is no fault, so its own value stands for its text.
+    return Field(verdict(text).cast(pl.String), verdict(text))
+
+
+def recognises(log: LogFile) -> bool:
+    """Tell by the names in the first line."""
+    return len(NEEDED & set(header_of(log))) >= RECOGNISED_BY
+
+
+READER = Reader("argus", recognises, each(scan))

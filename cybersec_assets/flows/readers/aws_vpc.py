@@ -1,0 +1,118 @@
+"""AWS VPC flow logs as text: the default format (version 2), with its header or without, and custom lists of fields.
+
+The fields: https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html. A record is one direction of a
+connection. Records that say that there was nothing to log, or that something was skipped, are no flows.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from cybersec_assets.flows.delimited import header_of, scan_fields
+from cybersec_assets.flows.lines import scan_lines
+from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.protocols import NAMES, port
+from cybersec_assets.flows.readers.base import (
+    Field,
+    Reader,
+    address,
+    assemble,
+    count,
+    each,
+    require_columns,
+    those_present,
+    words,
+)
+from cybersec_assets.flows.times import from_epoch, seconds_between
+
+DEFAULT = [
+    "version",
+    "account-id",
+    "interface-id",
+    "srcaddr",
+    "dstaddr",
+    "srcport",
+    "dstport",
+    "protocol",
+    "packets",
+    "bytes",
+    "start",
+    "end",
+    "action",
+    "log-status",
+]
+"""The fields of the default format, in order."""
+NEEDED = {"srcaddr", "dstaddr", "protocol", "bytes", "start", "end"}
+OPTIONAL = {"srcport", "dstport", "packets", "action", "log-status"}
+NO_FLOW = ("NODATA", "SKIPDATA")
+RECOGNISED_BY = 3
+"""How many of the default format's fields a first line has to name to be taken for a header."""
+HEAD_LINES = 20
+
+
+def scan(log: LogFile) -> pl.LazyFrame:
+    """Read a file lazily.
+
+    Returns:
+        The columns of RAW and ORIGIN, a record a line.
+
+    Raises:
+        UnreadableLogError: A field that flows need is missing.
+    """
+    header = header_of(log, " ") if _has_header(log) else DEFAULT
+    require_columns(log, header, NEEDED)
+    rows = scan_fields(scan_lines(log), header, NEEDED | OPTIONAL, "srcaddr", separator=" ", unset="-")
+    return assemble(
+        rows.filter(pl.col("misfit").is_not_null() | ~_says_nothing(header)), _fields(header), misfit=pl.col("misfit")
+    )
+
+
+def _has_header(log: LogFile) -> bool:
+    return len(set(DEFAULT) & set(header_of(log, " "))) >= RECOGNISED_BY
+
+
+def _says_nothing(header: Sequence[str]) -> pl.Expr:
+    """Tell records without a flow; without their status, by the lack of all that a flow has."""
+    if "log-status" in header:
+        return pl.col("log-status").is_in(NO_FLOW).fill_null(value=False)
+    return pl.all_horizontal(pl.col(name).is_null() for name in ("srcaddr", "dstaddr", "protocol", "bytes"))
+
+
+def _fields(header: Sequence[str]) -> dict[str, Field]:
+    kind, volume = _protocol(pl.col("protocol")), count(pl.col("bytes"))
+    start, end = from_epoch(pl.col("start")), from_epoch(pl.col("end"))
+    fields = {
+        "timestamp": Field(pl.col("start"), start),
+        "src_ip": address(pl.col("srcaddr")),
+        "dst_ip": address(pl.col("dstaddr")),
+        "bytes": volume,
+        "duration": Field(pl.col("end"), seconds_between(start, end)),
+        "protocol": kind,
+        "orig_bytes": volume,
+    }
+    return fields | those_present(
+        {
+            "src_port": ("srcport", lambda text: port(text, kind)),
+            "dst_port": ("dstport", lambda text: port(text, kind)),
+            "orig_packets": ("packets", count),
+            "conn_state": ("action", words),
+        },
+        header,
+    )
+
+
+def _protocol(text: pl.Expr) -> Field:
+    return Field(text, text.cast(pl.UInt8, strict=False).cast(pl.String).replace(NAMES))
+
+
+def recognises(log: LogFile) -> bool:
+    """Tell by the names in the first line, or by records in the default format."""
+    return _has_header(log) or any(map(_is_default, log.first_lines[:HEAD_LINES]))
+
+
+def _is_default(line: str) -> bool:
+    fields = line.removeprefix("\ufeff").split(" ")
+    return len(fields) == len(DEFAULT) and fields[0] == "2" and fields[-1] in {"OK", *NO_FLOW}
+
+
+READER = Reader("aws_vpc", recognises, each(scan))

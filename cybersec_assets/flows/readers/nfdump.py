@@ -1,0 +1,127 @@
+"""NetFlow v5, v9 and IPFIX as nfdump prints them with `-o csv`, read by their own header.
+
+The columns are nfdump's format tokens: https://manpages.ubuntu.com/manpages/noble/en/man1/nfdump.1.html. Up to 1.7.3
+the header has the tokens themselves; later ones have longer names for them, as in
+https://github.com/phaag/nfdump/blob/master/src/output/output_csv.c, and protocols by number; `-o csv-fast` has times
+in milliseconds. nfdump prints local time: let it run with `TZ=UTC`. The summary at the end is no flow.
+"""
+
+from collections.abc import Collection, Sequence
+
+import polars as pl
+
+from cybersec_assets.flows.delimited import header_of, scan_fields
+from cybersec_assets.flows.lines import scan_lines
+from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.protocols import port, protocol
+from cybersec_assets.flows.readers.base import (
+    Field,
+    Reader,
+    address,
+    assemble,
+    count,
+    each,
+    number,
+    require_columns,
+    those_present,
+    volume,
+)
+from cybersec_assets.flows.schema import TIMESTAMP
+from cybersec_assets.flows.times import parse_time, seconds_between
+
+TOKENS = {
+    "firstSeen": "ts",
+    "lastSeen": "te",
+    "duration": "td",
+    "proto": "pr",
+    "srcAddr": "sa",
+    "dstAddr": "da",
+    "srcPort": "sp",
+    "dstPort": "dp",
+    "packets": "ipkt",
+    "inPackets": "ipkt",
+    "bytes": "ibyt",
+    "inBytes": "ibyt",
+    "outPackets": "opkt",
+    "outBytes": "obyt",
+}
+"""The longer names of later versions, and the tokens that they stand for."""
+NEEDED = {"ts", "td", "pr", "sa", "da", "ibyt"}
+OPTIONAL = {"te", "sp", "dp", "ipkt", "opkt", "obyt"}
+RECOGNISED_BY = 3
+"""How many of these a first line has to name to be taken for a header."""
+REMARK = r"^(Summary|No match(ed|ing) flows?)$"
+"""A line about the flows."""
+TOTALS, SUMS = "flows,bytes,packets,avg_bps,avg_pps,avg_bpp", r"^\d+(,\d+){5}$"
+"""The summary's header, and what the line under it looks like."""
+
+
+def scan(log: LogFile) -> pl.LazyFrame:
+    """Read a file lazily.
+
+    Returns:
+        The columns of RAW and ORIGIN, a record a line.
+
+    Raises:
+        UnreadableLogError: A column that flows need is missing.
+    """
+    header = header_of(log)
+    names = _names(header)
+    require_columns(log, list(names), NEEDED - ({"td"} if "te" in names else set()))
+    wanted = {names[token]: token for token in NEEDED | OPTIONAL if token in names}
+    rows = scan_fields(_flow_lines(log), header, wanted, names["sa"]).rename(wanted)
+    return assemble(rows, _fields(names), misfit=pl.col("misfit"))
+
+
+def _names(header: Sequence[str]) -> dict[str, str]:
+    """Give what a header calls each token that it has."""
+    return {TOKENS.get(name, name): name for name in header}
+
+
+def _flow_lines(log: LogFile) -> pl.LazyFrame:
+    text = pl.col("text").fill_null("")
+    sums = text.str.contains(SUMS) & (text.shift(1) == TOTALS)
+    about = text.str.contains(REMARK) | (text == TOTALS) | sums.fill_null(value=False)
+    return scan_lines(log).with_columns(about=about).filter(~pl.col("about")).drop("about")
+
+
+def _fields(names: Collection[str]) -> dict[str, Field]:
+    kind, sent = protocol(pl.col("pr")), count(pl.col("ibyt"))
+    received = count(pl.col("obyt") if "obyt" in names else pl.lit(None, pl.String))
+    fields = {
+        "timestamp": Field(pl.col("ts"), _time(pl.col("ts"))),
+        "src_ip": address(pl.col("sa")),
+        "dst_ip": address(pl.col("da")),
+        "bytes": volume(sent, received),
+        "duration": number(pl.col("td"), pl.Float64) if "td" in names else _duration(),
+        "protocol": kind,
+        "orig_bytes": sent,
+        "resp_bytes": received,
+    }
+    return fields | those_present(
+        {
+            "src_port": ("sp", lambda text: port(text, kind)),
+            "dst_port": ("dp", lambda text: port(text, kind)),
+            "orig_packets": ("ipkt", count),
+            "resp_packets": ("opkt", count),
+        },
+        names,
+    )
+
+
+def _time(text: pl.Expr) -> pl.Expr:
+    """Read a time; a whole number of thirteen digits is in milliseconds."""
+    milliseconds = pl.when(text.str.contains(r"^\d{13}$")).then(text).cast(pl.Int64)
+    return pl.coalesce(milliseconds.cast(pl.Datetime("ms", "UTC")).cast(TIMESTAMP), parse_time(text))
+
+
+def _duration() -> Field:
+    return Field(pl.col("te"), seconds_between(_time(pl.col("ts")), _time(pl.col("te"))))
+
+
+def recognises(log: LogFile) -> bool:
+    """Tell by the names in the first line."""
+    return len(_names(header_of(log)).keys() & (NEEDED | OPTIONAL)) >= RECOGNISED_BY
+
+
+READER = Reader("nfdump", recognises, each(scan))
