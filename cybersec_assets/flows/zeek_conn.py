@@ -11,6 +11,17 @@ from cybersec_assets.flows.labels import verdict
 from cybersec_assets.flows.readers.base import Field, volume
 
 NEEDED = {"ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"}
+NUMBERS: dict[str, pl.DataType] = {
+    "ts": pl.Float64(),
+    "duration": pl.Float64(),
+    "orig_bytes": pl.Int64(),
+    "resp_bytes": pl.Int64(),
+    "orig_pkts": pl.Int64(),
+    "resp_pkts": pl.Int64(),
+    "id.orig_p": pl.Int32(),
+    "id.resp_p": pl.Int32(),
+}
+"""The fields that are numbers, a time in seconds since 1970 among them; all others are text."""
 ADDRESS = r"^[0-9A-Fa-f:.]+(%[\w.-]+)?$"
 
 
@@ -22,8 +33,8 @@ def conn_fields(texts: Mapping[str, pl.Expr], time: Callable[[pl.Expr], pl.Expr]
         time: Reads the log's kind of time.
     """
 
-    def of(name: str, dtype: type[pl.DataType]) -> Field:
-        return Field(texts[name], texts[name].cast(dtype, strict=False))
+    def number(name: str) -> Field:
+        return Field(texts[name], texts[name].cast(NUMBERS[name], strict=False))
 
     def address(name: str) -> Field:
         return Field(texts[name], pl.when(texts[name].str.contains(ADDRESS)).then(texts[name]))
@@ -31,26 +42,29 @@ def conn_fields(texts: Mapping[str, pl.Expr], time: Callable[[pl.Expr], pl.Expr]
     def words(name: str) -> Field:
         return Field(texts[name], texts[name])
 
-    sent, received = of("orig_bytes", pl.Int64), of("resp_bytes", pl.Int64)
+    def label(name: str) -> Field:
+        # A label that gives no verdict is no fault, so its own value stands for its text.
+        return Field(verdict(texts[name]).cast(pl.String), verdict(texts[name]))
+
+    sent, received = number("orig_bytes"), number("resp_bytes")
     fields = {
         "timestamp": Field(texts["ts"], time(texts["ts"])),
         "src_ip": address("id.orig_h"),
         "dst_ip": address("id.resp_h"),
         "bytes": volume(sent, received),
-        "duration": of("duration", pl.Float64),
+        "duration": number("duration"),
         "protocol": Field(texts["proto"], texts["proto"].str.to_lowercase()),
         "orig_bytes": sent,
         "resp_bytes": received,
     }
     optional = {
         "uid": ("uid", words),
-        "src_port": ("id.orig_p", lambda name: of(name, pl.Int32)),
-        "dst_port": ("id.resp_p", lambda name: of(name, pl.Int32)),
+        "src_port": ("id.orig_p", number),
+        "dst_port": ("id.resp_p", number),
         "service": ("service", words),
         "conn_state": ("conn_state", words),
-        "orig_packets": ("orig_pkts", lambda name: of(name, pl.Int64)),
-        "resp_packets": ("resp_pkts", lambda name: of(name, pl.Int64)),
-        # A label that gives no verdict is no fault, so its own value stands for its text.
-        "label": ("label", lambda name: Field(verdict(texts[name]).cast(pl.String), verdict(texts[name]))),
+        "orig_packets": ("orig_pkts", number),
+        "resp_packets": ("resp_pkts", number),
+        "label": ("label", label),
     }
     return fields | {raw: make(name) for raw, (name, make) in optional.items() if name in texts}

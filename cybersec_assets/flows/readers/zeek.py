@@ -1,66 +1,23 @@
 """Zeek's `conn.log` as tab-separated text, plain or gzip, read by its own header.
 
-The header lines and their meaning: https://docs.zeek.org/en/master/log-formats.html. Columns may stand in any
-order and others may stand between them; lines that begin with `#` are no records. A header that comes again
-further down (logs joined into one file) is passed over where it is the same; where it is another, it is a fault,
-and so are the records under it.
+The format: https://docs.zeek.org/en/master/log-formats.html. Columns may stand in any order and others may stand
+between them; lines that begin with `#` are no records. What a header is, and where it changes, is `zeek_header`'s.
 """
 
-import codecs
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import polars as pl
 
-from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Reader, assemble, each, require_columns
+from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, require_columns
+from cybersec_assets.flows.schema import NEVER_NULL, RAW, VOLUMES
 from cybersec_assets.flows.times import from_epoch
-from cybersec_assets.flows.zeek_conn import NEEDED, conn_fields
+from cybersec_assets.flows.zeek_conn import NEEDED, NUMBERS, conn_fields
+from cybersec_assets.flows.zeek_header import Block, Header, blocks
 
-
-@dataclass(frozen=True)
-class Header:
-    """What the lines that begin with `#` say.
-
-    Attributes:
-        fields: The columns' names, in order.
-        separator: What stands between two fields.
-        unset: What a field has that the sensor left unset.
-        empty: What a field has that is empty.
-    """
-
-    fields: list[str]
-    separator: str
-    unset: str
-    empty: str
-
-
-def read_header(log: LogFile) -> Header:
-    """Read the header lines at a log's beginning.
-
-    Raises:
-        UnreadableLogError: It has no usable `#separator` or no `#fields`.
-    """
-    lines = [line for line in log.first_lines if line.startswith("#")]
-    declared = next((line.removeprefix("#separator ") for line in lines if line.startswith("#separator ")), r"\x09")
-    separator = _unescape(declared.strip())
-    if len(separator.encode()) != 1:
-        raise UnreadableLogError(f"{log.name}: #separator {declared!r} is not one character", "Set one in Zeek")
-    # The first header is the one that counts, so it is the last to be taken in.
-    said = dict(line[1:].split(separator, 1) for line in reversed(lines) if separator in line)
-    if "fields" not in said:
-        raise UnreadableLogError(f"{log.name} has no #fields line", "Keep Zeek's header lines in the log")
-    return Header(
-        said["fields"].split(separator), separator, said.get("unset_field", "-"), said.get("empty_field", "(empty)")
-    )
-
-
-def _unescape(text: str) -> str:
-    """Read an escaped character; the empty string where it is cut off."""
-    try:
-        return codecs.decode(text, "unicode_escape")
-    except UnicodeDecodeError:
-        return ""
+ESCAPE = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 
 
 def scan(log: LogFile) -> pl.LazyFrame:
@@ -73,47 +30,138 @@ def scan(log: LogFile) -> pl.LazyFrame:
         The columns of RAW and ORIGIN, a record a line.
 
     Raises:
-        UnreadableLogError: The header is missing, or lacks a column that flows need.
+        UnreadableLogError: A header is missing, or lacks a column that flows need.
     """
-    header = read_header(log)
-    require_columns(log, header.fields, NEEDED)
+    return _each_block(log, _scan_block)
+
+
+def quick(log: LogFile) -> pl.LazyFrame:
+    """Read a connection log lazily, each number at once as one.
+
+    Returns:
+        The columns of RAW and `suspect`, a record a line. A line with another number of fields than the header has
+        raises, or is suspect; so is a number that is none, and text that is not UTF-8 raises.
+    """
+    return _each_block(log, _quick_block)
+
+
+def _each_block(log: LogFile, read: Callable[[Block], pl.LazyFrame]) -> pl.LazyFrame:
+    found = blocks(log)
+    for block in found:
+        part = block.log
+        where = log.name if part.first_line == log.first_line else f"{log.name} line {part.first_line}"
+        require_columns(replace(part, name=where), block.header.fields, NEEDED)
+    return pl.concat(map(read, found))
+
+
+def _scan_block(block: Block) -> pl.LazyFrame:
     # One column more than the header names shows a line that is too long; a missing last field, one cut short.
-    columns = [f"c{i}" for i in range(len(header.fields) + 1)]
+    *columns, last, beyond = [f"c{i}" for i in range(len(block.header.fields) + 1)]
     rows = pl.scan_csv(
-        log.path,
+        block.log.path,
         has_header=False,
-        separator=header.separator,
+        separator=block.header.separator,
         quote_char=None,
-        schema=dict.fromkeys(columns, pl.String),
+        schema=dict.fromkeys([*columns, last, beyond], pl.String),
         missing_columns="insert",
         extra_columns="ignore",
         encoding="utf8-lossy",
         row_index_name="line",
+        row_index_offset=block.log.first_line,
         glob=False,
-    ).with_columns(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32) + 1, astray=_astray(header, columns))
+    ).with_columns(pl.lit(block.log.name).alias("file"), pl.col("line").cast(pl.UInt32))
+    short = pl.col(last).is_null()
+    if not block.header.empty:
+        rows, short = pl.concat([rows, _ends(block)], how="horizontal"), short & ~pl.col("ends empty")
+    uneven = short | pl.col(beyond).is_not_null()
     comment = pl.col("c0").str.starts_with("#").fill_null(value=False)
-    other_header = pl.col("astray") & pl.col("c0").eq_missing("#fields")
-    uneven = pl.col(columns[-2]).is_null() | pl.col(columns[-1]).is_not_null()
-    misfit = pl.when("astray").then(pl.lit("header")).when(uneven).then(pl.lit("number of fields"))
-    texts = {name: _text(header, name) for name in header.fields}
-    return assemble(rows.filter(~comment | other_header), conn_fields(texts, from_epoch), misfit=misfit)
+    misfit = pl.when(uneven).then(pl.lit("number of fields"))
+    fields = conn_fields(_texts(block, block.header.fields), from_epoch)
+    return assemble(rows.filter(~comment), fields, misfit=misfit)
 
 
-def _astray(header: Header, columns: list[str]) -> pl.Expr:
-    """Tell the lines that a header other than the file's first governs: their fields mean something else."""
-    differs = [pl.col(c).ne_missing(name) for c, name in zip(columns[1:], header.fields, strict=True)]
-    begins = pl.when(pl.col("c0") == "#fields").then(pl.any_horizontal(differs))
-    return begins.forward_fill().fill_null(value=False)
+def _ends(block: Block) -> pl.LazyFrame:
+    """Tell of each line whether it ends with a separator: then its last field is there, though it is empty."""
+    never = "\x02" if block.header.separator == "\x01" else "\x01"
+    lines = pl.scan_csv(
+        block.log.path,
+        has_header=False,
+        separator=never,
+        quote_char=None,
+        schema={"text": pl.String},
+        extra_columns="ignore",
+        encoding="utf8-lossy",
+        glob=False,
+    )
+    return lines.select(pl.col("text").str.ends_with(block.header.separator).fill_null(value=False).alias("ends empty"))
 
 
-def _text(header: Header, name: str) -> pl.Expr:
-    column = pl.col(f"c{header.fields.index(name)}")
-    return pl.when(column != header.unset, column != header.empty).then(column)
+def _texts(block: Block, names: Iterable[str]) -> dict[str, pl.Expr]:
+    """Give fields as the sensor meant them; null where they are unset or empty."""
+    header = block.header
+    columns = {name: _column(header, name) for name in names}
+    texts: dict[str, pl.Expr]
+    texts = {name: pl.when(it != header.unset, it != header.empty).then(it) for name, it in columns.items()}
+    if block.escaped:
+        texts = {name: text.map_batches(_unescape, pl.String, is_elementwise=True) for name, text in texts.items()}
+    # Polars passes over blanks before a number where it reads one, but not where it casts one.
+    numbers = {name: texts[name].str.strip_chars_start(" \t") for name in NUMBERS if name in texts}
+    return texts | {name: pl.when(text != "").then(text) for name, text in numbers.items()}
+
+
+def _column(header: Header, name: str) -> pl.Expr:
+    return pl.col(f"c{header.fields.index(name)}")
+
+
+def _unescape(texts: pl.Series) -> pl.Series:
+    r"""Put characters where they are written as `\xHH`; bytes that make no character stay as they are written."""
+    escaped = texts.filter(texts.str.contains(r"\x", literal=True)).unique()
+    return texts.replace(escaped, [_unescape_one(text) for text in escaped])
+
+
+def _unescape_one(text: str) -> str:
+    plain = ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), text.encode())
+    return plain.decode("utf-8", "backslashreplace")
+
+
+def _quick_block(block: Block) -> pl.LazyFrame:
+    header = block.header
+    *names, last = header.fields
+    # The last field is read as text as it stands: where it is null, it is empty or missing.
+    types = [*(NUMBERS.get(name, pl.String()) for name in names), pl.String()]
+    schema = {f"c{i}": dtype for i, dtype in enumerate(types)}
+    rows = pl.scan_csv(
+        block.log.path,
+        has_header=False,
+        separator=header.separator,
+        quote_char=None,
+        comment_prefix="#",
+        schema=schema,
+        null_values=dict.fromkeys([*schema][:-1], header.unset),
+        glob=False,
+    )
+    texts = _texts(block, [last, *(name for name in names if name not in NUMBERS)])
+    typed = {name: _column(header, name) for name in names if name in NUMBERS}
+    doubt = pl.col([*schema][-1]).is_null()
+    if last in NUMBERS:
+        doubt |= texts[last].is_not_null() & texts[last].cast(NUMBERS[last], strict=False).is_null()
+    return _checked(rows, conn_fields(texts | typed, from_epoch), doubt)
+
+
+def _checked(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> pl.LazyFrame:
+    nothing = {name: pl.lit(None, dtype) for name, dtype in RAW.items() if name not in fields}
+    values = {name: field.value.cast(RAW[name]) for name, field in fields.items()}
+    parsed = rows.select(**nothing, **values, doubt=doubt)
+    missing = [pl.col(name).is_null() for name in NEVER_NULL]
+    negative = [pl.col(name) < 0 for name in VOLUMES]
+    wraps = pl.col("bytes").is_null() & pl.any_horizontal(pl.col("orig_bytes", "resp_bytes").is_not_null())
+    suspect = pl.any_horizontal("doubt", *missing, *negative, wraps, ~pl.col("duration").is_finite())
+    return parsed.select(*RAW, suspect.fill_null(value=False).alias("suspect"))
 
 
 def recognises(log: LogFile) -> bool:
     """Tell a Zeek log by its header lines."""
-    return any(line.startswith(("#separator", "#fields")) for line in log.first_lines[:20])
+    return any(line.removeprefix("\ufeff").startswith(("#separator", "#fields")) for line in log.first_lines[:20])
 
 
-READER = Reader("zeek", recognises, each(scan))
+READER = Reader("zeek", recognises, each(scan), each(quick))

@@ -1,0 +1,171 @@
+"""What the lines that begin with `#` say of a Zeek log, and where in the log they begin to say something else.
+
+The header lines and their meaning: https://docs.zeek.org/en/master/log-formats.html. Logs that were joined into one
+file have a header each; where one differs from that above it, the file is cut, and each block is read by its own.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import Path
+from typing import BinaryIO
+
+from cybersec_assets.errors import UnreadableLogError
+from cybersec_assets.flows.logfile import HEAD_BYTES, LogFile
+
+CHUNK_BYTES = 1 << 20
+MARK = b"\n#fields"
+MAX_BLOCKS = 1_000
+"""No sensor changes its columns so often, and every block costs a file and a reading."""
+SEPARATOR = re.compile(r"#separator[ \t](.*)")
+ESCAPED = re.compile(rb"(?<!#separator[ \t])\\x")
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header.
+
+    Attributes:
+        fields: The columns' names, in order.
+        separator: What stands between two fields.
+        unset: What a field has that the sensor left unset.
+        empty: What a field has that is empty.
+    """
+
+    fields: Sequence[str]
+    separator: str = "\t"
+    unset: str = "-"
+    empty: str = "(empty)"
+
+
+@dataclass(frozen=True)
+class Block:
+    r"""A part of a log that has one header.
+
+    Attributes:
+        log: The part as a file of its own, or the whole file where its header never changes.
+        header: How to read it.
+        escaped: Whether some value may have a character that is written as `\xHH`.
+    """
+
+    log: LogFile
+    header: Header
+    escaped: bool
+
+
+def blocks(log: LogFile) -> list[Block]:
+    """Cut a log where its header changes; the parts lie beside the log's copy.
+
+    Raises:
+        UnreadableLogError: The first header is missing, or does not stand above all records; a header has no usable
+            `#separator`; or there are over 1,000 parts.
+    """
+    first = _first_header(log)
+    with log.path.open("rb") as file:
+        marks, escaped = _survey(file)
+        cuts = list(_changes(log, file, marks, first))
+        if len(cuts) >= MAX_BLOCKS:
+            raise UnreadableLogError(f"{log.name} changes its header over {MAX_BLOCKS:,} times", "Split the file")
+        logs = list(_cut(log, file, [place for place, _ in cuts])) if cuts else [log]
+    headers = [first, *(header for _, header in cuts)]
+    return [Block(part, header, escaped) for part, header in zip(logs, headers, strict=True)]
+
+
+def _first_header(log: LogFile) -> Header:
+    lines = [line.removeprefix("\ufeff") for line in log.first_lines]
+    header = _parse(log, _comments(lines), Header([]))
+    if header.fields:
+        return header
+    number = next((number for number, line in enumerate(lines, log.first_line) if line.startswith("#fields")), None)
+    if number is not None:
+        raise UnreadableLogError(
+            f"{log.name} has records above its header, which is line {number}", "Split the file there"
+        )
+    raise UnreadableLogError(f"{log.name} has no #fields line", "Keep Zeek's header lines in the log")
+
+
+def _comments(lines: Sequence[str]) -> list[str]:
+    return list(takewhile(lambda line: line.startswith("#"), lines))
+
+
+def _parse(log: LogFile, lines: Sequence[str], above: Header) -> Header:
+    """Read header lines; what they do not say is as it was above."""
+    # Of headers with no record between them it is the last that counts.
+    declared = next((found[1] for line in reversed(lines) if (found := SEPARATOR.match(line))), None)
+    separator = above.separator if declared is None else _unescape(declared.strip())
+    if len(separator.encode()) != 1 or separator in "\r\n":
+        raise UnreadableLogError(f"{log.name}: #separator {declared!r} is not one character", "Set one in Zeek")
+    said = dict(line[1:].split(separator, 1) for line in lines if separator in line)
+    fields = said["fields"].split(separator) if "fields" in said else above.fields
+    return Header(fields, separator, said.get("unset_field", above.unset), said.get("empty_field", above.empty))
+
+
+def _unescape(text: str) -> str:
+    """Read an escaped character; the empty string where it is cut off."""
+    try:
+        return codecs.decode(text, "unicode_escape")
+    except UnicodeDecodeError:
+        return ""
+
+
+def _survey(file: BinaryIO) -> tuple[list[int], bool]:
+    """Find the line ends before `#fields`, and whether a character is escaped."""
+    marks, escaped, place, window = list[int](), False, 0, b""
+    while chunk := file.read(CHUNK_BYTES):
+        window = window[1 - len(MARK) :] + chunk
+        place += len(chunk)
+        # Records seldom have either character, and one is found far faster than many.
+        escaped = escaped or (b"\\" in window and ESCAPED.search(window) is not None)
+        if b"#" in window:
+            marks += [place - len(window) + found.start() for found in re.finditer(MARK, window)]
+    return marks, escaped
+
+
+def _changes(log: LogFile, file: BinaryIO, marks: Sequence[int], first: Header) -> Iterator[tuple[int, Header]]:
+    """Give where another header than that above begins, and what it says."""
+    header = first
+    for mark in marks:
+        begin = _begin(file, mark + 1)
+        file.seek(begin)
+        lines = _comments(_lines(file.read(HEAD_BYTES)))
+        found = _parse(log, lines, header)
+        if begin and found != header:
+            header = found
+            yield begin, header
+
+
+def _begin(file: BinaryIO, place: int) -> int:
+    """Give where the first of the header lines begins that stand together above a place."""
+    start = max(place - HEAD_BYTES, 0)
+    file.seek(start)
+    above = file.read(place - start).removesuffix(b"\n").split(b"\n")
+    header = list(takewhile(lambda line: line.removeprefix(b"\xef\xbb\xbf").startswith(b"#"), reversed(above)))
+    return place - sum(len(line) + 1 for line in header)
+
+
+def _lines(text: bytes) -> list[str]:
+    return [line.removesuffix("\r") for line in text.decode("utf-8", "replace").split("\n")]
+
+
+def _cut(log: LogFile, file: BinaryIO, cuts: Sequence[int]) -> Iterator[LogFile]:
+    """Write the parts, each of which keeps the numbers of its lines."""
+    line = log.first_line
+    file.seek(0)
+    for number, (begin, end) in enumerate(zip([0, *cuts], [*cuts, None], strict=True)):
+        part = log.path.with_name(f"{log.path.name}.{number}")
+        lines = _copy(file, part, None if end is None else end - begin)
+        yield replace(log, path=part, lines=lines, first_line=line)
+        line += lines
+
+
+def _copy(file: BinaryIO, to: Path, size: int | None) -> int:
+    """Copy so many bytes, or all that are left, and count their lines."""
+    lines, last = 0, b"\n"
+    with to.open("wb") as copy:
+        while chunk := file.read(CHUNK_BYTES if size is None else min(size, CHUNK_BYTES)):
+            lines, last = lines + chunk.count(b"\n"), chunk[-1:]
+            size = None if size is None else size - len(chunk)
+            copy.write(chunk)
+    return lines + (last != b"\n")
