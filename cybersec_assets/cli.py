@@ -22,7 +22,7 @@ app.add_typer(audit_app, name="audit")
 @app.command()
 def run(
     date: Annotated[str | None, typer.Option(help="The day, YYYY-MM-DD, UTC. Yesterday if not given.")] = None,
-    flows_uri: Annotated[str | None, typer.Option(help="A path or glob with {date}, in place of FLOWS_URI.")] = None,
+    flows_uri: Annotated[str | None, typer.Option(help="A path, glob or s3:// URL, in place of FLOWS_URI.")] = None,
     flows_format: Annotated[str | None, typer.Option(help="In place of FLOWS_FORMAT.")] = None,
     flows_columns: Annotated[str | None, typer.Option(help="In place of FLOWS_COLUMNS.")] = None,
     as_json: AsJson = False,

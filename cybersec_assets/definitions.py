@@ -24,6 +24,7 @@ from cybersec_assets.verify.verifier import Verifier
 
 S3_SECRETS = {"access_key": "MINIO_ACCESS_KEY", "secret_key": "MINIO_SECRET_KEY"}
 PG_SECRETS = {"password": "PG_PASSWORD", "migration_password": "PG_MIGRATION_PASSWORD"}
+FLOW_SECRETS = {"s3_access_key": "FLOWS_S3_ACCESS_KEY", "s3_secret_key": "FLOWS_S3_SECRET_KEY"}
 HEAD_SECRETS = {"signing_key": "AUDIT_SIGNING_KEY"}
 """The variables that hold secrets, by the resource's field."""
 
@@ -73,12 +74,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
     }
     return shared | {
         "heads": heads,
-        "flow_source": FlowSourceResource(
-            uri=settings.flows_uri,
-            format=settings.flows_format,
-            columns=settings.flows_columns,
-            synthetic_flows=settings.cybersec_synthetic_flows,
-        ),
+        "flow_source": FlowSourceResource(store=store, **_flow_config(settings)),
         "detector": DetectorResource(feature_set=settings.feature_set),
         "parquet_io_manager": ParquetIOManager(**shared),
         "model_io_manager": ModelIOManager(**shared),
@@ -111,6 +107,17 @@ def _store_config(settings: Settings) -> dict[str, Any]:
         "secure": settings.minio_secure,
         "region": settings.minio_region,
         "ca_file": _text(settings.minio_ca_file),
+    }
+
+
+def _flow_config(settings: Settings) -> dict[str, Any]:
+    return {
+        "uri": settings.flows_uri,
+        "format": settings.flows_format,
+        "columns": settings.flows_columns,
+        "synthetic_flows": settings.cybersec_synthetic_flows,
+        "s3_endpoint": settings.flows_s3_endpoint,
+        **_secrets(FLOW_SECRETS),
     }
 
 

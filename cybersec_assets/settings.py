@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     flows_uri: str | None = None
     flows_format: str = "auto"
     flows_columns: str | None = None
+    flows_s3_endpoint: str | None = None
     feature_set: Literal["basic", "extended"] = "basic"
 
     minio_endpoint: str | None = None

@@ -116,7 +116,16 @@ def test_runs_from_an_asset_selection_are_in_process(definitions):
 
 
 @pytest.mark.parametrize(
-    "variable", ["MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "PG_PASSWORD", "PG_MIGRATION_PASSWORD", "AUDIT_SIGNING_KEY"]
+    "variable",
+    [
+        "MINIO_ACCESS_KEY",
+        "MINIO_SECRET_KEY",
+        "FLOWS_S3_ACCESS_KEY",
+        "FLOWS_S3_SECRET_KEY",
+        "PG_PASSWORD",
+        "PG_MIGRATION_PASSWORD",
+        "AUDIT_SIGNING_KEY",
+    ],
 )
 def test_secrets_stay_in_the_environment(settings, monkeypatch, variable):
     """What the code location tells the web server of a secret is the variable's name."""

@@ -1,30 +1,83 @@
 """Where the day's flow logs come from, as a Dagster resource."""
 
 import datetime as dt
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
-from cybersec_assets.flows.files import SourceFile
+from cybersec_assets.errors import SettingsError
+from cybersec_assets.flows.files import SourceFile, local_files
 from cybersec_assets.flows.source import AUTO, SYNTHETIC, DayLogs, day_logs, find_files
+from cybersec_assets.resources.object_store import ObjectStoreResource
+from cybersec_assets.resources.s3_server import S3Server
+from cybersec_assets.stores.s3_variables import MINIO, S3Variables
+
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+S3 = "s3://"
+KEYS = "FLOWS_S3_ACCESS_KEY and FLOWS_S3_SECRET_KEY"
+RIGHTS = "Grant the key s3:ListBucket and s3:GetObject on the bucket of the logs"
 
 
 class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
     """A place of logs, or the synthetic source where no place is given."""
 
-    uri: str | None = Field(None, description="A path or glob; `{date}` becomes YYYY-MM-DD, also `{date:%Y%m%d}`.")
+    store: dg.ResourceDependency[ObjectStoreResource]
+    uri: str | None = Field(
+        None, description="A path, glob or s3:// URL; `{date}` becomes YYYY-MM-DD, also `{date:%Y%m%d}`."
+    )
     format: str = Field(AUTO, description="auto (by content), or a format's name.")
     columns: str | None = Field(
         None,
         description="Which columns of CSV or Parquet are meant: `bytes=sbytes+dbytes,duration=dur`; see the README.",
     )
     synthetic_flows: int = Field(200_000, description="How many synthetic flows make a day.")
+    s3_endpoint: str | None = Field(
+        None, description="`host:port` or URL of the server that s3:// is read from; the artifacts' if not given."
+    )
+    s3_access_key: str | None = Field(None, description="The access key for s3://; the artifacts' on their server.")
+    s3_secret_key: str | None = Field(None, description="The secret key for s3://; the artifacts' on their server.")
 
     def logs_of(self, day: dt.date, folder: Path) -> DayLogs:
         """Find a day's flows, the logs' copies in a folder; see `flows.source.day_logs`."""
-        return day_logs(day, self.uri, folder, self.format, columns=self.columns, synthetic=self.synthetic_flows)
+        return day_logs(
+            day,
+            self.uri,
+            folder,
+            self.format,
+            columns=self.columns,
+            synthetic=self.synthetic_flows,
+            find=self._find,
+        )
 
     def files_of(self, day: dt.date) -> list[SourceFile]:
         """Give the files that would feed a day now; none where its flows are made up."""
-        return [] if self.uri is None or self.format == SYNTHETIC else find_files(day, self.uri)
+        return [] if self.uri is None or self.format == SYNTHETIC else find_files(day, self.uri, self._find)
+
+    def _find(self, pattern: str) -> list[SourceFile]:
+        if not SCHEME.match(pattern):
+            return local_files(pattern)
+        if not pattern.startswith(S3):
+            raise SettingsError(f"FLOWS_URI={self.uri}: only local paths and {S3} are read", "Mount or copy the logs")
+        server = self._server()
+        # boto3 takes seconds to import, which only S3 users should pay.
+        from cybersec_assets.resources.flow_bucket import FlowBucket
+
+        return FlowBucket(server.client(), server.variables).files(pattern)
+
+    def _server(self) -> S3Server:
+        """Give the server of the logs: another than the artifacts', never with the artifacts' keys, or the same."""
+        endpoint = self.s3_endpoint or self.store.endpoint
+        if not endpoint:
+            raise SettingsError(
+                f"FLOWS_URI={self.uri} is on no known server",
+                "Set FLOWS_S3_ENDPOINT (or MINIO_ENDPOINT, if it is there)",
+            )
+        variable = "FLOWS_S3_ENDPOINT" if self.s3_endpoint else MINIO.endpoint
+        shared = replace(self.store.server, endpoint=endpoint)
+        if self.s3_endpoint or self.s3_access_key or self.s3_secret_key:
+            variables = S3Variables(variable, KEYS, RIGHTS)
+            return replace(shared, access_key=self.s3_access_key, secret_key=self.s3_secret_key, variables=variables)
+        return replace(shared, variables=S3Variables(variable, f"{MINIO.keys}, or {KEYS}", RIGHTS))

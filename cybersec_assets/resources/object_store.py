@@ -6,11 +6,10 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from cybersec_assets.errors import StoreError
+from cybersec_assets.resources.s3_server import S3Server
 from cybersec_assets.stores.base import ObjectStore
 from cybersec_assets.stores.folder import FolderStore
-
-MAX_ATTEMPTS = 3
+from cybersec_assets.stores.s3_variables import MINIO
 
 
 class ObjectStoreResource(dg.ConfigurableResource[Any]):
@@ -34,7 +33,7 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
     @property
     def location(self) -> str:
         """Say where objects lie, for people."""
-        return str(self.folder or self._url())
+        return str(self.folder or self.server.url)
 
     def open(self) -> ObjectStore:
         """Give the store, made at the first call; its first use talks to the server.
@@ -45,31 +44,17 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
         self._opened = self._opened or self._make()
         return self._opened
 
+    @property
+    def server(self) -> S3Server:
+        """Tell how the S3 server is reached, where an endpoint is given."""
+        return S3Server(
+            str(self.endpoint), self.secure, self.region, self.access_key, self.secret_key, self.ca_file, MINIO
+        )
+
     def _make(self) -> ObjectStore:
         if self.folder is not None:
             return FolderStore(self.folder)
-        # boto3 and dagster-aws take seconds to import, which only S3 users should pay.
-        from botocore.exceptions import BotoCoreError
-
-        from cybersec_assets.resources.s3_client import MinioResource
+        # boto3 takes seconds to import, which only S3 users should pay.
         from cybersec_assets.stores.s3 import S3Store
 
-        resource = MinioResource(
-            endpoint_url=self._url(),
-            region_name=self.region,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            max_attempts=MAX_ATTEMPTS,
-            ca_file=self.ca_file,
-        )
-        try:
-            return S3Store(resource.get_client())
-        except (BotoCoreError, ValueError, OSError) as error:
-            raise StoreError(
-                f"no client for {self._url()}: {error}",
-                "Check MINIO_ENDPOINT, MINIO_ACCESS_KEY, MINIO_SECRET_KEY and MINIO_CA_FILE",
-            ) from error
-
-    def _url(self) -> str:
-        endpoint = str(self.endpoint)
-        return endpoint if "://" in endpoint else f"{'https' if self.secure else 'http'}://{endpoint}"
+        return S3Store(self.server.client())

@@ -12,12 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, SSLError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cybersec_assets.artifact import Fingerprint
-from cybersec_assets.errors import ObjectMissingError, StoreError
+from cybersec_assets.errors import ObjectMissingError
 from cybersec_assets.stores.base import StoredObject
+from cybersec_assets.stores.s3_refusals import MISSING, code_of, refusals
+from cybersec_assets.stores.s3_variables import MINIO
 from cybersec_assets.write_path import Point, reached
 
 PUT_LIMIT = 4 * 1024**3
@@ -26,9 +27,7 @@ CHUNK_BYTES = 1024**2
 PAGE = 1000
 FIRST_REGION = "us-east-1"
 TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
-MISSING = {"NoSuchKey", "NoSuchBucket", "404"}
 OURS_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
-RIGHTS = "Grant the key s3:PutObject, s3:GetObject, s3:ListBucket and s3:CreateBucket on the four buckets"
 
 
 class S3Store:
@@ -52,7 +51,7 @@ class S3Store:
             try:
                 self._upload(bucket, name, file, fingerprint)
             except ClientError as error:
-                if _code(error) in TAKEN:
+                if code_of(error) in TAKEN:
                     return False
                 raise
         return True
@@ -90,7 +89,7 @@ class S3Store:
                     for found in page.get("Contents", []):
                         yield StoredObject(found["Key"], found["LastModified"])
             except ClientError as error:
-                if _code(error) != "NoSuchBucket":
+                if code_of(error) != "NoSuchBucket":
                     raise
 
     def delete(self, bucket: str, name: str) -> None:
@@ -103,7 +102,7 @@ class S3Store:
         try:
             upload(bucket, name, file, fingerprint)
         except ClientError as error:
-            if _code(error) != "NoSuchBucket":
+            if code_of(error) != "NoSuchBucket":
                 raise
             self._make_bucket(bucket)
             upload(bucket, name, file, fingerprint)
@@ -145,7 +144,7 @@ class S3Store:
         try:
             self.client.create_bucket(Bucket=bucket, **self._place())
         except ClientError as error:
-            if _code(error) not in OURS_ALREADY:
+            if code_of(error) not in OURS_ALREADY:
                 raise
 
     def _place(self) -> dict[str, Any]:
@@ -157,42 +156,10 @@ class S3Store:
     def _refusals(self, bucket: str, name: str = "") -> Iterator[None]:
         """Turn what boto3 raises into an error that names the object and says what to do."""
         what, server = f"s3://{bucket}/{name}".rstrip("/"), self.client.meta.endpoint_url
-        try:
-            yield
-        except ClientError as error:
-            if name and _code(error) in MISSING:
-                raise ObjectMissingError(f"{what} is gone from {server}", "Restore it from a backup") from error
-            raise StoreError(f"{server} refused {what}: {_said(error)}", _remedy(_code(error))) from error
-        except (NoCredentialsError, PartialCredentialsError) as error:
-            raise StoreError(f"{server} asks for keys: {error}", "Set MINIO_ACCESS_KEY and MINIO_SECRET_KEY") from error
-        except SSLError as error:
-            raise StoreError(
-                f"{server} does not prove who it is: {error}", "Check MINIO_CA_FILE and MINIO_SECURE"
-            ) from error
-        except (BotoCoreError, Boto3Error, ConnectionError) as error:
-            raise StoreError(
-                f"{server} cannot be reached: {error}", "Check MINIO_ENDPOINT, MINIO_SECURE and that the server runs"
-            ) from error
-        except OSError as error:
-            raise StoreError(f"{what} cannot be copied: {error}", "Check the disk and its permissions") from error
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _said(error: ClientError) -> str:
-    return f"{_code(error)} {error.response.get('Error', {}).get('Message', '')}".strip(" .")
-
-
-def _remedy(code: str) -> str:
-    if code in {"InvalidAccessKeyId", "SignatureDoesNotMatch"}:
-        return "Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY"
-    if code == "AccessDenied":
-        return RIGHTS
-    if code == "403":
-        # The answer to HEAD has no room for more: this may be a wrong key as well.
-        return f"Check MINIO_ACCESS_KEY and MINIO_SECRET_KEY. {RIGHTS}"
-    if code.isdigit() or code in MISSING:
-        return "Check that MINIO_ENDPOINT and MINIO_SECURE name an S3 server, and read its log"
-    return "Look up the code in the server's log"
+        with refusals(what, server, MINIO):
+            try:
+                yield
+            except ClientError as error:
+                if name and code_of(error) in MISSING:
+                    raise ObjectMissingError(f"{what} is gone from {server}", "Restore it from a backup") from error
+                raise

@@ -49,6 +49,7 @@ class Minio:
     port: int = field(default_factory=free_port)
     access_key: str = "made-up-root"
     secret_key: str = "made-up-secret-of-the-tests"
+    environment: dict[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -63,7 +64,10 @@ class Minio:
         command = [str(self.binary), "server", "--quiet", "--address", f"{HOST}:{self.port}", str(self.data / "drive")]
         with (self.data / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, env={"PATH": os.defpath, "HOME": str(self.data)} | own, stdout=log, stderr=log
+                command,
+                env={"PATH": os.defpath, "HOME": str(self.data)} | own | self.environment,
+                stdout=log,
+                stderr=log,
             )
         wait_until(self._answers, self.url)
 
@@ -78,7 +82,7 @@ class Minio:
         if self._process is None or self._process.poll() is not None:
             raise ChildProcessError(f"MinIO ended: {(self.data / 'server.log').read_text()[-2000:]}")
         try:
-            with urllib.request.urlopen(f"{self.url}/minio/health/live", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.url}/minio/health/cluster", timeout=2) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             return False

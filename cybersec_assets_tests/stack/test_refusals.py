@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import dagster as dg
 import pytest
 
-from cybersec_assets.stores.s3 import RIGHTS
+from cybersec_assets.stores.s3_variables import RIGHTS
 from cybersec_assets_tests.stack.admin import add_user, allow
 from cybersec_assets_tests.stack.conftest import use_minio
 from cybersec_assets_tests.stack.servers import HOST, free_port

@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import socket
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import boto3
@@ -14,39 +12,9 @@ from botocore.config import Config
 from cybersec_assets.artifact import fingerprint_of
 from cybersec_assets.errors import ObjectMissingError, StoreError
 from cybersec_assets.stores.s3 import S3Store
+from cybersec_assets_tests.stores.http_servers import CONTENT, BreaksOff, Silent, serving
 
-CONTENT = b"flows" * 1000
 HASH = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
-
-
-class Silent(BaseHTTPRequestHandler):
-    """Answer every request as `do` says, and log nothing."""
-
-    def do(self):
-        """Answer with what is no object."""
-        length = int(self.headers.get("Content-Length") or 0)
-        self.rfile.read(length)
-        self.send_error(404)
-
-    do_GET = do_HEAD = do_PUT = do_POST = lambda self: self.do()  # noqa: N815 - http.server's names
-
-    def log_message(self, *_):
-        """Say nothing."""
-
-
-class BreaksOff(Silent):
-    """Announce an object, and send half of it."""
-
-    length = len(CONTENT) // 2
-
-    def do(self):
-        """Send the head of an object and, where it was asked for, half of its body."""
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT)))
-        self.send_header("ETag", '"1"')
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(CONTENT[: self.length])
 
 
 class Welcoming(Silent):
@@ -58,19 +26,6 @@ class Welcoming(Silent):
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-
-@contextmanager
-def serving(handler):
-    """Run an HTTP server, and give its URL."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def store_at(url, **keys):
