@@ -10,8 +10,9 @@ from rich.table import Table
 
 from cybersec_assets.features import FEATURE_SETS, add_features, select_features
 from cybersec_assets.flows.clean import clean
+from cybersec_assets.flows.day_logs import DayLogs
 from cybersec_assets.flows.ingest import ingest
-from cybersec_assets.flows.source import DayLogs, day_logs
+from cybersec_assets.flows.source import FlowSource
 from cybersec_assets.model.evaluate import evaluate
 from cybersec_assets.model.score import score
 from cybersec_assets.model.train import train
@@ -56,9 +57,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for capture, (file, columns) in CAPTURES.items():
-            logs = day_logs(DAY, str(data / "labelled" / file), folder / capture, columns=columns)
+            logs = FlowSource(str(data / "labelled" / file), columns=columns).logs_of(DAY, folder / capture)
             add_rows(table, capture, logs, folder)
-        add_rows(table, "synthetic", day_logs(DAY, None, folder / "synthetic"), folder)
+        add_rows(table, "synthetic", FlowSource().logs_of(DAY, folder / "synthetic"), folder)
     Console().print(table)
 
 

@@ -24,7 +24,11 @@ from cybersec_assets.verify.verifier import Verifier
 
 S3_SECRETS = {"access_key": "MINIO_ACCESS_KEY", "secret_key": "MINIO_SECRET_KEY"}
 PG_SECRETS = {"password": "PG_PASSWORD", "migration_password": "PG_MIGRATION_PASSWORD"}
-FLOW_SECRETS = {"s3_access_key": "FLOWS_S3_ACCESS_KEY", "s3_secret_key": "FLOWS_S3_SECRET_KEY"}
+FLOW_SECRETS = {
+    "s3_access_key": "FLOWS_S3_ACCESS_KEY",
+    "s3_secret_key": "FLOWS_S3_SECRET_KEY",
+    "pseudonym_key": "FLOWS_PSEUDONYM_KEY",
+}
 HEAD_SECRETS = {"signing_key": "AUDIT_SIGNING_KEY"}
 """The variables that hold secrets, by the resource's field."""
 

@@ -189,7 +189,7 @@ def test_silver_that_lost_rows_is_refused(settings, materialize, monkeypatch):
 
 def test_an_audit_that_is_away_leaves_no_row_and_no_work(make_settings, monkeypatch):
     """Where the audit cannot be reached nothing is read and nothing is stored, and the step says why."""
-    monkeypatch.setattr("cybersec_assets.resources.flow_source.day_logs", lambda *_, **__: pytest.fail("it read"))
+    monkeypatch.setattr("cybersec_assets.resources.flow_source.FlowSource", lambda **_: pytest.fail("it read"))
     settings = make_settings(pg_host="127.0.0.1", pg_port=1)
     job = build_definitions(settings).resolve_job_def("daily_training")
     with dg.DagsterInstance.ephemeral() as instance:

@@ -41,9 +41,10 @@ def past_days_check() -> dg.AssetChecksDefinition:
 
 
 def _changes(audit: AuditResource, flow_source: FlowSourceResource) -> Iterator[str]:
+    source = flow_source.source()
     for day in audit.ask().sources(DAYS):
         try:
-            now = flow_source.files_of(day_of(day.partition))
+            now = source.files_of(day_of(day.partition))
         except NoFlowLogsError:
             continue
         for change in changes(day.files, now):

@@ -56,11 +56,11 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         """Read the day's logs into the one schema, put damaged lines aside, and refuse a day that breaks a rule."""
         with audit.phase(tables.RAW, context.partition_key) as phase:
             day, kept = day_of(context.partition_key), scratch.new_file("raw.parquet")
-            logs = flow_source.logs_of(day, scratch.new_file("logs"))
+            logs = flow_source.source().logs_of(day, scratch.new_file("logs"))
             phase.inputs += [_source(log) for log in logs.files] or [{"file": SYNTHETIC}]
             ingested = ingest(logs, kept, rejected := scratch.new_file("rejected.parquet"))
             if ingested.rejected:
-                quarantine = store_rejected(rejected, logs.files, store, scratch)
+                quarantine = store_rejected(rejected, logs, store, scratch)
                 phase.facts |= {"rejected": _rejected(ingested, quarantine)}
             require_share(ingested, config.max_rejected_share)
             findings = raw_findings(kept, day, config.max_outside_day)

@@ -3,17 +3,21 @@
 Polars reads the records once and writes both files as they stream by, so memory stays bounded.
 """
 
+import errno
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from cybersec_assets.errors import DamagedLogError, UnreadableLogError
+from cybersec_assets.flows.day_logs import DayLogs
 from cybersec_assets.flows.schema import ORIGIN, RAW
-from cybersec_assets.flows.source import DayLogs
 
 SHOWN = 5
 """How many damaged lines are shown to a person."""
+FULL = os.strerror(errno.ENOSPC)
+"""What Polars says, among other things, where the disk is full."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ def ingest(logs: DayLogs, kept: Path, rejected: Path) -> Ingested:
 
     Raises:
         UnreadableLogError: A file is damaged as a whole.
+        OSError: The disk is full, or the files' copies are gone.
     """
     if logs.quick is None or not _sink_quickly(logs.quick, kept):
         _sink_thoroughly(logs, kept, rejected)
@@ -72,7 +77,7 @@ def _sink_quickly(records: pl.LazyFrame, kept: Path) -> bool:
     checked = records.map_batches(_require_clean, schema=RAW, streamable=True)
     try:
         checked.sink_parquet(kept)
-    except (pl.exceptions.PolarsError, _SuspectError):
+    except (pl.exceptions.PolarsError, OSError, _SuspectError):
         return False
     return True
 
@@ -95,11 +100,12 @@ def _sink_thoroughly(logs: DayLogs, kept: Path, rejected: Path) -> None:
     ]
     try:
         pl.collect_all(sinks, engine="streaming")
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except pl.exceptions.PolarsError as error:
+        if FULL in str(error):
+            raise OSError(errno.ENOSPC, FULL, str(kept.parent)) from error
         named = ", ".join(log.name for log in logs.files[:SHOWN])
-        raise UnreadableLogError(
-            f"one of {named} cannot be read: {error}", "Restore the file or take it out"
-        ) from error
+        why = f": {error}" if logs.quotes else ""
+        raise UnreadableLogError(f"one of {named} cannot be read{why}", "Restore the file or take it out") from error
 
 
 def _read_once(records: pl.LazyFrame) -> pl.LazyFrame:

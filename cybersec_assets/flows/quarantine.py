@@ -1,35 +1,36 @@
 """Damaged lines put aside, so that nothing that a sensor wrote is lost: where they were, why, and how they read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
+from cybersec_assets.flows.day_logs import DayLogs
 from cybersec_assets.flows.lines import NEVER, scan_lines
-from cybersec_assets.flows.logfile import LogFile, is_text
+from cybersec_assets.flows.logfile import is_text
 
 QUARANTINE = ("file", "line", "fault", "value", "text")
 """The columns: a record's place, the column at fault or what else is wrong, its value there, and the line itself."""
 
 
-def write_quarantine(rejected: Path, logs: Sequence[LogFile], to: Path) -> None:
+def write_quarantine(rejected: Path, logs: DayLogs, to: Path) -> None:
     """Write damaged records with their lines.
 
     Args:
         rejected: Parquet with the columns of ORIGIN.
-        logs: The files that they came from.
-        to: Where to; `text` is null for records of a format that has no lines.
+        logs: Where they came from.
+        to: Where to; `text` is null for records of a format that has no lines, and where logs may not be quoted.
     """
     pl.concat(list(_by_file(pl.scan_parquet(rejected), logs))).select(QUARANTINE).sink_parquet(to)
 
 
-def _by_file(rejected: pl.LazyFrame, logs: Sequence[LogFile]) -> Iterator[pl.LazyFrame]:
+def _by_file(rejected: pl.LazyFrame, logs: DayLogs) -> Iterator[pl.LazyFrame]:
     damaged = set(rejected.select(pl.col("file").unique()).collect(engine="streaming")["file"])
-    for log in logs:
+    for log in logs.files:
         if log.name not in damaged:
             continue
         records = rejected.filter(pl.col("file") == log.name)
-        if is_text(log.head):
+        if is_text(log.head) and logs.quotes:
             text = pl.concat_str("text", "rest", separator=NEVER, ignore_nulls=True).alias("text")
             lines = scan_lines(log).select("line", text)
             yield lines.join(records, on="line", how="inner", maintain_order="left").select(QUARANTINE)

@@ -1,16 +1,16 @@
 """Where the day's flow logs come from, as a Dagster resource."""
 
-import datetime as dt
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
 from cybersec_assets.errors import SettingsError
 from cybersec_assets.flows.files import SourceFile, local_files
-from cybersec_assets.flows.source import AUTO, SYNTHETIC, DayLogs, day_logs, find_files
+from cybersec_assets.flows.pseudonyms import Pseudonyms, read_key
+from cybersec_assets.flows.readers import AUTO
+from cybersec_assets.flows.source import FlowSource
 from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets.resources.s3_server import S3Server
 from cybersec_assets.stores.s3_variables import MINIO, S3Variables
@@ -40,21 +40,24 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
     s3_access_key: str | None = Field(None, description="The access key for s3://; the artifacts' on their server.")
     s3_secret_key: str | None = Field(None, description="The secret key for s3://; the artifacts' on their server.")
 
-    def logs_of(self, day: dt.date, folder: Path) -> DayLogs:
-        """Find a day's flows, the logs' copies in a folder; see `flows.source.day_logs`."""
-        return day_logs(
-            day,
-            self.uri,
-            folder,
-            self.format,
+    pseudonym_key: str | None = Field(
+        None, description="32 bytes in base64: addresses are stored as pseudonyms under this key."
+    )
+
+    def source(self) -> FlowSource:
+        """Give what finds and reads a day's flows.
+
+        Raises:
+            SettingsError: A setting has a value that cannot be used.
+        """
+        return FlowSource(
+            uri=self.uri,
+            fmt=self.format,
             columns=self.columns,
             synthetic=self.synthetic_flows,
+            pseudonyms=Pseudonyms(read_key(self.pseudonym_key)) if self.pseudonym_key else None,
             find=self._find,
         )
-
-    def files_of(self, day: dt.date) -> list[SourceFile]:
-        """Give the files that would feed a day now; none where its flows are made up."""
-        return [] if self.uri is None or self.format == SYNTHETIC else find_files(day, self.uri, self._find)
 
     def _find(self, pattern: str) -> list[SourceFile]:
         if not SCHEME.match(pattern):

@@ -1,10 +1,9 @@
 """Where damaged lines are kept: an object beside the raw layer's, stored before the phase ends in whichever way."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from cybersec_assets.artifact import Artifact
-from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.day_logs import DayLogs
 from cybersec_assets.flows.quarantine import write_quarantine
 from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets.resources.scratch import ScratchResource
@@ -13,14 +12,12 @@ from cybersec_assets.stores.base import Kind, store_file
 QUARANTINED = Kind("raw", "network_events_rejected", ".parquet")
 
 
-def store_rejected(
-    rejected: Path, logs: Sequence[LogFile], store: ObjectStoreResource, scratch: ScratchResource
-) -> Artifact:
+def store_rejected(rejected: Path, logs: DayLogs, store: ObjectStoreResource, scratch: ScratchResource) -> Artifact:
     """Store damaged records with their lines.
 
     Args:
         rejected: Parquet with the columns of ORIGIN.
-        logs: The files that they came from.
+        logs: Where they came from.
         store: Where to.
         scratch: Where the object is put together.
 

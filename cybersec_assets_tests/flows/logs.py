@@ -10,9 +10,10 @@ from typing import Any
 import polars as pl
 from hypothesis import HealthCheck, settings
 
+from cybersec_assets.flows.day_logs import DayLogs
 from cybersec_assets.flows.ingest import ingest, require_share
 from cybersec_assets.flows.schema import ORIGIN
-from cybersec_assets.flows.source import DayLogs, day_logs
+from cybersec_assets.flows.source import FlowSource
 
 DAY = dt.date(2024, 4, 19)
 MIDNIGHT = 1_713_484_800
@@ -89,7 +90,7 @@ def write(path: Path, content: str | bytes, *, packed: bool = False) -> Path:
 def find(uri: Path | str | None, fmt: str = "auto", **options: Any) -> DayLogs:
     """Find logs whose records nobody will read: their copies are gone when this returns."""
     with tempfile.TemporaryDirectory() as folder:
-        return day_logs(DAY, None if uri is None else str(uri), Path(folder) / "logs", fmt, **options)
+        return FlowSource(None if uri is None else str(uri), fmt, **options).logs_of(DAY, Path(folder) / "logs")
 
 
 def read(
@@ -98,7 +99,7 @@ def read(
     """Ingest logs and give what was kept, and what was rejected."""
     with tempfile.TemporaryDirectory() as folder:
         kept, rejected = Path(folder) / "kept.parquet", Path(folder) / "rejected.parquet"
-        ingested = ingest(day_logs(DAY, str(uri), Path(folder) / "logs", fmt, **options), kept, rejected)
+        ingested = ingest(FlowSource(str(uri), fmt, **options).logs_of(DAY, Path(folder) / "logs"), kept, rejected)
         require_share(ingested, share)
         frames = pl.read_parquet(kept), pl.read_parquet(rejected) if ingested.rejected else NOTHING
     assert (ingested.rows, ingested.rejected) == tuple(frame.height for frame in frames)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cybersec_assets.errors import CybersecError
 from cybersec_assets.flows.ingest import ingest
-from cybersec_assets.flows.source import day_logs
+from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.flows.logs import DAY
 
 
@@ -30,7 +30,7 @@ def read(uri: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         try:
-            return str(ingest(day_logs(DAY, uri, place / "logs"), place / "kept", place / "rejected").rows)
+            return str(ingest(FlowSource(uri).logs_of(DAY, place / "logs"), place / "kept", place / "rejected").rows)
         except CybersecError as error:
             return str(error)
 

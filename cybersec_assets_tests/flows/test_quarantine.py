@@ -8,18 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.flows.ingest import ingest
+from cybersec_assets.flows.pseudonyms import Pseudonyms
 from cybersec_assets.flows.quarantine import QUARANTINE, write_quarantine
-from cybersec_assets.flows.source import day_logs
+from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.flows.logs import CSV, DAY, csv_log, csv_row, examples, write, zeek_log, zeek_row
 
 
-def quarantine(uri):
+def quarantine(uri, pseudonyms=None):
     """Ingest logs, and give what was put aside."""
     with tempfile.TemporaryDirectory() as folder:
         kept, rejected, aside = (Path(folder) / name for name in ("kept", "rejected", "aside"))
-        logs = day_logs(DAY, str(uri), Path(folder) / "logs")
+        logs = FlowSource(str(uri), pseudonyms=pseudonyms).logs_of(DAY, Path(folder) / "logs")
         ingest(logs, kept, rejected)
-        write_quarantine(rejected, logs.files, aside)
+        write_quarantine(rejected, logs, aside)
         return pl.read_parquet(aside)
 
 
@@ -41,6 +42,16 @@ def test_a_record_without_a_line_is_put_aside(tmp_path):
     path = tmp_path / "flows.parquet"
     pl.DataFrame([CSV, CSV | {"duration": "long"}]).write_parquet(path)
     assert quarantine(path).rows() == [(str(path), 2, "duration", "long", None)]
+
+
+def test_with_pseudonyms_only_the_place_is_put_aside(tmp_path):
+    """Where no address may be kept, a damaged line is told by its place and fault alone: anything in it may be one."""
+    bad = zeek_row(duration="10.9.8.7", id__orig_h="10.6.5.4")
+    write(tmp_path / "a.log", zeek_log(zeek_row(), bad, zeek_row(id__orig_h="10.6.5.4 x")))
+    assert quarantine(f"{tmp_path}/*", Pseudonyms(bytes(32))).rows() == [
+        (f"{tmp_path}/a.log", 8, "duration", None, None),
+        (f"{tmp_path}/a.log", 9, "src_ip", None, None),
+    ]
 
 
 @examples

@@ -11,7 +11,7 @@ import pytest
 from cybersec_assets.flows.clean import count_repeats
 from cybersec_assets.flows.ingest import ingest
 from cybersec_assets.flows.quality import raw_findings
-from cybersec_assets.flows.source import day_logs
+from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.flows.logs import read
 
 ROWS = {"2024-04-19": 31_367, "2024-04-20": 39_073, "2024-04-21": 35_478}
@@ -24,7 +24,7 @@ def days(shared_data, tmp_path_factory):
     for day in ROWS:
         files[day] = folder / f"{day}.parquet"
         uri = f"{shared_data}/zeek-hourly/three-days/{{date}}/conn.*.log.gz"
-        logs = day_logs(dt.date.fromisoformat(day), uri, folder / f"logs of {day}")
+        logs = FlowSource(uri).logs_of(dt.date.fromisoformat(day), folder / f"logs of {day}")
         assert len(logs.files) == 24
         assert ingest(logs, files[day], folder / "rejected.parquet").rejected == 0
     return files

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from cybersec_assets.errors import NoFlowLogsError, SettingsError, UnreadableLogError
 from cybersec_assets.flows.schema import ORIGIN, RAW
-from cybersec_assets.flows.source import find_files, formats
+from cybersec_assets.flows.source import FlowSource, formats
 from cybersec_assets_tests.flows.logs import DAY, csv_log, csv_row, examples, find, read, write, zeek_log, zeek_row
 
 
 def names(uri):
     """Give the names of the files that hold the day's flows."""
-    return [file.name for file in find_files(DAY, uri)]
+    return [file.name for file in FlowSource(uri).files_of(DAY)]
 
 
 def test_the_formats_are_those_of_the_readers():
@@ -56,7 +56,7 @@ def test_a_template_becomes_the_days_file(tmp_path, template, name, scheme):
 def test_the_date_is_written_as_iso(day):
     """A plain {date} is the day as YYYY-MM-DD, whichever day it is."""
     with pytest.raises(NoFlowLogsError, match=rf"^no file matches /nowhere/{day:%Y-%m-%d}\.log for {day:%Y-%m-%d}\. C"):
-        find_files(day, "/nowhere/{date}.log")
+        FlowSource("/nowhere/{date}.log").files_of(day)
 
 
 def test_records_come_in_the_order_of_files(tmp_path):
@@ -114,7 +114,7 @@ def test_a_bad_template_is_refused(template):
         SettingsError,
         match=r"^FLOWS_URI=/logs/.+ has another template than \{date\}\. Use \{date\} or \{date:%Y%m%d\} as the only",
     ):
-        find_files(DAY, f"/logs/{template}.log")
+        FlowSource(f"/logs/{template}.log").files_of(DAY)
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/conn.log", "https://host/conn.log"])
@@ -123,7 +123,7 @@ def test_a_place_that_is_not_local_is_refused(uri):
     with pytest.raises(
         SettingsError, match=rf"^FLOWS_URI={uri}: only local paths and s3:// are read\. Mount or copy the logs"
     ):
-        find_files(DAY, uri)
+        FlowSource(uri).files_of(DAY)
 
 
 @pytest.mark.parametrize("uri", ["/nowhere/{date}.log", "", "/nowhere/\0"])
@@ -132,7 +132,7 @@ def test_no_file_is_an_error(uri):
     with pytest.raises(
         NoFlowLogsError, match=r"^no file matches .*for 2024-04-19\. Check FLOWS_URI and that the sensor"
     ):
-        find_files(DAY, uri)
+        FlowSource(uri).files_of(DAY)
 
 
 @pytest.mark.parametrize("content", ["Lorem ipsum\ndolor\n", "\n\n", b"\x00\x01\x02", b"a\rb\rc", '{"ts": 1}\n'])

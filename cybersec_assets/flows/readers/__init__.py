@@ -10,6 +10,9 @@ from functools import cache
 
 from cybersec_assets.flows.readers.base import Reader
 
+AUTO = "auto"
+"""In place of a reader's name: whichever recognises a file."""
+
 
 @cache
 def readers() -> dict[str, Reader]:

@@ -1,0 +1,1 @@
+"""Whatever bytes a file has, reading it ends soon, with the right count or with one clear line."""
