@@ -8,7 +8,7 @@ belongs elsewhere: what is in a file (`flows.spool`, `flows.readers`), and the a
 import datetime as dt
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -108,7 +108,7 @@ class FlowBucket:
                     raise UnreadableLogError(f"{name} changed while it was read", STILL_WRITTEN) from error
                 raise
 
-    def _refusals(self, what: str) -> Any:
+    def _refusals(self, what: str) -> AbstractContextManager[None]:
         return refusals(what, self._server, self.variables)
 
     @property
