@@ -42,6 +42,8 @@ def long_history(postgres):
         database = connect(url)
         made.append(database)
         with database.engine.begin() as connection:
+            # On a busy machine a whole history takes longer than the application's one entry ever may.
+            connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
             connection.execution_options(no_parameters=True).exec_driver_sql(FILL.format(entries=entries))
         return database.engine
 
