@@ -96,7 +96,8 @@ def _parse(log: LogFile, lines: Sequence[str], above: Header) -> Header:
     declared = next((found[1] for line in reversed(lines) if (found := SEPARATOR.match(line))), None)
     separator = above.separator if declared is None else _unescape(declared.strip())
     if len(separator.encode()) != 1 or separator in "\r\n":
-        raise UnreadableLogError(f"{log.name}: #separator {declared!r} is not one character", "Set one in Zeek")
+        # What it is instead is not told: it may be anything, an address too.
+        raise UnreadableLogError(f"{log.name}: its #separator is not one character", "Set one in Zeek")
     said = dict(line[1:].split(separator, 1) for line in lines if separator in line)
     fields = said["fields"].split(separator) if "fields" in said else above.fields
     return Header(fields, separator, said.get("unset_field", above.unset), said.get("empty_field", above.empty))
