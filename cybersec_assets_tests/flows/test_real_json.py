@@ -53,7 +53,7 @@ def test_zeek(shared_data, name):
 
 
 def test_a_log_that_breaks_off(shared_data):
-    """Its broken last line is told, and so is the flow before it, from a port that there is none of; others are read."""
+    """Its broken last line is told, and the flow before it, whose port there is not; the others are read."""
     path = shared_data / "zeek-hourly/truncated/conn_json.log"
     (*rows, odd), broken = records(path)
     flows, rejected = read(path)
