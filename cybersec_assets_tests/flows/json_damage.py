@@ -86,12 +86,13 @@ def logs(*records):
     names = sorted({name for record in records for name in _names(record)})
     whole = st.sampled_from(records).map(lambda record: json.dumps(record).encode())
     changed = st.builds(_changed, st.sampled_from(records), st.sampled_from(names), st.sampled_from(ODD), st.booleans())
-    entry = st.one_of(whole, whole, whole, changed, changed, st.sampled_from(JUNK))
+    entry = st.one_of(changed, changed, changed, st.sampled_from(JUNK))
     pieces = st.lists(
-        st.tuples(st.one_of(whole, entry), st.one_of(st.just(b"\n"), st.sampled_from(BETWEEN))), max_size=6
+        st.tuples(st.one_of(whole, whole, whole, entry), st.one_of(*[st.just(b"\n")] * 5, st.sampled_from(BETWEEN))),
+        max_size=6,
     )
     return st.builds(
-        lambda some, cut: b"".join(map(b"".join, some))[: cut or None], pieces, st.sampled_from([0, 0, 0, -1, -9])
+        lambda some, cut: b"".join(map(b"".join, some))[: cut or None], pieces, st.sampled_from([0, 0, 0, 0, -1, -9])
     )
 
 

@@ -1,6 +1,7 @@
 """Suricata's flow events, among all else that it tells."""
 
 import datetime as dt
+import json
 
 import pytest
 from hypothesis import given
@@ -99,6 +100,13 @@ def test_an_alert_in_another_file(tmp_path, order):
     kept, rejected = read(tmp_path / "*")
     assert kept.select("uid", "alerted").rows() == [(str(EVENT["flow_id"]), True), ("4", False), ("5", True)]
     assert rejected.height == 0
+
+
+def test_an_alert_in_a_text(log):
+    """What an attacker sends may read like an alert event; it is a text, and names no flow."""
+    sent = json.dumps({"event_type": "alert", "flow_id": EVENT["flow_id"]})
+    kept, _ = log(EVENT, OTHER | {"http": {"url": sent}}, OTHER | {"event_type": "dns", "dns": {"rrname": '"alert"'}})
+    assert only(kept)["alerted"] is False
 
 
 def test_an_alert_beside_damage(log):

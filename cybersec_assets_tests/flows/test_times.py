@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cybersec_assets.flows.times import from_epoch, parse_time
+from cybersec_assets.flows.times import from_epoch, parse_time, parse_zoned
 from cybersec_assets_tests.flows.logs import examples
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -78,3 +78,10 @@ def test_a_time_beyond_the_calendar_is_null(text):
 def test_nothing_gives_nothing():
     """A missing text gives a missing time."""
     assert parsed(None) is None
+
+
+@examples
+@given(st.from_regex(r"\A ?[12]\d{3}-[01]\d-[0-3]\d[T ][0-2]\d:[0-6]\d:[0-6]\d(\.\d{0,9})? ?(Z|[+-]\d\d:?(\d\d)?)?\Z"))
+def test_the_quick_way_never_differs(text):
+    """What is read only with its zone is what is read in any way, or nothing."""
+    assert parsed(text, parse_zoned) in {parsed(text), None}

@@ -19,7 +19,7 @@ EMPTY = b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></Li
 def logs_of(tmp_path, uri, store=None, **config):
     """Look for the day's logs."""
     source = FlowSourceResource(store=store or ObjectStoreResource(), uri=uri, **config)
-    return source.logs_of(DAY, tmp_path / "logs")
+    return source.source().logs_of(DAY, tmp_path / "logs")
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])

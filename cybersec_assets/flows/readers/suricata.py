@@ -9,7 +9,7 @@ tells so itself, and whatever it tells, an alert event with its `flow_id` in any
 events only their `flow_id`s are held in memory. An alert of which no flow is told makes no record.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
@@ -18,7 +18,7 @@ from cybersec_assets.flows.eve_netflow import netflows
 from cybersec_assets.flows.json_lines import first_objects, is_nested, scan_objects, scan_typed
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, screen, volume
-from cybersec_assets.flows.times import parse_time
+from cybersec_assets.flows.times import parse_time, parse_zoned
 
 COUNTS = ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient")
 WORDS = ("start", "end", "state", "alerted")
@@ -41,7 +41,7 @@ def scan(logs: Sequence[LogFile]) -> pl.LazyFrame:
     events = pl.concat([scan_objects(log, TEXTS) for log in logs])
     flows = events.filter(~pl.col("is_object") | (pl.col("event_type") == "flow"))
     misfit = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
-    return pl.concat([assemble(_known(flows, logs), _fields(), misfit=misfit), netflows(logs)])
+    return pl.concat([assemble(_known(flows, logs, parse_time), _fields(), misfit=misfit), netflows(logs)])
 
 
 def quick(logs: Sequence[LogFile]) -> pl.LazyFrame:
@@ -52,14 +52,14 @@ def quick(logs: Sequence[LogFile]) -> pl.LazyFrame:
     """
     events = pl.concat([scan_typed(log, TYPES) for log in logs])
     flows = events.filter(pl.col("event_type").is_in(["flow", "netflow"]))
-    return screen(_known(flows, logs), _fields(), is_nested(TYPES) | (pl.col("event_type") == "netflow"))
+    return screen(_known(flows, logs, parse_zoned), _fields(), is_nested(TYPES) | (pl.col("event_type") == "netflow"))
 
 
-def _known(flows: pl.LazyFrame, logs: Sequence[LogFile]) -> pl.LazyFrame:
+def _known(flows: pl.LazyFrame, logs: Sequence[LogFile], time: Callable[[pl.Expr], pl.Expr]) -> pl.LazyFrame:
     """Add what is worked out once: the times, and whether an alert event names the flow."""
     flow = pl.col("flow").struct.field
     alerts = flow_ids(logs, "alert").with_columns(matched=True)
-    timed = flows.with_columns(start=parse_time(flow("start")), end=parse_time(flow("end")))
+    timed = flows.with_columns(start=time(flow("start")), end=time(flow("end")))
     return timed.join(alerts, on="flow_id", how="left", maintain_order="left")
 
 
