@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := true
 endif
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo test stack test-crash lint lock bench bench-audit clean
+.PHONY: demo test stack test-crash lint lock bench bench-audit bench-read clean
 .DEFAULT_GOAL := demo
 
 ## demo: yesterday's flows (synthetic ones, unless FLOWS_URI says where) become an audited model
@@ -45,6 +45,10 @@ bench-audit: .venv/installed
 	$(BIN)/python -m benchmarks.appends
 	$(BIN)/python -m benchmarks.verifying
 	$(BIN)/python -m benchmarks.audit_share
+
+## bench-read: logs to Parquet beside a bare Polars scan of the same files, and the memory that it takes; 7 GB of disk
+bench-read: .venv/installed
+	$(BIN)/python -m benchmarks.reading
 
 ## lock: resolve the dependencies anew, with hashes
 lock: $(UV)

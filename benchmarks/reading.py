@@ -1,0 +1,121 @@
+"""Tell how fast logs become Parquet beside a bare Polars scan of them: `python -m benchmarks.reading`.
+
+Each reading is a process of its own, and the two ways take turns. What a process imports does not count. The memory is
+that of reading two and twenty million records; it takes 7 GB below the temporary folder.
+"""
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.child import run
+from benchmarks.reading_logs import pack, write_eve, write_zeek, write_zeek_json
+
+TURNS = 3
+SMALL, LARGE = 20, 200
+"""How many times the 105,918 real records are in the log: 2.1 and 21 million."""
+JSON_TIMES, EVE_TIMES = 7, 120
+HEADINGS = ("", "records", "ours", "bare Polars", "speed: bare / ours", "by processor time")
+
+
+@dataclass(frozen=True)
+class Read:
+    """One reading.
+
+    Attributes:
+        rows: How many records it found.
+        seconds: How long it took.
+        cpu_seconds: For how long it kept a core busy, which other work on the machine changes less.
+        peak_bytes: The most memory that the process had in use at once.
+    """
+
+    rows: int
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+
+
+def read(way: str, file: Path) -> Read:
+    """Read a log in one way, in a process and a folder of its own."""
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        ended = run([sys.executable, "-m", "benchmarks.reading_child", way, file, folder], {})
+    rows, seconds, cpu_seconds = ended.output.split()
+    return Read(int(rows), float(seconds), float(cpu_seconds), ended.peak_bytes)
+
+
+def by_turns(bare: str, file: Path) -> dict[str, list[Read]]:
+    """Read a log in both ways, again and again."""
+    turns = [(read("ours", file), read(bare, file)) for _ in range(TURNS)]
+    ours, others = zip(*turns, strict=True)
+    return {"ours": list(ours), "bare": list(others)}
+
+
+def measure(home: Path) -> Iterator[tuple[str, dict[str, list[Read]]]]:
+    """Measure each kind of log."""
+    plain, packed, objects, events = (home / name for name in ("conn.log", "conn.log.gz", "conn.json", "eve.json"))
+    write_zeek(plain, SMALL)
+    yield "Zeek TSV", by_turns("bare_csv", plain)
+    pack(plain, packed)
+    yield "Zeek TSV, gzip", by_turns("bare_csv", packed)
+    packed.unlink()
+    write_zeek_json(objects, JSON_TIMES)
+    yield "Zeek JSON", by_turns("bare_ndjson", objects)
+    objects.unlink()
+    if write_eve(events, EVE_TIMES):
+        yield "Suricata EVE", by_turns("bare_ndjson", events)
+
+
+def growth(home: Path) -> tuple[int, int]:
+    """Give the most memory that it takes to read two million records, and twenty."""
+    peaks = []
+    for times in (SMALL, LARGE):
+        write_zeek(log := home / "conn.log", times)
+        peaks.append(read("ours", log).peak_bytes)
+    return peaks[0], peaks[1]
+
+
+def ratio(reads: dict[str, list[Read]], of: Callable[[Read], float]) -> float:
+    """Give how fast we are beside the bare way: its median over ours."""
+    ours, bare = (statistics.median(map(of, reads[way])) for way in ("ours", "bare"))
+    return bare / ours
+
+
+def row(kind: str, reads: dict[str, list[Read]]) -> tuple[str, ...]:
+    """Give a line of the table."""
+    ours, bare = (statistics.median(turn.seconds for turn in reads[way]) for way in ("ours", "bare"))
+    ratios = (f"{ratio(reads, of):.2f}" for of in (lambda turn: turn.seconds, lambda turn: turn.cpu_seconds))
+    return kind, f"{reads['ours'][0].rows:,}", f"{ours:.2f} s", f"{bare:.2f} s", *ratios
+
+
+def main() -> None:
+    """Measure, print each line as it comes, and write all down."""
+    machine = report.machine()
+    title = f"Logs to Parquet · {machine['cores']} cores, {machine['memory_gib']} GiB · medians of {TURNS}"
+    lines = [f"## {title}", "", _line(HEADINGS), _line(("---", *["---:"] * (len(HEADINGS) - 1)))]
+    print("\n".join(lines))
+    found = {}
+    with tempfile.TemporaryDirectory() as home:
+        for kind, reads in measure(Path(home)):
+            found[kind] = reads
+            lines.append(_line(row(kind, reads)))
+            print(lines[-1], flush=True)
+        small, large = growth(Path(home))
+    said = (
+        f"Peak memory, 2 and 20 million records of Zeek TSV: {small >> 20} and {large >> 20} MiB, {large / small:.2f}"
+    )
+    print(f"\n{said}")
+    figures = {kind: {way: list(map(asdict, turns)) for way, turns in reads.items()} for kind, reads in found.items()}
+    peaks = {"small": small, "large": large, "growth": large / small}
+    report.write("read", "\n".join([*lines, "", said, ""]), {"machine": machine, "reads": figures, "peak_bytes": peaks})
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    main()

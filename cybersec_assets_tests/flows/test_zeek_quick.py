@@ -1,0 +1,146 @@
+"""The quick way to read a Zeek log beside the thorough one: what it passes is the same, and no fault passes."""
+
+import tempfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.source import day_logs
+from cybersec_assets_tests.flows.logs import DAY, ZEEK, examples, write, zeek_header, zeek_log, zeek_row
+
+ODD = [
+    *(
+        "-",
+        "(empty)",
+        "",
+        " ",
+        "  ",
+        "\r",
+        "x",
+        "#",
+        "''",
+        '"',
+        '"a',
+        "\\x2d",
+        "\\x31",
+        "\\x",
+        "\x01",
+        "\x00",
+        "é",
+        "\ufeff",
+    ),
+    *("0", "00012", "+5", "-5", " 5", "  5", "5 ", "5\r", "\r5", "- 5", "--5", "+-5", "٣", "0x10", "1_0", " -", "-\r"),
+    *("1e3", "1E5", "1e", "1.0", "-5.", ".5", "5.", ".", "1,5", "e5", "+.5", "-0.0", "0x1p3", "1d5", "true", "1e-999"),
+    *("inf", "-inf", "+inf", "Infinity", "INF", "nan", "NaN", "-nan", "1e999", "1" * 400, "0." + "1" * 400),
+    *(str(n) for power in (15, 16, 31, 32, 63, 64) for n in (2**power - 1, 2**power, -(2**power), -(2**power) - 1)),
+    *("1713484795943", "1e300", "253402300800", "-62135596800", "10.0.0.1 ", " ::1", "fe80::1%eth0", "host", "::1,"),
+]
+odd = st.sampled_from(ODD) | st.sampled_from(ODD).map(lambda text: text * 2) | st.floats().map(str)
+damages = st.dictionaries(st.sampled_from([*ZEEK, "label", "tunnel_parents"]), odd, max_size=2)
+breaks = st.sampled_from(
+    [
+        *[lambda line, _: line] * 12,
+        lambda line, at: line[:at],
+        lambda line, at: line[at:],
+        lambda line, _: line.rpartition("\t")[0],
+        lambda line, _: line + "\t",
+        lambda line, _: line + "\tx\ty",
+        lambda *_: "",
+        lambda line, _: "#" + line,
+        lambda line, _: line + "\r",
+    ]
+)
+
+
+@st.composite
+def logs(draw):
+    """Draw a log's bytes, some values and some lines of which are damaged."""
+    last = draw(st.sampled_from(["resp_pkts", "duration", "id.resp_h", "service", "label", "tunnel_parents"]))
+    fields = [*(name for name in [*ZEEK, "local_orig"] if name != last), last]
+    values = ZEEK | {"label": "Benign", "tunnel_parents": "(empty)", "local_orig": "T"}
+    header = zeek_header(fields).replace("(empty)", draw(st.sampled_from(["(empty)", "", "T"])))
+    text = header
+    for damage in draw(st.lists(st.none() | damages, max_size=6)):
+        row = values | (damage or {})
+        line = "\t".join(row[name] for name in fields)
+        text += draw(breaks)(line, draw(st.integers(0, 90))) if damage is not None else line
+        text += draw(st.sampled_from(["\n", "\n", "\n", "\r\n"]))
+        text += draw(st.sampled_from(["", "", "", header, zeek_header(reversed(fields))]))
+    text = text.removesuffix("\n") if draw(st.booleans()) else text
+    separator = draw(st.sampled_from(["\t", "\t", "\t", ",", "\x01", " "]))
+    text = text.replace("\t", separator).replace("\\x09", f"\\x{ord(separator):02x}")
+    encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "latin-1"]))
+    return text.encode(encoding, "replace")
+
+
+def both(content):
+    """Read a log in both ways; the quick one is None where it ended with an error."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = day_logs(DAY, str(write(Path(folder) / "conn.log", content)), Path(folder) / "logs")
+        thorough = found.records.collect(engine="streaming")
+        try:
+            return thorough, found.quick.collect(engine="streaming")
+        except pl.exceptions.PolarsError:
+            return thorough, None
+
+
+@examples
+@given(logs())
+def test_what_passes_quickly_is_what_passes_thoroughly(content):
+    """Whatever is wrong with a log, a record that the quick way does not suspect has no fault and the same values."""
+    thorough, quick = both(content)
+    if quick is None:
+        return
+    assert quick.schema == RAW | {"suspect": pl.Boolean()}
+    passed = ~quick["suspect"]
+    assert quick.height == thorough.height
+    assert thorough.filter(passed)["fault"].null_count() == passed.sum()
+    assert quick.filter(passed).drop("suspect").equals(thorough.filter(passed).select(list(RAW)))
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("name", ["ts", "duration", "orig_bytes", "id.orig_p", "id.orig_h", "uid"])
+def test_an_odd_value_passes_quickly_as_it_passes_thoroughly(name, value):
+    """Each odd value in each kind of column comes out of both ways alike, or out of the thorough one alone."""
+    thorough, quick = both(zeek_log(zeek_row(**{name.replace(".", "__"): value})))
+    if quick is not None and not quick["suspect"].any():
+        assert quick.drop("suspect").equals(thorough.select(list(RAW)))
+        assert thorough["fault"].null_count() == thorough.height
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("unset", ["service", "duration", "orig_bytes", "resp_pkts", "conn_state"])
+def test_a_log_without_a_fault_is_not_suspect(unset, end):
+    """What Zeek writes every day, with values unset and the same header again, is read in the quick way alone."""
+    text = zeek_log(zeek_row(), zeek_row(**{unset: "-"})) + zeek_log(zeek_row(uid="(empty)"))
+    thorough, quick = both(text.replace("\n", end))
+    assert quick is not None
+    assert not quick["suspect"].any()
+    assert (quick.height, thorough.height) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        zeek_row()[:-3],
+        zeek_row() + "\n",
+        zeek_row().replace("\n", "\t\n"),
+        zeek_row(ts="-"),
+        zeek_row(proto="(empty)"),
+        zeek_row(id__orig_h="10.0.0.1 "),
+        zeek_row(duration="nan"),
+        zeek_row(orig_bytes="-1"),
+        zeek_row(orig_bytes=str(2**62), resp_bytes=str(2**62)),
+        zeek_row(orig_bytes=str(2**63)),
+        zeek_row(resp_pkts="0x10"),
+        zeek_row(ts="1713484795943"),
+    ],
+)
+def test_damage_does_not_pass_quickly(damaged):
+    """Each kind of damage is suspect, or ends the quick way."""
+    _, quick = both(zeek_log(zeek_row(), damaged))
+    assert quick is None or quick["suspect"].any()
