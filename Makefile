@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := true
 endif
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo test stack test-crash lint lock bench bench-audit bench-read clean
+.PHONY: demo test stack test-crash lint lock bench bench-audit bench-read fuzz clean
 .DEFAULT_GOAL := demo
 
 ## demo: yesterday's flows (synthetic ones, unless FLOWS_URI says where) become an audited model
@@ -26,6 +26,10 @@ stack: .venv/installed-dev
 ## test-crash: workers killed at every point of the write path, again and again; `stack` has a sample of it
 test-crash: .venv/installed-dev
 	$(BIN)/pytest -m crash
+
+## fuzz: a hundred thousand damaged files for every reader; hours. `test` has a sample of it
+fuzz: .venv/installed-dev
+	CYBERSEC_TEST_FUZZ=50000 $(BIN)/pytest cybersec_assets_tests/fuzz
 
 ## lint: formatting, lint, types, import rules, and whether the lock has what pyproject.toml asks for
 lint: .venv/installed-dev

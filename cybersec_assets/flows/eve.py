@@ -11,7 +11,6 @@ import polars as pl
 from cybersec_assets.flows.lines import scan_lines
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.readers.base import Field, host
-from cybersec_assets.flows.times import MICROSECONDS
 
 EVENT = ("event_type", "flow_id", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto")
 """What every event has that tells of a flow."""
@@ -27,12 +26,6 @@ def number(text: pl.Expr, dtype: type[pl.DataType] = pl.Int64) -> Field:
 def words(text: pl.Expr) -> Field:
     """Take text as it is."""
     return Field(text, text)
-
-
-def lasted(start: pl.Expr, end: pl.Expr) -> pl.Expr:
-    """Give the seconds between two times."""
-    # Polars divides by a constant as it multiplies by its inverse, which is off by a bit.
-    return ((end - start).dt.total_microseconds() / MICROSECONDS).round(6)
 
 
 def event_fields() -> dict[str, Field]:

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.eve import EVENT, event_fields, flow_ids, lasted, number
+from cybersec_assets.flows.eve import EVENT, event_fields, flow_ids, number
 from cybersec_assets.flows.json_lines import scan_objects
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.readers.base import Field, assemble, volume
 from cybersec_assets.flows.schema import ORIGIN, RAW
-from cybersec_assets.flows.times import parse_time
+from cybersec_assets.flows.times import parse_time, seconds_between
 
 NETFLOW = ("start", "end", "pkts", "bytes")
 WANTED = dict.fromkeys((*EVENT, "timestamp"), pl.String()) | {"netflow": pl.Struct(dict.fromkeys(NETFLOW, pl.String()))}
@@ -68,7 +68,7 @@ def _one_way(logs: Sequence[LogFile]) -> pl.LazyFrame:
         "timestamp": Field(netflow["start"], pl.col("start")),
         **event_fields(),
         "bytes": number(netflow["bytes"]),
-        "duration": Field(netflow["end"], lasted(pl.col("start"), pl.col("end"))),
+        "duration": Field(netflow["end"], seconds_between(pl.col("start"), pl.col("end"))),
         "orig_bytes": number(netflow["bytes"]),
         "orig_packets": number(netflow["pkts"]),
         "alerted": Field(alerted, alerted),

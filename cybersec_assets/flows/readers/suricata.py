@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.eve import EVENT, event_fields, flow_ids, lasted, number, words
+from cybersec_assets.flows.eve import EVENT, event_fields, flow_ids, number, words
 from cybersec_assets.flows.eve_netflow import netflows
 from cybersec_assets.flows.json_lines import first_objects, is_nested, scan_objects, scan_typed
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, screen, volume
-from cybersec_assets.flows.times import parse_time, parse_zoned
+from cybersec_assets.flows.times import parse_time, parse_zoned, seconds_between
 
 COUNTS = ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient")
 WORDS = ("start", "end", "state", "alerted")
@@ -71,7 +71,7 @@ def _fields() -> dict[str, Field]:
         "timestamp": Field(flow["start"], pl.col("start")),
         **event_fields(),
         "bytes": volume(sent, received),
-        "duration": Field(flow["end"], lasted(pl.col("start"), pl.col("end"))),
+        "duration": Field(flow["end"], seconds_between(pl.col("start"), pl.col("end"))),
         "conn_state": words(flow["state"]),
         "orig_bytes": sent,
         "resp_bytes": received,
