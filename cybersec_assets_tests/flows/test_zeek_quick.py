@@ -144,3 +144,14 @@ def test_damage_does_not_pass_quickly(damaged):
     """Each kind of damage is suspect, or ends the quick way."""
     _, quick = both(zeek_log(zeek_row(), damaged))
     assert quick is None or quick["suspect"].any()
+
+
+@pytest.mark.parametrize(
+    "name", ["zat-zeek/conn.log", "zat-zeek/conn_date_issue.log", "labelled/zeek-conn-008.log.labeled"]
+)
+def test_a_real_log_passes_quickly(shared_data, name):
+    """Logs of real sensors have no record that is suspect, and come out of both ways alike."""
+    thorough, quick = both((shared_data / name).read_bytes())
+    assert quick is not None
+    assert not quick["suspect"].any()
+    assert quick.drop("suspect").equals(thorough.select(list(RAW)))
