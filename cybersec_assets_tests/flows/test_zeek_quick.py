@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.flows.schema import RAW
-from cybersec_assets.flows.source import day_logs
+from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.flows.logs import DAY, ZEEK, examples, write, zeek_header, zeek_log, zeek_row
 
 ODD = [
@@ -80,7 +80,7 @@ def logs(draw):
 def both(content):
     """Read a log in both ways; the quick one is None where it ended with an error."""
     with tempfile.TemporaryDirectory() as folder:
-        found = day_logs(DAY, str(write(Path(folder) / "conn.log", content)), Path(folder) / "logs")
+        found = FlowSource(str(write(Path(folder) / "conn.log", content))).logs_of(DAY, Path(folder) / "logs")
         thorough = found.records.collect(engine="streaming")
         try:
             return thorough, found.quick.collect(engine="streaming")
@@ -137,6 +137,8 @@ def test_a_log_without_a_fault_is_not_suspect(unset, end):
         zeek_row(orig_bytes=str(2**62), resp_bytes=str(2**62)),
         zeek_row(orig_bytes=str(2**63)),
         zeek_row(resp_pkts="0x10"),
+        zeek_row(id__orig_p="65536"),
+        zeek_row(id__resp_p="-1"),
         zeek_row(ts="1713484795943"),
     ],
 )
