@@ -122,6 +122,7 @@ def test_runs_from_an_asset_selection_are_in_process(definitions):
         "MINIO_SECRET_KEY",
         "FLOWS_S3_ACCESS_KEY",
         "FLOWS_S3_SECRET_KEY",
+        "FLOWS_PSEUDONYM_KEY",
         "PG_PASSWORD",
         "PG_MIGRATION_PASSWORD",
         "AUDIT_SIGNING_KEY",

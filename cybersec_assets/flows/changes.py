@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.files import SourceFile
 
 CHUNK_BYTES = 1 << 20
@@ -41,7 +42,10 @@ def _looks_the_same(file: SourceFile, entry: Mapping[str, Any]) -> bool:
 
 def _sha256(file: SourceFile) -> str:
     digest = hashlib.sha256()
-    with file.open() as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
+    try:
+        with file.open() as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise UnreadableLogError(f"{file.name} cannot be read: {error}", "Restore the file or take it out") from error
     return digest.hexdigest()

@@ -82,3 +82,10 @@ def test_a_file_that_looks_changed_and_is_shut_is_told(folder, recorded):
     assert [file.size for file in now] == [10, 10]
     with pytest.raises(UnreadableLogError, match=rf"^{folder}/a cannot be read"):
         list(changes(recorded, later))
+
+
+def test_a_disk_that_fails_while_a_file_is_looked_at_is_told():
+    """A file that can be opened and not be read, as on a broken disk, is named: the check warns then, and runs on."""
+    (broken,) = local_files("/proc/self/mem")
+    with pytest.raises(UnreadableLogError, match="/proc/self/mem cannot be read"):
+        list(changes([{"file": broken.name, "size": 1, "sha256": ""}], [broken]))

@@ -7,7 +7,7 @@ from cybersec_assets.errors import CybersecError
 from cybersec_assets.flows.privacy import without_addresses
 from cybersec_assets.flows.pseudonyms import Pseudonyms
 from cybersec_assets_tests.flows.json_logs import conn, event, lines
-from cybersec_assets_tests.flows.logs import csv_log, csv_row, read, write, zeek_log, zeek_row
+from cybersec_assets_tests.flows.logs import CSV, csv_log, csv_row, read, write, zeek_log, zeek_row
 
 PSEUDONYMS = Pseudonyms(bytes(range(32)))
 CLEAR = ("10.0.0.1", "10.0.0.2", "2001:db8::1")
@@ -30,6 +30,22 @@ def test_addresses_have_pseudonyms(tmp_path, name):
         assert kept[column].to_list() == PSEUDONYMS.of(clear[column]).to_list()
     assert kept.drop("src_ip", "dst_ip").equals(clear.drop("src_ip", "dst_ip"))
     assert not any(address in kept.write_csv() for address in CLEAR)
+
+
+SHIFTED = ["10.0.0.1", "2001:db8::1", "host 10.0.0.2", "::1", "fe80::1%eth0", "[10.0.0.2]:80"]
+
+
+@pytest.mark.parametrize("address", SHIFTED)
+@pytest.mark.parametrize("column", ["protocol", "uid", "service", "conn_state"])
+def test_an_address_in_another_column_is_not_kept(tmp_path, column, address):
+    """Where a column is shifted, or mapped so, an address has its pseudonym too, and other values stay."""
+    text = f"{','.join(CSV)},uid,service,conn_state\n"
+    words = {"uid": "C1", "service": "ssl", "conn_state": "SF"}
+    text += "".join(",".join((CSV | words | odd).values()) + "\n" for odd in ({}, {column: address}))
+    kept, _ = read(write(tmp_path / "log", text), pseudonyms=PSEUDONYMS)
+    usual = {"protocol": "tcp", **words}[column]
+    assert kept[column].to_list() == [usual, PSEUDONYMS.of(pl.Series([address.lower()]))[0]]
+    assert address not in kept.write_csv()
 
 
 DAMAGED = {
