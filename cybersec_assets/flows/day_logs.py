@@ -1,11 +1,12 @@
-"""A day's log files, brought into the run's own folder, as one lazy table.
+"""A day's log files, brought into the run's own folder, as lazy tables of some files each.
 
-files → the run's own copies → each one's format, by content → one LazyFrame of RAW and ORIGIN
+files → the run's own copies → each one's format, by content → parts, each a LazyFrame of RAW and ORIGIN
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +21,24 @@ from cybersec_assets.flows.spool import spool
 
 QUOTED = 40
 """How much of a file's beginning is shown where it is no log."""
+FILES_AT_ONCE = 50
+"""How many files are one table: each takes memory and time to plan, and a day in a bucket may have thousands."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of a day's flows, not yet read; nothing is planned before it is asked for.
+
+    Attributes:
+        records: Gives the columns of RAW and ORIGIN.
+        quick: Gives the columns of RAW and a boolean `suspect`, read in a faster way that knows no fault: where a
+            record is suspect, or reading ends with an error, only `records` tells. None where a format has no such way.
+        files: Where they come from; empty for synthetic flows.
+    """
+
+    records: Callable[[], pl.LazyFrame]
+    quick: Callable[[], pl.LazyFrame] | None = None
+    files: Sequence[LogFile] = ()
 
 
 @dataclass(frozen=True)
@@ -27,17 +46,17 @@ class DayLogs:
     """A day's flows, not yet read.
 
     Attributes:
-        records: The columns of RAW and ORIGIN.
-        files: Where they come from; empty for synthetic flows.
-        quick: The columns of RAW and a boolean `suspect`, read in a faster way that knows no fault: where a record is
-            suspect, or reading ends with an error, only `records` tells. None where a format has no such way.
+        parts: All of them, in the order of formats and files.
         quotes: Whether what a log says may be quoted, in errors and in the quarantine.
     """
 
-    records: pl.LazyFrame
-    files: Sequence[LogFile]
-    quick: pl.LazyFrame | None = None
+    parts: Sequence[Part]
     quotes: bool = True
+
+    @property
+    def files(self) -> list[LogFile]:
+        """Where they come from; empty for synthetic flows."""
+        return [log for part in self.parts for log in part.files]
 
 
 @dataclass(frozen=True)
@@ -72,10 +91,14 @@ def read_logs(files: Sequence[SourceFile], folder: Path, how: Reading) -> DayLog
     groups = defaultdict[Reader, list[LogFile]](list)
     for log in logs:
         groups[_reader(log, how)].append(log)
-    records = [reader.scan(group) for reader, group in groups.items()]
-    quick = [reader.quick(group) for reader, group in groups.items() if reader.quick]
-    quickly = pl.concat(quick) if len(quick) == len(records) else None
-    return DayLogs(pl.concat(records), logs, quickly, how.quotes)
+    return DayLogs([part for reader, group in groups.items() for part in _parts(reader, group)], how.quotes)
+
+
+def _parts(reader: Reader, logs: Sequence[LogFile]) -> Iterator[Part]:
+    size = len(logs) if reader.together else FILES_AT_ONCE
+    for begin in range(0, len(logs), size):
+        some = logs[begin : begin + size]
+        yield Part(partial(reader.scan, some), reader.quick and partial(reader.quick, some), some)
 
 
 def _reader(log: LogFile, how: Reading) -> Reader:

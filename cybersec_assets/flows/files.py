@@ -54,7 +54,9 @@ def local_files(pattern: str) -> list[SourceFile]:
     """
     if "://" in pattern:
         raise SettingsError(f"FLOWS_URI={pattern}: only local paths and s3:// are read", "Mount or copy the logs")
-    return [_local_file(str(path)) for path in sorted(_matches(Path(pattern)))]
+    found = [_local_file(str(path)) for path in sorted(_matches(Path(pattern)))]
+    # A log and a link to it, such as the one to the current hour, are one file.
+    return list({os.path.realpath(file.name): file for file in reversed(found)}.values())[::-1]
 
 
 def _matches(pattern: Path) -> Iterator[Path]:

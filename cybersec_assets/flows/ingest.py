@@ -5,13 +5,14 @@ Polars reads the records once and writes both files as they stream by, so memory
 
 import errno
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from cybersec_assets.errors import DamagedLogError, UnreadableLogError
-from cybersec_assets.flows.day_logs import DayLogs
+from cybersec_assets.flows.day_logs import DayLogs, Part
 from cybersec_assets.flows.schema import ORIGIN, RAW
 
 SHOWN = 5
@@ -52,10 +53,32 @@ def ingest(logs: DayLogs, kept: Path, rejected: Path) -> Ingested:
         UnreadableLogError: A file is damaged as a whole.
         OSError: The disk is full, or the files' copies are gone.
     """
-    if logs.quick is None or not _sink_quickly(logs.quick, kept):
-        _sink_thoroughly(logs, kept, rejected)
-        return Ingested(_count(kept), _count(rejected), pl.scan_parquet(rejected).head(SHOWN).collect())
-    return Ingested(_count(kept), 0, pl.DataFrame(schema=ORIGIN))
+    sunk = [_sink(part, kept.with_name(f"{number}.{kept.name}"), logs) for number, part in enumerate(logs.parts)]
+    _join([good for good, _ in sunk], kept)
+    damaged = [bad for _, bad in sunk if bad is not None]
+    if not damaged:
+        return Ingested(_count(kept), 0, pl.DataFrame(schema=ORIGIN))
+    _join(damaged, rejected)
+    return Ingested(_count(kept), _count(rejected), pl.scan_parquet(rejected).head(SHOWN).collect())
+
+
+def _sink(part: Part, kept: Path, logs: DayLogs) -> tuple[Path, Path | None]:
+    """Write a part's records, and give where they are: those that parse, and if any was suspect, those that do not."""
+    if part.quick is not None and _sink_quickly(part.quick(), kept):
+        return kept, None
+    rejected = kept.with_suffix(".rejected")
+    _sink_thoroughly(part, kept, rejected, quotes=logs.quotes)
+    return kept, rejected
+
+
+def _join(parts: Sequence[Path], to: Path) -> None:
+    """Make one file of some."""
+    if len(parts) == 1:
+        parts[0].replace(to)
+        return
+    pl.scan_parquet(list(parts), glob=False).sink_parquet(to)
+    for part in parts:
+        part.unlink()
 
 
 def require_share(ingested: Ingested, max_rejected_share: float) -> None:
@@ -92,8 +115,8 @@ def _require_clean(batch: pl.DataFrame) -> pl.DataFrame:
     return batch.drop("suspect")
 
 
-def _sink_thoroughly(logs: DayLogs, kept: Path, rejected: Path) -> None:
-    good, records = pl.col("fault").is_null(), _read_once(logs.records)
+def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> None:
+    good, records = pl.col("fault").is_null(), _read_once(part.records())
     sinks = [
         records.filter(good).select(list(RAW)).sink_parquet(kept, lazy=True),
         records.filter(~good).select(list(ORIGIN)).sink_parquet(rejected, lazy=True),
@@ -103,8 +126,8 @@ def _sink_thoroughly(logs: DayLogs, kept: Path, rejected: Path) -> None:
     except pl.exceptions.PolarsError as error:
         if FULL in str(error):
             raise OSError(errno.ENOSPC, FULL, str(kept.parent)) from error
-        named = ", ".join(log.name for log in logs.files[:SHOWN])
-        why = f": {error}" if logs.quotes else ""
+        named = ", ".join(log.name for log in part.files[:SHOWN])
+        why = f": {error}" if quotes else ""
         raise UnreadableLogError(f"one of {named} cannot be read{why}", "Restore the file or take it out") from error
 
 

@@ -18,8 +18,6 @@ class LogFile:
     Attributes:
         name: Its path or URL where its owner keeps it.
         path: Where the run's own copy lies, decompressed.
-        head: The first 64 KiB of the copy.
-        lines: How many lines the copy has; an unfinished last one counts.
         first_line: The number of the copy's first line in the file.
         modified: When the file was written last, UTC.
         fingerprint: The file's own size and SHA-256, compressed as it may be.
@@ -28,12 +26,16 @@ class LogFile:
 
     name: str
     path: Path
-    head: bytes
-    lines: int
     modified: dt.datetime
     fingerprint: Fingerprint
     first_line: int = field(default=1, kw_only=True)
     columns: Columns = field(default_factory=dict, hash=False, kw_only=True)
+
+    @property
+    def head(self) -> bytes:
+        """The copy's first 64 KiB, read anew each time: thousands of them would fill the memory."""
+        with self.path.open("rb") as copy:
+            return copy.read(HEAD_BYTES)
 
     @property
     def first_lines(self) -> list[str]:

@@ -6,11 +6,14 @@ FLOWS_URI → files of the day → `day_logs` → pseudonyms in place of address
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+import polars as pl
 
 from cybersec_assets.errors import NoFlowLogsError, SettingsError
 from cybersec_assets.flows.columns import Columns, parse_columns
-from cybersec_assets.flows.day_logs import DayLogs, Reading, read_logs
+from cybersec_assets.flows.day_logs import DayLogs, Part, Reading, read_logs
 from cybersec_assets.flows.fields import require_constants
 from cybersec_assets.flows.files import SourceFile, local_files
 from cybersec_assets.flows.privacy import without_addresses
@@ -73,7 +76,7 @@ class FlowSource:
             UnreadableLogError: A file is of no known or of another format, or is damaged.
         """
         if self.uri is None or self.fmt == SYNTHETIC:
-            return DayLogs(synthetic_flows(day, self.synthetic), [])
+            return DayLogs([Part(partial(synthetic_flows, day, self.synthetic))])
         how = Reading(self.fmt, self._mapping(), quotes=self.pseudonyms is None)
         logs = read_logs(self.files_of(day), folder, how)
         return logs if self.pseudonyms is None else _pseudonymous(logs, self.pseudonyms)
@@ -126,5 +129,10 @@ def _fill(uri: str, day: dt.date) -> str:
 
 
 def _pseudonymous(logs: DayLogs, pseudonyms: Pseudonyms) -> DayLogs:
-    quick = None if logs.quick is None else without_addresses(logs.quick, pseudonyms)
-    return replace(logs, records=without_addresses(logs.records, pseudonyms), quick=quick)
+    def hidden(table: Callable[[], pl.LazyFrame]) -> Callable[[], pl.LazyFrame]:
+        return lambda: without_addresses(table(), pseudonyms)
+
+    parts = [
+        replace(part, records=hidden(part.records), quick=part.quick and hidden(part.quick)) for part in logs.parts
+    ]
+    return replace(logs, parts=parts)

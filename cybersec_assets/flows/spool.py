@@ -19,7 +19,7 @@ from isal import igzip, isal_zlib
 from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.files import STILL_WRITTEN, SourceFile
-from cybersec_assets.flows.logfile import HEAD_BYTES, LogFile, is_text
+from cybersec_assets.flows.logfile import LogFile, is_text
 
 CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 1 << 20
@@ -48,18 +48,16 @@ def spool(source: SourceFile, copy: Path) -> LogFile:
     """
     with source.open() as raw, copy.open("xb") as to:
         hashed = _Hashed(raw)
-        lines = _write(source.name, hashed, to)
+        written = _write(source.name, hashed, to)
     if hashed.size != source.size:
         raise UnreadableLogError(f"{source.name} changed while it was read", STILL_WRITTEN)
-    with copy.open("rb") as written:
-        head = written.read(HEAD_BYTES)
-    if not head:
+    if not written:
         raise UnreadableLogError(f"{source.name} is empty", "Restore the file or take it out of FLOWS_URI")
-    return LogFile(source.name, copy, head, lines, source.modified, Fingerprint(hashed.size, hashed.sha256))
+    return LogFile(source.name, copy, source.modified, Fingerprint(hashed.size, hashed.sha256))
 
 
 def _write(name: str, hashed: "_Hashed", to: BinaryIO) -> int:
-    """Write a file's plain bytes, and tell how many lines they are."""
+    """Write a file's plain bytes, and tell how many they are."""
     ruler, written, has_lines = _Ruler(name), 0, False
     for chunk in _plain(name, hashed):
         has_lines = is_text(chunk) if written == 0 else has_lines
@@ -70,7 +68,7 @@ def _write(name: str, hashed: "_Hashed", to: BinaryIO) -> int:
             raise UnreadableLogError(
                 f"{name} becomes over {MAX_RATIO} times its size when it is decompressed", "Take it out: it is no log"
             )
-    return ruler.lines
+    return written
 
 
 def _plain(name: str, hashed: "_Hashed") -> Iterator[bytes]:
@@ -114,16 +112,12 @@ class _Hashed(io.RawIOBase):
 
 
 class _Ruler:
-    """Lines counted, and none longer than allowed, however the chunks cut them."""
+    """No line is longer than allowed, however the chunks cut them."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._ended = 0
         self._open = 0
-
-    @property
-    def lines(self) -> int:
-        return self._ended + (self._open > 0)
 
     def measure(self, chunk: bytes) -> None:
         first = chunk.find(b"\n")

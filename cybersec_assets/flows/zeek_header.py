@@ -157,7 +157,7 @@ def _cut(log: LogFile, file: BinaryIO, cuts: Sequence[int]) -> Iterator[LogFile]
     for number, (begin, end) in enumerate(zip([0, *cuts], [*cuts, None], strict=True)):
         part = log.path.with_name(f"{log.path.name}.{number}")
         lines = _copy(file, part, None if end is None else end - begin)
-        yield replace(log, path=part, lines=lines, first_line=line)
+        yield replace(log, path=part, first_line=line)
         line += lines
 
 

@@ -90,7 +90,10 @@ def write(path: Path, content: str | bytes, *, packed: bool = False) -> Path:
 def find(uri: Path | str | None, fmt: str = "auto", **options: Any) -> DayLogs:
     """Find logs whose records nobody will read: their copies are gone when this returns."""
     with tempfile.TemporaryDirectory() as folder:
-        return FlowSource(None if uri is None else str(uri), fmt, **options).logs_of(DAY, Path(folder) / "logs")
+        logs = FlowSource(None if uri is None else str(uri), fmt, **options).logs_of(DAY, Path(folder) / "logs")
+        for part in logs.parts:
+            part.records().collect_schema()
+        return logs
 
 
 def read(

@@ -40,6 +40,14 @@ def test_a_folder_that_cannot_be_read_is_refused_by_name(tmp_path):
         local_files(f"{folder}/*.log")
 
 
+def test_a_file_and_a_link_to_it_are_one(tmp_path):
+    """A link beside the log that it leads to does not have its flows counted twice."""
+    for name in ("conn.1.log", "conn.2.log"):
+        write(tmp_path / name, "x")
+    (tmp_path / "conn.current.log").symlink_to("conn.2.log")
+    assert names(tmp_path / "conn*.log") == [f"{tmp_path}/conn.1.log", f"{tmp_path}/conn.2.log"]
+
+
 def test_a_file_is_found_with_its_size_and_time(tmp_path):
     """Size and time are those of the disk."""
     path = write(tmp_path / "conn.log", "12345")

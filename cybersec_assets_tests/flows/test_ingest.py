@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import DamagedLogError, UnreadableLogError
+from cybersec_assets.flows.day_logs import FILES_AT_ONCE
 from cybersec_assets.flows.ingest import SHOWN, Ingested, ingest, require_share
 from cybersec_assets.flows.schema import ORIGIN, RAW
 from cybersec_assets.flows.source import FlowSource
@@ -109,8 +110,19 @@ def test_a_cut_gzip_file_among_others_is_refused_by_name(folder, cut):
 def test_a_copy_that_vanishes_is_the_disks_error(folder):
     """Where the run's own copy is gone, the log itself is not blamed."""
     logs = find(write(folder / "a.log", zeek_log(GOOD)))
-    with pytest.raises(FileNotFoundError, match="0\\.log"):
+    with pytest.raises(FileNotFoundError, match=r"0\.log"):
         ingest(logs, folder.with_name("kept"), folder.with_name("rejected"))
+
+
+def test_many_files_are_read_some_at_a_time(folder):
+    """Files beyond what is read at once come out whole, in their order, each part in the way that its files need."""
+    for number in range(2 * FILES_AT_ONCE + 1):
+        bad = [BAD] if number == FILES_AT_ONCE + 3 else []
+        write(folder / f"{number:04}.log", zeek_log(zeek_row(uid=str(number)), *bad))
+    ingested, kept, rejected = run(folder)
+    assert pl.read_parquet(kept)["uid"].to_list() == [str(number) for number in range(2 * FILES_AT_ONCE + 1)]
+    assert (ingested.rejected, pl.read_parquet(rejected)["line"].to_list()) == (1, [8])
+    assert sorted(path.name for path in kept.parent.iterdir()) == ["kept.parquet", "logs", "rejected.parquet"]
 
 
 def test_a_day_without_records_is_empty(folder):

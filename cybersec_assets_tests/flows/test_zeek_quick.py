@@ -81,9 +81,10 @@ def both(content):
     """Read a log in both ways; the quick one is None where it ended with an error."""
     with tempfile.TemporaryDirectory() as folder:
         found = FlowSource(str(write(Path(folder) / "conn.log", content))).logs_of(DAY, Path(folder) / "logs")
-        thorough = found.records.collect(engine="streaming")
+        (part,) = found.parts
+        thorough = part.records().collect(engine="streaming")
         try:
-            return thorough, found.quick.collect(engine="streaming")
+            return thorough, part.quick().collect(engine="streaming")
         except pl.exceptions.PolarsError:
             return thorough, None
 

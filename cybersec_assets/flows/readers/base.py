@@ -25,6 +25,7 @@ class Reader:
         scan: Gives the records of files lazily: the columns of RAW, then those of ORIGIN.
         quick: Where there is a faster way for files without a fault: gives the columns of RAW, then `suspect`, true
             for a record of which only `scan` can tell whether it is at fault. What it gives of others is the same.
+        together: Whether one file says something of another's records, so that a day's are read at once.
         mapped: Whether FLOWS_COLUMNS can tell it which columns are meant.
     """
 
@@ -32,6 +33,7 @@ class Reader:
     recognises: Callable[[LogFile], bool]
     scan: Callable[[Sequence[LogFile]], pl.LazyFrame]
     quick: Callable[[Sequence[LogFile]], pl.LazyFrame] | None = None
+    together: bool = False
     mapped: bool = False
 
 

@@ -1,4 +1,4 @@
-"""Suricata's EVE log, an object a line, plain or gzip: its flows; what else it tells is passed over.
+"""Suricata's EVE log, an object a line: its flows; what else it tells is passed over.
 
     flow events ──────→ alerted, where an alert event names the flow ──→ records
     netflow events ───→ both directions joined (`eve_netflow`) ───────↗
@@ -86,4 +86,4 @@ def recognises(log: LogFile) -> bool:
     return any(isinstance(record.get("event_type"), str) and "timestamp" in record for record in first_objects(log))
 
 
-READER = Reader("suricata", recognises, scan, quick)
+READER = Reader("suricata", recognises, scan, quick, together=True)
