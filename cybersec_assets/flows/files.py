@@ -55,8 +55,11 @@ def local_files(pattern: str) -> list[SourceFile]:
     if "://" in pattern:
         raise SettingsError(f"FLOWS_URI={pattern}: only local paths and s3:// are read", "Mount or copy the logs")
     found = [_local_file(str(path)) for path in sorted(_matches(Path(pattern)))]
-    # A log and a link to it, such as the one to the current hour, are one file.
-    return list({os.path.realpath(file.name): file for file in reversed(found)}.values())[::-1]
+    files = dict[str, SourceFile]()
+    for file in found:
+        # A log and a link to it, such as the one to the current hour, are one file.
+        files.setdefault(os.path.realpath(file.name), file)
+    return list(files.values())
 
 
 def _matches(pattern: Path) -> Iterator[Path]:

@@ -122,15 +122,17 @@ def test_a_row_with_too_many_fields_is_at_fault(log):
 
 
 def test_a_cut_row_is_at_fault(log):
-    """A row that ends before a column that may not be empty is rejected."""
-    _, rejected = read(write(log, csv_log(csv_row()[:40])))
-    assert faults(rejected) == [(2, "protocol", "")]
+    """A row that ends too early is rejected, also where what it lacks might be empty."""
+    header = "timestamp,src_ip,dst_ip,protocol,bytes,duration\n"
+    rows = "2024-04-19T10:00:00Z,10.0.0.1,10.0.0.2,tcp,1234,\n", "2024-04-19T10:00:00Z,10.0.0.1,10.0.0.2,tcp,12\n"
+    kept, rejected = read(write(log, header + "".join(rows)))
+    assert (kept["bytes"].to_list(), faults(rejected)) == ([1234], [(3, "number of fields", "")])
 
 
-def test_a_blank_line_is_counted_and_shifts_no_number(log):
-    """A blank line is a damaged one, and lines after it keep their numbers."""
+def test_a_blank_line_is_none_and_shifts_no_number(log):
+    """A blank line is passed over, and lines after it keep their numbers."""
     _, rejected = read(write(log, csv_log(csv_row(), "\n", csv_row(bytes="x"))))
-    assert faults(rejected) == [(3, "timestamp", ""), (4, "bytes", "x")]
+    assert faults(rejected) == [(4, "bytes", "x")]
 
 
 def test_a_quote_left_open_swallows_no_line_unseen(log):

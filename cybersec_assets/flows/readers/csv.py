@@ -9,11 +9,14 @@ import polars as pl
 
 from cybersec_assets.flows.columns import Columns, Constant, Term, is_headless
 from cybersec_assets.flows.fields import constant_field, terms_of, text_field, total
+from cybersec_assets.flows.lines import scan_lines
 from cybersec_assets.flows.logfile import LogFile, is_text
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, each
 from cybersec_assets.flows.schema import NEVER_NULL
 
 SEPARATORS = ",\t;"
+QUOTE = '"'
+QUOTED = r'"[^"]*"'
 RECOGNISED_BY = 2
 """How many names of what every flow has a first line bears to be taken for a header: volumes are in other logs, too."""
 
@@ -35,8 +38,8 @@ def scan(log: LogFile) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record a row. Line numbers take each row for one line. What a row is too
-        short for counts as unset, since Polars does not tell it from a field left empty.
+        The columns of RAW and ORIGIN, a record a line; blank lines are passed over. Where a quoted field may go on in
+        the next line, line numbers take each row for one line, and what a row is too short for counts as unset.
 
     Raises:
         UnreadableLogError: A column is missing that is required or mapped.
@@ -54,12 +57,35 @@ def scan(log: LogFile) -> pl.LazyFrame:
         missing_columns="insert",
         extra_columns="ignore",
         encoding="utf8-lossy",
-        row_index_name="line",
+        row_index_name="row",
         row_index_offset=log.first_line + headers,
         glob=False,
-    ).with_columns(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32))
-    too_long = pl.when(pl.col(columns[-1]).is_not_null()).then(pl.lit("number of fields"))
-    return assemble(rows, _fields(terms, names), misfit=too_long)
+    )
+    placed = _by_row(log, rows, columns[-1]) if _spans_lines(log) else _by_line(log, rows, headers, len(names))
+    return assemble(placed, _fields(terms, names), misfit=pl.col("misfit"))
+
+
+def _spans_lines(log: LogFile) -> bool:
+    """Tell whether a quote is left open where a line ends, so that a field may go on in the next."""
+    is_open = pl.col("text").str.count_matches(QUOTE, literal=True) % 2 == 1
+    return scan_lines(log).filter(is_open).head(1).collect(engine="streaming").height > 0
+
+
+def _by_row(log: LogFile, rows: pl.LazyFrame, beyond: str) -> pl.LazyFrame:
+    """Tell each row's place, taking each for one line, and whether it is too long."""
+    too_long = pl.when(pl.col(beyond).is_not_null()).then(pl.lit("number of fields"))
+    return rows.with_columns(file=pl.lit(log.name), line=pl.col("row").cast(pl.UInt32), misfit=too_long)
+
+
+def _by_line(log: LogFile, rows: pl.LazyFrame, headers: int, fields: int) -> pl.LazyFrame:
+    """Tell each row's place, where it is a line, and whether it has as many fields as the header; blank ones go."""
+    text = pl.col("text").fill_null("")
+    bare = text.str.replace_all(QUOTED, "")
+    is_even = pl.col("rest").is_null() & (bare.str.count_matches(separator_of(log), literal=True) == fields - 1)
+    uneven = pl.when(~is_even).then(pl.lit("number of fields"))
+    lines = scan_lines(log).select("file", "line", is_blank=text.str.strip_chars() == "", misfit=uneven)
+    # Side by side: Polars itself does not tell a field that is missing from one that is empty.
+    return pl.concat([lines.slice(headers), rows], how="horizontal").filter(~pl.col("is_blank"))
 
 
 def _fields(columns: Columns, names: list[str]) -> dict[str, Field]:

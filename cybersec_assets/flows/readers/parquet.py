@@ -14,6 +14,8 @@ from cybersec_assets.flows.times import plausible
 
 PREFIX = "parquet_"
 MAGIC = b"PAR1"
+FEW_ROWS = 1_000_000
+"""So many rows may be all alike, and take next to nothing; beyond them no log has more rows than bytes."""
 
 
 def scan(log: LogFile) -> pl.LazyFrame:
@@ -23,13 +25,14 @@ def scan(log: LogFile) -> pl.LazyFrame:
         The columns of RAW and ORIGIN, a record a row; a row's number stands for its line.
 
     Raises:
-        UnreadableLogError: A column is missing that is required or mapped, or the file is damaged.
+        UnreadableLogError: A column is missing that is required or mapped, or the file is damaged or a bomb.
     """
     try:
         schema = pl.read_parquet_schema(log.path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UnreadableLogError(f"{log.name} is damaged: {error}", "Fetch the file again") from error
     columns = terms_of(log, list(schema))
+    _require_plausible(log)
     rows = (
         pl.scan_parquet(log.path, glob=False)
         .rename(lambda name: PREFIX + name)
@@ -38,6 +41,13 @@ def scan(log: LogFile) -> pl.LazyFrame:
     )
     fields = {raw: total(raw, [_field(raw, term, schema) for term in terms]) for raw, terms in columns.items()}
     return assemble(rows, fields)
+
+
+def _require_plausible(log: LogFile) -> None:
+    """Refuse a file of a few bytes that would become millions of rows, which Polars holds a row group at a time."""
+    rows = pl.scan_parquet(log.path, glob=False).select(pl.len()).collect().item()
+    if rows > max(FEW_ROWS, log.path.stat().st_size):
+        raise UnreadableLogError(f"{log.name} has {rows:,} rows in fewer bytes", "Take it out: it is no log")
 
 
 def _field(raw: str, term: Term, schema: Mapping[str, pl.DataType]) -> Field:
