@@ -66,7 +66,8 @@ def _known(flows: pl.LazyFrame, logs: Sequence[LogFile], time: Callable[[pl.Expr
 def _fields() -> dict[str, Field]:
     flow = {name: pl.col("flow").struct.field(name) for name in FLOW}
     sent, received = number(flow["bytes_toserver"]), number(flow["bytes_toclient"])
-    alerted = flow["alerted"].replace_strict({"true": True, "false": False}, default=None)
+    # Not by `replace_strict`, for which Polars holds all rows in memory.
+    alerted = pl.when(flow["alerted"].is_in(["true", "false"])).then(flow["alerted"] == "true")
     return {
         "timestamp": Field(flow["start"], pl.col("start")),
         **event_fields(),
