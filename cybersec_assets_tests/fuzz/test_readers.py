@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cybersec_assets.errors import CybersecError
 from cybersec_assets.flows.ingest import ingest
 from cybersec_assets.flows.readers import AUTO, readers
+from cybersec_assets.flows.readers.base import READING_FAILED
 from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.flows.logs import DAY
 from cybersec_assets_tests.fuzz.damage import damaged_file, damaged_lines
@@ -23,7 +24,7 @@ INPUTS = int(os.environ.get("CYBERSEC_TEST_FUZZ") or 50)
 """How many files are tried for each sample and test."""
 SECONDS = 5
 """Of the processor, so that a busy machine is not taken for a reader that hangs."""
-MEMORY = "/dev/shm"  # noqa: S108 - only the place of folders with names of their own, and only where it is there
+MEMORY = "/dev/shm"
 FOLDERS = MEMORY if Path(MEMORY).is_dir() else None
 """Where files go: to memory, where a system has such a folder."""
 tried = settings(max_examples=INPUTS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -88,6 +89,6 @@ def in_the_quick_way(quick):
     """Read quickly, and give nothing where anything is suspect."""
     try:
         found = quick.collect(engine="streaming")
-    except pl.exceptions.PolarsError:
+    except READING_FAILED:
         return None
     return None if found["suspect"].any() else found.drop("suspect")
