@@ -49,8 +49,27 @@ def count_zeek(lines: Sequence[bytes]) -> int | None:
 
 
 def count_csv(lines: Sequence[bytes]) -> int:
-    """Every line is a record: no flow has a line's end within quotes."""
-    return len(lines)
+    """A line is a record, but where a field in quotes ends on a later one, all up to there are one."""
+    left, found = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines], 0
+    while left:
+        states = [_csv_state("\n".join(left[: number + 1])) for number in range(len(left))]
+        ends = next((number for number, state in enumerate(states) if state != "open"), None)
+        left = left[1 if ends is None or states[ends] == "wrong" else ends + 1 :]
+        found += 1
+    return found
+
+
+def _csv_state(text: str) -> str:
+    """Tell whether text ends within quotes (`open`), behind a row (`whole`), or has quotes where none go (`wrong`)."""
+    within, before = False, ","
+    for sign in text:
+        if sign == '"' and not within and before not in ',"':
+            return "wrong"
+        if not within and before == '"' and sign not in ',"':
+            return "wrong"
+        within = not within if sign == '"' else within
+        before = "" if within and sign != '"' else sign
+    return "open" if within else "whole"
 
 
 def count_named(kind: Named) -> Callable[[Sequence[bytes]], int]:

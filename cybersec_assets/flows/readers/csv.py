@@ -9,7 +9,9 @@ import polars as pl
 
 from cybersec_assets.flows.columns import Columns, Constant, Term, is_headless
 from cybersec_assets.flows.fields import constant_field, terms_of, text_field, total
+from cybersec_assets.flows.lines import NEVER
 from cybersec_assets.flows.logfile import LogFile, is_text
+from cybersec_assets.flows.quotes import without_stray_quotes
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, each
 from cybersec_assets.flows.schema import NEVER_NULL
 
@@ -41,14 +43,14 @@ def scan(log: LogFile) -> pl.LazyFrame:
     Raises:
         UnreadableLogError: A column is missing that is required or mapped.
     """
-    names = names_of(log)
+    names, separator = names_of(log), separator_of(log)
     terms, headers = terms_of(log, names), 0 if is_headless(log.columns) else 1
     # One column more than the header names shows a row that is too long.
     columns = [f"c{i}" for i in range(len(names) + 1)]
     rows = pl.scan_csv(
-        log.path,
+        without_stray_quotes(log, separator, len(names), headers).path,
         has_header=False,
-        separator=separator_of(log),
+        separator=separator,
         skip_lines=headers,
         schema=dict.fromkeys(columns, pl.String),
         missing_columns="insert",
@@ -58,8 +60,9 @@ def scan(log: LogFile) -> pl.LazyFrame:
         row_index_offset=log.first_line + headers,
         glob=False,
     ).with_columns(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32))
-    too_long = pl.when(pl.col(columns[-1]).is_not_null()).then(pl.lit("number of fields"))
-    return assemble(rows, _fields(terms, names), misfit=too_long)
+    beyond = pl.col(columns[-1])
+    misfit = pl.when(beyond == NEVER).then(pl.lit("quotes")).when(beyond.is_not_null()).then(pl.lit("number of fields"))
+    return assemble(rows, _fields(terms, names), misfit=misfit)
 
 
 def _fields(columns: Columns, names: list[str]) -> dict[str, Field]:
