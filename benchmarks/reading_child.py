@@ -17,9 +17,9 @@ UNSET, EMPTY = "-", "(empty)"
 def ours(file: Path, folder: Path) -> int:
     """Ingest a log, and give the number of its records."""
     from cybersec_assets.flows.ingest import ingest
-    from cybersec_assets.flows.source import day_logs
+    from cybersec_assets.flows.source import FlowSource
 
-    ingested = ingest(day_logs(DAY, str(file), folder / "logs"), folder / "kept", folder / "rejected")
+    ingested = ingest(FlowSource(str(file)).logs_of(DAY, folder / "logs"), folder / "kept", folder / "rejected")
     assert ingested.rejected == 0
     return ingested.rows
 

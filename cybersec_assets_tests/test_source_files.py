@@ -1,5 +1,6 @@
 """The audit tells of every source file what its bytes were, so that a model is found by the file itself."""
 
+import base64
 import datetime as dt
 import hashlib
 
@@ -12,6 +13,7 @@ from cybersec_assets_tests.conftest import DAY
 
 NAMES = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n"
 HOURS = ("a", "b")
+KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 @pytest.fixture
@@ -58,6 +60,17 @@ def test_a_day_whose_files_grew_is_noted_anew(make_settings, materialize, write_
     with audit_from(settings).session() as audit:
         noted = [[entry["size"] for entry in row["inputs"]] for row in audit.ask().records(DAY)]
     assert [len(sizes) for sizes in noted] == [1, 2]
+
+
+def test_how_a_file_was_read_is_noted(make_settings, materialize, write_log, monkeypatch):
+    """A mapping of columns, and whether addresses have pseudonyms, stand beside the file; the key does not."""
+    file = write_log("a.csv")
+    settings = make_settings(flows_uri=str(file), flows_columns="bytes=bytes")
+    monkeypatch.setenv("FLOWS_PSEUDONYM_KEY", KEY)
+    result, (row,) = materialize(settings, ["raw/network_events"])
+    assert row["estado"] == "SUCCESS"
+    assert [(entry["columns"], entry["pseudonyms"]) for entry in row["inputs"]] == [("bytes=bytes", True)]
+    assert KEY not in f"{row} {result.all_events}"
 
 
 def test_a_day_that_fails_tells_its_source_files_too(make_settings, materialize, write_log):

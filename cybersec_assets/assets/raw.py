@@ -56,8 +56,9 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         """Read the day's logs into the one schema, put damaged lines aside, and refuse a day that breaks a rule."""
         with audit.phase(tables.RAW, context.partition_key) as phase:
             day, kept = day_of(context.partition_key), scratch.new_file("raw.parquet")
-            logs = flow_source.source().logs_of(day, scratch.new_file("logs"))
-            phase.inputs += [_source(log) for log in logs.files] or [{"file": SYNTHETIC}]
+            source = flow_source.source()
+            logs = source.logs_of(day, scratch.new_file("logs"))
+            phase.inputs += [_file(log) | source.reading() for log in logs.files] or [{"file": SYNTHETIC}]
             ingested = ingest(logs, kept, rejected := scratch.new_file("rejected.parquet"))
             if ingested.rejected:
                 quarantine = store_rejected(rejected, logs, store, scratch)
@@ -73,7 +74,7 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     return network_events
 
 
-def _source(log: LogFile) -> dict[str, object]:
+def _file(log: LogFile) -> dict[str, object]:
     """Tell which file it was, and which bytes."""
     found = log.fingerprint
     return {"file": log.name, "size": found.size, "mtime": log.modified.isoformat(), "sha256": found.sha256}

@@ -41,18 +41,38 @@ def scan_fields(
         a whole, else null; and the wanted columns, without blanks around, null where a field says nothing.
         Another header misfits, and so do the lines under it: their fields mean something else.
     """
+    cut = _cut(lines, header, mark, separator)
+    headers = _cut(lines.filter(pl.col("text").str.contains(mark, literal=True)), header, mark, separator)
+    wrong = pl.when(pl.col("fields").is_null()).then(pl.lit("number of fields"))
+    misfit = wrong.when(_astray(headers)).then(pl.lit("header"))
+    texts = {name: pl.col("fields").list.get(header.index(name)) for name in wanted if name in header}
+    values = [_said(text, unset).alias(name) for name, text in texts.items()]
+    records = cut.filter(~pl.col("is_first").fill_null(value=False))
+    return records.select("file", "line", misfit.alias("misfit"), *values)
+
+
+def _cut(lines: pl.LazyFrame, header: Sequence[str], mark: str, separator: str) -> pl.LazyFrame:
+    """Add a line's `fields`, null where they are not as many as the header's, and whether it `is_first`'s like."""
     text = pl.col("text").str.strip_prefix(BYTE_ORDER_MARK).fill_null("")
     # Counted first, so that a line of a million separators never becomes a million fields.
     is_even = text.str.count_matches(separator, literal=True) == len(header) - 1
     fields = pl.when(is_even, pl.col("rest").is_null()).then(text).str.split(separator)
     is_first = pl.when(pl.col("fields").list.contains(mark)).then(text == separator.join(header))
-    rows = lines.with_columns(fields=fields).with_columns(is_first=is_first)
-    astray = ~pl.col("is_first").forward_fill().fill_null(value=True)
-    misfit = pl.when(pl.col("fields").is_null()).then(pl.lit("number of fields")).when(astray).then(pl.lit("header"))
-    texts = {name: pl.col("fields").list.get(header.index(name)) for name in wanted if name in header}
-    values = [_said(text, unset).alias(name) for name, text in texts.items()]
-    records = rows.with_columns(misfit=misfit).filter(~pl.col("is_first").fill_null(value=False))
-    return records.select("file", "line", "misfit", *values)
+    return lines.with_columns(fields=fields).with_columns(is_first=is_first)
+
+
+def _astray(headers: pl.LazyFrame) -> pl.Expr:
+    """Tell the lines that a header other than the file's first governs."""
+    found = headers.select("line", "is_first").drop_nulls().collect(engine="streaming")
+    if found["is_first"].all():
+        return pl.lit(value=False)
+    governed = pl.concat([pl.Series("is_first", [True]), found["is_first"]])
+    # Not `forward_fill`, beside which Polars keeps all other columns in memory.
+    return pl.col("line").map_batches(
+        lambda lines: ~governed.gather(found["line"].search_sorted(lines, side="right")),
+        return_dtype=pl.Boolean(),
+        is_elementwise=True,
+    )
 
 
 def _said(text: pl.Expr, unset: str) -> pl.Expr:

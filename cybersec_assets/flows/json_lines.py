@@ -8,19 +8,24 @@ Two ways lead to the same rows:
 The first reads every value as text: that a number is none is for the reader to find, with the text to show for it.
 """
 
-import glob
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from cybersec_assets.flows.lines import scan_lines
 from cybersec_assets.flows.logfile import LogFile
 
 Wanted = Mapping[str, pl.DataType]
 """Names, and what they hold: a scalar, or a Struct of such."""
+
+
+PART_BYTES = 16 << 20
+"""How much Polars' reader is given at once."""
 
 
 def first_objects(log: LogFile) -> Iterator[dict[str, object]]:
@@ -72,9 +77,20 @@ def scan_typed(log: LogFile, wanted: Wanted) -> pl.LazyFrame:
         What `scan_objects` does, but for `line`, which is 0. A line that is none, or a value of another type, raises a
         PolarsError. A value as in `is_nested` may be written otherwise there.
     """
-    # The reader knows no `glob=False`: a folder's name may hold what it takes for a pattern.
-    rows = pl.scan_ndjson(glob.escape(str(log.path)), schema=dict(wanted))
+    rows = register_io_source(partial(_parts, log, pl.Schema(wanted)), schema=pl.Schema(wanted))
     return rows.with_columns(file=pl.lit(log.name), line=pl.lit(0, pl.UInt32), is_object=True)
+
+
+def _parts(
+    log: LogFile, schema: pl.Schema, names: list[str] | None, where: pl.Expr | None, limit: int | None, _: int | None
+) -> Iterator[pl.DataFrame]:
+    """Read a file part by part: Polars' reader maps all that it is given into memory, and it stays there."""
+    with log.path.open("rb") as file:
+        while part := file.read(PART_BYTES) + file.readline():
+            rows = pl.scan_ndjson(part, schema=schema).select(names or pl.all())
+            found = (rows if where is None else rows.filter(where)).collect()
+            yield found if limit is None else found.head(limit)
+            limit = None if limit is None else max(limit - found.height, 0)
 
 
 def is_nested(types: Wanted) -> pl.Expr:

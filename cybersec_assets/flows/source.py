@@ -78,6 +78,11 @@ class FlowSource:
         logs = read_logs(self.files_of(day), folder, how)
         return logs if self.pseudonyms is None else _pseudonymous(logs, self.pseudonyms)
 
+    def reading(self) -> dict[str, object]:
+        """Say how files are read where it is not as they are: the same file gives other flows then."""
+        said: dict[str, object] = {"columns": self.columns, "pseudonyms": self.pseudonyms is not None}
+        return {name: value for name, value in said.items() if value}
+
     def files_of(self, day: dt.date) -> list[SourceFile]:
         """Give the files that hold a day's flows; none where they are made up.
 

@@ -6,16 +6,15 @@ The copy is what gets parsed, so that the audit's SHA-256 is that of the very by
 its writer cuts off meanwhile cannot take the process with it, as one that is mapped into memory would.
 """
 
-import gzip
 import hashlib
 import io
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from backports import zstd
+from isal import igzip, isal_zlib
 
 from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.errors import UnreadableLogError
@@ -31,7 +30,7 @@ RATIO_FROM_BYTES = 64 << 20
 """From which size on the ratio counts."""
 Unpack = Callable[[BinaryIO], AbstractContextManager[Any]]
 PACKED: dict[bytes, tuple[str, Unpack]] = {
-    b"\x1f\x8b": ("gzip", lambda stream: gzip.GzipFile(fileobj=stream)),
+    b"\x1f\x8b": ("gzip", lambda stream: igzip.IGzipFile(fileobj=stream)),
     b"\x28\xb5\x2f\xfd": ("zstd", zstd.ZstdFile),
 }
 """The kinds of compression, by the bytes that such a file begins with."""
@@ -83,7 +82,7 @@ def _plain(name: str, hashed: "_Hashed") -> Iterator[bytes]:
         with unpack(stream) as plain:
             while chunk := plain.read(CHUNK_BYTES):
                 yield chunk
-    except (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError) as error:
+    except (EOFError, igzip.BadGzipFile, isal_zlib.error, zstd.ZstdError) as error:
         raise UnreadableLogError(
             f"{name} is a damaged {kind} file: {error}", "Fetch the file again, or wait until the sensor has closed it"
         ) from error

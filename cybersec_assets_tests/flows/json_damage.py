@@ -88,7 +88,7 @@ def logs(*records):
     changed = st.builds(_changed, st.sampled_from(records), st.sampled_from(names), st.sampled_from(ODD), st.booleans())
     entry = st.one_of(changed, changed, changed, st.sampled_from(JUNK))
     pieces = st.lists(
-        st.tuples(st.one_of(whole, whole, whole, entry), st.one_of(*[st.just(b"\n")] * 5, st.sampled_from(BETWEEN))),
+        st.tuples(st.one_of(*[whole] * 20, entry), st.sampled_from((b"\n",) * 300 + BETWEEN)),
         max_size=6,
     )
     return st.builds(

@@ -71,6 +71,14 @@ def test_a_duration_may_be_told_by_the_last_time(log):
     assert kept["duration"].to_list() == [1.5, None]
 
 
+def test_a_record_of_argus_itself_under_another_header_is_counted(log):
+    """Where the fields mean something else, no line is known to be no flow."""
+    other = Kind("argus", dict(reversed(ARGUS.record.items())), (), ())
+    text = ARGUS.log(ARGUS.row({"Proto": "man"})) + other.log(other.row({"TotBytes": "man"}))
+    kept, rejected = read(write(log, text), "argus")
+    assert (kept.height, faults(rejected)) == (0, [(3, "header", ""), (4, "header", "")])
+
+
 @pytest.mark.parametrize(
     ("label", "verdict"),
     [

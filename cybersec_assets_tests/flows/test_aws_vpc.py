@@ -95,6 +95,13 @@ def test_without_a_status_records_without_a_flow_are_known_by_what_they_lack(log
     assert (kept.height, faults(rejected)) == (1, [(4, "src_ip", "")])
 
 
+def test_without_a_status_a_damaged_line_is_counted(log):
+    """A line that cannot be read lacks all that a flow has, but is passed over by no means."""
+    kind = Kind("aws_vpc", CUSTOM, (), (), " ")
+    _, rejected = read(write(log, kind.log(kind.row()[:40] + "\n", "\n")))
+    assert faults(rejected) == [(2, "number of fields", ""), (3, "number of fields", "")]
+
+
 def test_unset_fields_are_null(log):
     """A hyphen is nothing."""
     unset = dict.fromkeys(["srcport", "dstport", "packets", "bytes", "end", "action"], "-")

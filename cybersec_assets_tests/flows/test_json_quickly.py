@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 
 from cybersec_assets.flows.files import local_files
 from cybersec_assets.flows.readers import readers
@@ -43,16 +43,18 @@ def holds(quick, thorough):
     return clean and quick.equals(thorough.select(list(RAW)))
 
 
+OTHERS = (DNS, CONN | {"_path": "conn"}, DNS | {"@stream": "dns"}, CONN | {"@stream": "conn"})
+
+
 @examples
-@given(content=logs(CONN, CONN, UNDERSCORED, ISO, DNS, CONN | {"_path": "conn"}, DNS | {"@stream": "dns"}))
-@example(content=b"\n".join([lines(CONN).encode()] * 2))
+@given(content=logs(CONN, CONN, UNDERSCORED, *OTHERS) | logs(ISO, ISO, DNS))
 def test_zeek(content):
     """Whatever is in a file of connections, nothing is other than the thorough way has it."""
     assert holds(*both("zeek_json", content or b"\n"))
 
 
 @examples
-@given(first=logs(EVENT, EVENT, ALERT, THERE, event(flow_id=7)), second=logs(EVENT, ALERT, BACK))
+@given(first=logs(EVENT, EVENT, ALERT, event(flow_id=7)) | logs(EVENT, THERE, BACK), second=logs(EVENT, ALERT))
 def test_suricata(first, second):
     """Whatever is in two files of events, nothing is other than the thorough way has it."""
     assert holds(*both("suricata", first or b"\n", second or b"\n"))

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.protocols import NAMES
 from cybersec_assets.flows.schema import RAW
 from cybersec_assets_tests.flows.delimited_logs import NFDUMP, NFDUMP_LATER, Kind
 from cybersec_assets_tests.flows.logs import examples, faults, find, only, read, write
@@ -114,6 +113,7 @@ def test_protocols_without_ports_have_none(log, proto, name, port):
     assert (record["protocol"], record["src_port"], record["dst_port"]) == (name, None, None)
 
 
+PROTOCOLS = {"6": "tcp", "17": "udp", "TCP": "tcp", "UDP  ": "udp", "132": "sctp"}
 counts = st.integers(0, 2**61)
 flows = st.fixed_dictionaries(
     {
@@ -121,7 +121,7 @@ flows = st.fixed_dictionaries(
         "td": st.none() | st.integers(0, 10**9),
         "sa": st.ip_addresses().map(str),
         "da": st.ip_addresses().map(str),
-        "pr": st.sampled_from(["6", "17", "TCP", "UDP  ", "132"]),
+        "pr": st.sampled_from(sorted(PROTOCOLS)),
         "sp": st.integers(0, 65_535),
         "dp": st.integers(0, 65_535),
         "ibyt": counts,
@@ -166,7 +166,7 @@ def expected(flow):
         "dst_ip": flow["da"],
         "bytes": flow["ibyt"] + flow["obyt"],
         "duration": flow["td"] and flow["td"] / 1000,
-        "protocol": NAMES.get(flow["pr"], flow["pr"].strip().lower()),
+        "protocol": PROTOCOLS[flow["pr"]],
         "src_port": flow["sp"],
         "dst_port": flow["dp"],
         "orig_bytes": flow["ibyt"],

@@ -119,6 +119,13 @@ def test_a_line_with_two_objects_beside_halves(log):
     assert (kept.height, [line for line, *_ in faults(rejected)]) == (2, [2, 3, 4])
 
 
+@pytest.mark.parametrize("history", ["ShADad", ["S"]])
+def test_a_name_that_comes_twice(log, history):
+    """The first value counts, whether the line is decoded with others or by itself, as for a list where text is due."""
+    kept, _ = log(f'{{"uid": "first", {json.dumps(conn(uid="second", history=history))[1:]}')
+    assert only(kept)["uid"] == "first"
+
+
 @pytest.mark.parametrize("name", ["fe80::1%eth0", "fe80::1%en-0.1", "::ffff:10.0.0.1"])
 def test_an_address_may_have_a_zone(log, name):
     """An address that is only good on one link names the link, by whatever name that has."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.flows.schema import RAW
-from cybersec_assets.flows.source import day_logs
+from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.flows.logs import DAY, ZEEK, examples, write, zeek_header, zeek_log, zeek_row
 
 ODD = [
@@ -80,7 +80,7 @@ def logs(draw):
 def both(content):
     """Read a log in both ways; the quick one is None where it ended with an error."""
     with tempfile.TemporaryDirectory() as folder:
-        found = day_logs(DAY, str(write(Path(folder) / "conn.log", content)), Path(folder) / "logs")
+        found = FlowSource(str(write(Path(folder) / "conn.log", content))).logs_of(DAY, Path(folder) / "logs")
         thorough = found.records.collect(engine="streaming")
         try:
             return thorough, found.quick.collect(engine="streaming")
@@ -137,6 +137,8 @@ def test_a_log_without_a_fault_is_not_suspect(unset, end):
         zeek_row(orig_bytes=str(2**62), resp_bytes=str(2**62)),
         zeek_row(orig_bytes=str(2**63)),
         zeek_row(resp_pkts="0x10"),
+        zeek_row(id__orig_p="65536"),
+        zeek_row(id__resp_p="-1"),
         zeek_row(ts="1713484795943"),
     ],
 )
@@ -144,3 +146,14 @@ def test_damage_does_not_pass_quickly(damaged):
     """Each kind of damage is suspect, or ends the quick way."""
     _, quick = both(zeek_log(zeek_row(), damaged))
     assert quick is None or quick["suspect"].any()
+
+
+@pytest.mark.parametrize(
+    "name", ["zat-zeek/conn.log", "zat-zeek/conn_date_issue.log", "labelled/zeek-conn-008.log.labeled"]
+)
+def test_a_real_log_passes_quickly(shared_data, name):
+    """Logs of real sensors have no record that is suspect, and come out of both ways alike."""
+    thorough, quick = both((shared_data / name).read_bytes())
+    assert quick is not None
+    assert not quick["suspect"].any()
+    assert quick.drop("suspect").equals(thorough.select(list(RAW)))

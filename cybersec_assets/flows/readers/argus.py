@@ -13,7 +13,7 @@ from cybersec_assets.flows.delimited import header_of, scan_fields
 from cybersec_assets.flows.labels import verdict
 from cybersec_assets.flows.lines import scan_lines
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.protocols import port, protocol
+from cybersec_assets.flows.protocols import PORTED, port, protocol
 from cybersec_assets.flows.readers.base import (
     Field,
     Reader,
@@ -101,7 +101,7 @@ def _both_ways(header: Sequence[str], unit: str, raw: str) -> dict[str, Field]:
 def _port(text: pl.Expr, kind: Field) -> Field:
     """Read a port; `ra` prints a service's name for one where it is not told to print numbers."""
     digits = text.str.extract(r"^(\d+)$")
-    return port(digits, Field(kind.text, kind.value.replace(dict.fromkeys(OVER_UDP, "udp"))))
+    return port(digits, kind, (*PORTED, *OVER_UDP))
 
 
 def _label(text: pl.Expr) -> Field:

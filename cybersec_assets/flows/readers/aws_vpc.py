@@ -11,7 +11,7 @@ import polars as pl
 from cybersec_assets.flows.delimited import header_of, scan_fields
 from cybersec_assets.flows.lines import scan_lines
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.protocols import NAMES, port
+from cybersec_assets.flows.protocols import named, port
 from cybersec_assets.flows.readers.base import (
     Field,
     Reader,
@@ -79,7 +79,7 @@ def _says_nothing(header: Sequence[str]) -> pl.Expr:
 
 
 def _fields(header: Sequence[str]) -> dict[str, Field]:
-    kind, volume = _protocol(pl.col("protocol")), count(pl.col("bytes"))
+    kind, volume = Field(pl.col("protocol"), named(pl.col("protocol"))), count(pl.col("bytes"))
     start, end = from_epoch(pl.col("start")), from_epoch(pl.col("end"))
     fields = {
         "timestamp": Field(pl.col("start"), start),
@@ -99,10 +99,6 @@ def _fields(header: Sequence[str]) -> dict[str, Field]:
         },
         header,
     )
-
-
-def _protocol(text: pl.Expr) -> Field:
-    return Field(text, text.cast(pl.UInt8, strict=False).cast(pl.String).replace(NAMES))
 
 
 def recognises(log: LogFile) -> bool:

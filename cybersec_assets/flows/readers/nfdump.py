@@ -79,10 +79,11 @@ def _names(header: Sequence[str]) -> dict[str, str]:
 
 
 def _flow_lines(log: LogFile) -> pl.LazyFrame:
-    text = pl.col("text").fill_null("")
-    sums = text.str.contains(SUMS) & (text.shift(1) == TOTALS)
-    about = text.str.contains(REMARK) | (text == TOTALS) | sums.fill_null(value=False)
-    return scan_lines(log).with_columns(about=about).filter(~pl.col("about")).drop("about")
+    lines, text = scan_lines(log), pl.col("text").fill_null("")
+    # Looked up beforehand: beside a `shift`, Polars keeps all other columns in memory.
+    totals = lines.filter(text == TOTALS).select(pl.col("line") + 1).collect(engine="streaming")["line"]
+    sums = text.str.contains(SUMS) & pl.col("line").is_in(totals.implode())
+    return lines.filter(~(text.str.contains(REMARK) | (text == TOTALS) | sums))
 
 
 def _fields(names: Collection[str]) -> dict[str, Field]:

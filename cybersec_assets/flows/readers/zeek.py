@@ -12,7 +12,7 @@ import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, require_columns
-from cybersec_assets.flows.schema import NEVER_NULL, RAW, VOLUMES
+from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
 from cybersec_assets.flows.times import from_epoch
 from cybersec_assets.flows.zeek_conn import NEEDED, NUMBERS, conn_fields
 from cybersec_assets.flows.zeek_header import Block, Header, blocks
@@ -155,7 +155,8 @@ def _checked(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) ->
     missing = [pl.col(name).is_null() for name in NEVER_NULL]
     negative = [pl.col(name) < 0 for name in VOLUMES]
     wraps = pl.col("bytes").is_null() & pl.any_horizontal(pl.col("orig_bytes", "resp_bytes").is_not_null())
-    suspect = pl.any_horizontal("doubt", *missing, *negative, wraps, ~pl.col("duration").is_finite())
+    no_port = [~pl.col(name).is_between(0, LAST_PORT) for name in PORTS]
+    suspect = pl.any_horizontal("doubt", *missing, *negative, *no_port, wraps, ~pl.col("duration").is_finite())
     return parsed.select(*RAW, suspect.fill_null(value=False).alias("suspect"))
 
 
