@@ -4,7 +4,6 @@ Polars refuses a whole file for a quote left open. The grammar: https://www.rfc-
 a field that does not begin with one are text, as long as a line has an even number of quotes.
 """
 
-import mmap
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from cybersec_assets.flows.lines import NEVER, scan_lines
+from cybersec_assets.flows.lines import NEVER, holds, scan_lines
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.spool import MAX_LINE_BYTES
 
@@ -33,7 +32,7 @@ def without_stray_quotes(log: LogFile, separator: str, columns: int, headers: in
         The log itself where its quotes fit, else a copy beside it. There a line whose quotes do not fit is empty but
         for one field more than there are columns, with NEVER.
     """
-    if not _has_quotes(log) or not _is_any_at_fault(log, separator):
+    if not holds(log, '"') or not _is_any_at_fault(log, separator):
         return log
     damaged = separator * columns + NEVER + "\n"
     copy = log.path.with_name(f"{log.path.name}.quotes")
@@ -41,11 +40,6 @@ def without_stray_quotes(log: LogFile, separator: str, columns: int, headers: in
         to.writelines(file.readline() for _ in range(headers))
         to.writelines(_rows(file, _Grammar(separator), damaged.encode()))
     return replace(log, path=copy)
-
-
-def _has_quotes(log: LogFile) -> bool:
-    with log.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        return text.find(b'"') >= 0
 
 
 def _is_any_at_fault(log: LogFile, separator: str) -> bool:
