@@ -97,7 +97,7 @@ def count_nfdump(kind: Named, totals: str) -> Callable[[Sequence[bytes]], int]:
 
     def count(lines: Sequence[bytes]) -> int:
         texts = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines]
-        about = {"Summary", "No matched flows", "No matching flows", totals}
+        about = {"Summary", totals, *(f"No match{how} flow{s}" for how in ("ed", "ing") for s in ("", "s"))}
         above = ["", *texts]
         return count_named(kind)(
             [
