@@ -13,6 +13,7 @@ import polars as pl
 
 from cybersec_assets.errors import DamagedLogError, UnreadableLogError
 from cybersec_assets.flows.day_logs import DayLogs, Part
+from cybersec_assets.flows.readers.base import READING_FAILED
 from cybersec_assets.flows.schema import ORIGIN, RAW
 
 SHOWN = 5
@@ -100,7 +101,7 @@ def _sink_quickly(records: pl.LazyFrame, kept: Path) -> bool:
     checked = records.map_batches(_require_clean, schema=RAW, streamable=True)
     try:
         checked.sink_parquet(kept)
-    except (pl.exceptions.PolarsError, OSError, _SuspectError):
+    except (*READING_FAILED, OSError, _SuspectError):
         return False
     return True
 
@@ -123,7 +124,7 @@ def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) ->
     ]
     try:
         pl.collect_all(sinks, engine="streaming")
-    except pl.exceptions.PolarsError as error:
+    except READING_FAILED as error:
         if FULL in str(error):
             raise OSError(errno.ENOSPC, FULL, str(kept.parent)) from error
         named = ", ".join(log.name for log in part.files[:SHOWN])

@@ -1,11 +1,15 @@
 """A log's lines as they stand, each whole and with its number."""
 
+from functools import lru_cache
+
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
 
 NEVER = "\x01"
 """No log has such a character: what stands behind one shows in `rest`."""
+SEPARATORS = (NEVER, *"\x02\x03\x04\x05\x06\x07\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b")
+CHUNK_BYTES = 1 << 20
 
 
 def scan_lines(log: LogFile) -> pl.LazyFrame:
@@ -14,10 +18,11 @@ def scan_lines(log: LogFile) -> pl.LazyFrame:
     Returns:
         A row a line, blank ones too: `file`; `line`, its number there; `text`; `rest`, null unless the line has NEVER.
     """
+    separator = _separator(log)
     rows = pl.scan_csv(
         log.path,
         has_header=False,
-        separator=NEVER,
+        separator=separator,
         quote_char=None,
         schema={"text": pl.String, "rest": pl.String},
         missing_columns="insert",
@@ -27,4 +32,21 @@ def scan_lines(log: LogFile) -> pl.LazyFrame:
         row_index_offset=log.first_line,
         glob=False,
     )
-    return rows.select(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32), "text", "rest")
+    halves = (pl.col("text"), pl.col("rest")) if separator == NEVER else _halves(pl.col("text"))
+    return rows.select(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32), *halves)
+
+
+def _halves(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    return text.str.extract(f"^([^{NEVER}]*)"), text.str.extract(f"(?s){NEVER}(.*)$").alias("rest")
+
+
+def holds(log: LogFile, sign: str) -> bool:
+    """Tell whether an ASCII character is anywhere in a log."""
+    with log.path.open("rb") as file:
+        return any(sign.encode() in chunk for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
+
+
+@lru_cache(maxsize=1024)
+def _separator(log: LogFile) -> str:
+    """Give a character that a log does not have: Polars shows no trace of one that ends a line."""
+    return next((sign for sign in SEPARATORS if not holds(log, sign)), NEVER)

@@ -142,13 +142,30 @@ def test_a_quote_left_open_swallows_no_line_unseen(log):
     assert (kept.height, rejected["fault"].to_list()) == (0, ["src_ip"])
 
 
-def test_a_quote_never_closed_is_refused(log):
-    """A file that ends inside of quotes is named, with a remedy."""
-    write(log, csv_log(csv_row(), csv_row(src_ip='"10.0.0.1'), csv_row()))
-    with pytest.raises(
-        UnreadableLogError, match=rf"^one of {log} cannot be read: .+\. Restore the file or take it out"
-    ):
-        read(log)
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        csv_row(src_ip='"10.0.0.1'),
+        csv_row(src_ip='10.0.0.1"'),
+        csv_row(timestamp='"2024"-04-19'),
+        csv_row(src_ip='"10.0.0.1', dst_ip='"10.0.0.2"'),
+        csv_row(protocol='"TCP'),
+    ],
+    ids=["open", "inside", "closed early", "twice", "last"],
+)
+@pytest.mark.parametrize("below", [(), [csv_row()] * 200, [csv_row(), csv_row(protocol='"TCP"')]])
+def test_quotes_that_do_not_fit_cost_their_own_line(log, damaged, below):
+    """A line whose quotes do not fit is rejected, and those around it are kept."""
+    kept, rejected = read(write(log, csv_log(csv_row(protocol='"tcp"'), damaged, *below)))
+    assert (kept.height, faults(rejected)) == (1 + len(below), [(3, "quotes", "")])
+
+
+def test_a_field_of_lines_is_read_beside_quotes_that_do_not_fit(log):
+    """A line whose quotes do not fit changes nothing about a field that rightly spans lines."""
+    header = csv_log().replace("\n", ",service\n")
+    rows = csv_row(protocol='tcp,"a""\nb,c"'), csv_row(protocol='"tcp'), csv_row(protocol='tcp,5" and 6"')
+    kept, rejected = read(write(log, header + "".join(rows)))
+    assert (kept["service"].to_list(), rejected["fault"].to_list()) == (['a"\nb,c', '5" and 6"'], ["quotes"])
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,18 @@ def test_a_value_that_does_not_parse_is_at_fault(log, kind, name, value, column)
         lambda row, separator: row[:-1] + separator + "5\n",
         lambda row, separator: row[:-1] + separator + "\n",
         lambda row, _: "\x01" + row,
+        lambda row, _: row[:-1] + "\x01\n",
         lambda *_: "\n",
     ],
-    ids=["cut", "one too few", "one too many", "an empty one too many", "a character that no log has", "blank"],
+    ids=[
+        "cut",
+        "one too few",
+        "one too many",
+        "an empty one too many",
+        "a character that no log has",
+        "one at the end",
+        "blank",
+    ],
 )
 def test_a_line_with_another_number_of_fields_is_at_fault(log, kind, change):
     """A line that is cut short, too long or blank is rejected as such."""

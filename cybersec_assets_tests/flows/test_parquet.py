@@ -166,6 +166,17 @@ def test_a_damaged_file_is_refused(log, damage):
         find(log)
 
 
+def test_a_file_over_whose_contents_polars_panics_is_refused(log):
+    """A file with a good footer and one wrong byte in a column's levels is named, with a remedy."""
+    levels = b"\x02\x00\x00\x00\x02\x01"
+    content = write_flow(log).read_bytes()
+    log.write_bytes(content.replace(levels, levels[:4] + b"\xff\x01", 1))
+    with pytest.raises(
+        UnreadableLogError, match=rf"^one of {log} cannot be read: .+\. Restore the file or take it out"
+    ):
+        read(log)
+
+
 @pytest.mark.parametrize("value", [["10.0.0.1"], dt.timedelta(seconds=1)])
 def test_a_column_of_an_impossible_type_is_refused(log, value):
     """A column whose type cannot mean a text or a number makes the file unreadable, by name."""

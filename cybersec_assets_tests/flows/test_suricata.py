@@ -116,6 +116,15 @@ def test_an_alert_beside_damage(log):
     assert rejected.height == 1
 
 
+@pytest.mark.parametrize(
+    "line", ["\x01", "\x01 ", "{}\x01", json.dumps(EVENT) + "\x01", json.dumps(EVENT) + "\x01\x01"]
+)
+def test_a_character_that_no_log_has_is_no_separator(log, line):
+    """A line that has it, at its end too, is no JSON object, and is counted."""
+    kept, rejected = log(EVENT, line, EVENT)
+    assert (kept.height, faults(rejected)) == (2, [(2, "JSON object", "")])
+
+
 counts = st.integers(0, 2**62 - 1)
 flows = st.fixed_dictionaries({"bytes_toserver": counts, "bytes_toclient": counts, "pkts_toserver": counts})
 

@@ -4,8 +4,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hypothesis import strategies as st
-
 TOKENS = [
     *(b"", b" ", b"\t", b",", b";", b'"', b"'", b"\\", b"#", b"-", b"+", b".", b":", b"%", b"{", b"}", b"[", b"]"),
     *(b"\x00", b"\x01", b"\r", b"\xff", b"\xc3", b"\xef\xbb\xbf", b"\x80", "é".encode(), b"null", b"NaN", b"inf"),
@@ -21,14 +19,17 @@ class Sample:
     """A good file of a format.
 
     Attributes:
-        head: What comes before its records.
-        records: Its records, a line each.
-        count: Tells in plain Python how many records lines are, whatever is damaged in them.
+        fmt: The format's reader.
+        head: What comes before its records, or the whole file where a format has no lines.
+        records: Its records, and what else may stand among them, a line each.
+        count: Tells in plain Python how many records lines are, whatever is damaged in them; None where they make
+            another head. None for a format that has no lines: damaged, it loses the whole file.
     """
 
+    fmt: str
     head: bytes
     records: Sequence[bytes]
-    count: Callable[[Sequence[bytes]], int]
+    count: Callable[[Sequence[bytes]], int | None] | None
 
 
 def _edit(line: bytes, change: random.Random) -> bytes:
@@ -42,6 +43,8 @@ def _edit(line: bytes, change: random.Random) -> bytes:
             line[:at] + line[until:],
             line[:at] + line[at:until] * 2 + line[until:],
             line[:at],
+            line[:at] + change.randbytes(1) + line[at + 1 :],
+            _swap_fields(line, change),
             _swap_fields(line, change),
         ]
     )
@@ -55,28 +58,20 @@ def _swap_fields(line: bytes, change: random.Random) -> bytes:
     return separator.join(fields)
 
 
-def lines_of(sample: Sample) -> st.SearchStrategy[list[bytes]]:
-    """Draw records of which some are damaged, each still on a line of its own."""
-
-    def damage(seed: int, number: int) -> list[bytes]:
-        change = random.Random(seed)
-        lines = change.choices(sample.records, k=number)
-        for _ in range(change.randrange(4)):
-            place = change.randrange(len(lines))
-            lines[place] = _edit(lines[place], change)
-        return [line.replace(b"\n", b"") for line in lines]
-
-    return st.builds(damage, st.integers(0, 2**64 - 1), st.integers(1, 12))
+def damaged_lines(sample: Sample, seed: int) -> list[bytes]:
+    """Give records of which some are damaged, each still on a line of its own; none for a format without lines."""
+    change = random.Random(seed)
+    lines = change.choices(sample.records, k=change.randint(1, 12)) if sample.records else []
+    for _ in range(change.randrange(5) if lines else 0):
+        place = change.randrange(len(lines))
+        lines[place] = _edit(lines[place], change).replace(b"\n", b"")
+    return lines
 
 
-def files_of(sample: Sample) -> st.SearchStrategy[bytes]:
-    """Draw a file of which any part may be damaged, its head and its line ends too."""
-
-    def damage(lines: list[bytes], seed: int) -> bytes:
-        change = random.Random(seed)
-        content = sample.head + b"".join(line + b"\n" for line in lines)
-        for _ in range(change.randrange(1, 4)):
-            content = _edit(content, change)
-        return content
-
-    return st.builds(damage, lines_of(sample), st.integers(0, 2**64 - 1))
+def damaged_file(sample: Sample, seed: int) -> bytes:
+    """Give a file of which any part may be damaged, its head and its line ends too."""
+    change = random.Random(seed)
+    content = sample.head + b"".join(line + b"\n" for line in damaged_lines(sample, seed))
+    for _ in range(change.randrange(1, 4)):
+        content = _edit(content, change)
+    return content

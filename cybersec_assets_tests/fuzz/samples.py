@@ -1,56 +1,87 @@
-"""A good file of each format, and how many records damaged lines of it are, counted by plain Python."""
+"""A good file of each format, and how many records damaged lines of it are, by `counts`."""
 
-import json
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import io
 
-from cybersec_assets_tests.flows.json_logs import conn, event, lines
-from cybersec_assets_tests.flows.logs import csv_log, csv_row, zeek_header, zeek_row
+import polars as pl
+
+from cybersec_assets_tests.flows.delimited_logs import ARGUS, AWS_VPC, NFDUMP, NFDUMP_LATER, Kind
+from cybersec_assets_tests.flows.json_logs import ALERT, BACK, DNS, THERE, conn, event, lines
+from cybersec_assets_tests.flows.logs import CSV, csv_log, csv_row, zeek_header, zeek_row
+from cybersec_assets_tests.fuzz.counts import (
+    Named,
+    count_csv,
+    count_json,
+    count_named,
+    count_nfdump,
+    count_zeek,
+    is_connection,
+    is_flow,
+)
 from cybersec_assets_tests.fuzz.damage import Sample
 
-
-def _is_blank(line: bytes) -> bool:
-    return not line.decode("utf-8", "replace").strip(" \t\r\ufeff")
+TOTALS = "flows,bytes,packets,avg_bps,avg_pps,avg_bpp\n"
 
 
-def _count_zeek(written: Sequence[bytes]) -> int:
-    """A line that begins with `#` is none; every other is one."""
-    return sum(not line.startswith(b"#") for line in written)
-
-
-def _count_every(written: Sequence[bytes]) -> int:
-    return len(written)
-
-
-def _count_json(is_record: Callable[[dict[str, object]], bool]) -> Callable[[Sequence[bytes]], int]:
-    """A line is one unless it is blank, or an object of another kind."""
-
-    def count(written: Sequence[bytes]) -> int:
-        return sum(not _is_blank(line) and not _is_other(line, is_record) for line in written)
-
-    return count
-
-
-def _is_other(line: bytes, is_record: Callable[[dict[str, object]], bool]) -> bool:
-    with suppress(ValueError, RecursionError):
-        found = json.loads(line.decode("utf-8", "replace").strip(" \t\r\ufeff"), parse_constant=float.fromhex)
-        return isinstance(found, dict) and not is_record(found)
-    return False
-
-
-def _records(text: str) -> list[bytes]:
+def _lines(text: str) -> list[bytes]:
     return text.encode().splitlines()
 
 
-def _is_flow(found: dict[str, object]) -> bool:
-    return found.get("event_type") == "flow"
+def _argus() -> Sample:
+    own = ARGUS.row({"Proto": "man"})
+    named = Named(ARGUS.header().strip(), ",", "SrcAddr", lambda record: record["Proto"].strip(" ") == "man")
+    return Sample("argus", ARGUS.header().encode(), _lines(ARGUS.row() * 4 + own + ARGUS.header()), count_named(named))
+
+
+def _nfdump(kind: Kind, mark: str) -> Sample:
+    flows, about = kind.row() * 6, f"Summary\n{TOTALS}5,1974,17,263,0,116\nNo matched flows\n"
+    named = Named(kind.header().strip(), ",", mark)
+    return Sample(
+        "nfdump", kind.header().encode(), _lines(flows + about + kind.header()), count_nfdump(named, TOTALS.strip())
+    )
+
+
+def _aws_vpc(*, headless: bool) -> Sample:
+    """Give flows, and a line that says that there were none; where the head is missing, no line names the fields."""
+    head = "" if headless else AWS_VPC.header()
+    nothing = AWS_VPC.row(dict.fromkeys(list(AWS_VPC.record)[3:10], "-") | {"action": "-", "log-status": "NODATA"})
+    named = Named(
+        AWS_VPC.header().strip(), " ", "srcaddr", lambda record: record["log-status"] in {"NODATA", "SKIPDATA"}
+    )
+    return Sample("aws_vpc", head.encode(), _lines(AWS_VPC.row() * 4 + nothing + head), count_named(named))
+
+
+def _parquet() -> bytes:
+    content = io.BytesIO()
+    flow = {name: [value, None, value] for name, value in CSV.items()} | {"bytes": [30, None, 7], "label": [True] * 3}
+    pl.DataFrame(flow).write_parquet(content)
+    return content.getvalue()
 
 
 SAMPLES = {
-    "csv": Sample(csv_log().encode(), _records(csv_row() + csv_row(bytes="", duration="")), _count_every),
-    "suricata": Sample(
-        b"", _records(lines(event(), event(alerted=True, proto="UDP"), {"event_type": "dns"})), _count_json(_is_flow)
+    "argus": _argus(),
+    "aws_vpc": _aws_vpc(headless=False),
+    "aws_vpc-headless": _aws_vpc(headless=True),
+    "csv": Sample(
+        "csv",
+        csv_log().encode(),
+        _lines(csv_row() + csv_row(bytes="", duration="") + csv_row(protocol='"T,C""P"')),
+        count_csv,
     ),
-    "zeek": Sample(zeek_header().encode(), _records(zeek_row() + zeek_row(duration="-", service="-")), _count_zeek),
-    "zeek_json": Sample(b"", _records(lines(conn(), conn(duration=None))), _count_json(lambda _: True)),
+    "nfdump": _nfdump(NFDUMP, "sa"),
+    "nfdump-later": _nfdump(NFDUMP_LATER, "srcAddr"),
+    "parquet": Sample("parquet", _parquet(), [], None),
+    "suricata": Sample(
+        "suricata",
+        b"",
+        _lines(lines(event(), event(alerted=True, proto="UDP"), ALERT, {"event_type": "dns"})),
+        count_json(is_flow),
+    ),
+    "suricata-netflow": Sample("suricata", b"", _lines(lines(THERE, BACK, event(), ALERT)), None),
+    "zeek": Sample(
+        "zeek", zeek_header().encode(), _lines(zeek_row() * 2 + zeek_row(duration="-", service="-")), count_zeek
+    ),
+    "zeek_json": Sample(
+        "zeek_json", b"", _lines(lines(conn(), conn(), conn(duration=None), DNS)), count_json(is_connection)
+    ),
 }
+"""By name. Two records of `netflow` may be one flow, so that damaged ones have no plain count."""

@@ -14,6 +14,9 @@ from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
 
+READING_FAILED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What ends a reading: Polars panics, too, over a damaged file's contents, and that is no `Exception`."""
+
 
 @dataclass(frozen=True)
 class Reader:

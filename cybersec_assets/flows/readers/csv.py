@@ -9,8 +9,9 @@ import polars as pl
 
 from cybersec_assets.flows.columns import Columns, Constant, Term, is_headless
 from cybersec_assets.flows.fields import constant_field, terms_of, text_field, total
-from cybersec_assets.flows.lines import scan_lines
+from cybersec_assets.flows.lines import NEVER, holds, scan_lines
 from cybersec_assets.flows.logfile import LogFile, is_text
+from cybersec_assets.flows.quotes import without_stray_quotes
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, each
 from cybersec_assets.flows.schema import NEVER_NULL
 
@@ -44,14 +45,15 @@ def scan(log: LogFile) -> pl.LazyFrame:
     Raises:
         UnreadableLogError: A column is missing that is required or mapped.
     """
-    names = names_of(log)
+    names, separator = names_of(log), separator_of(log)
     terms, headers = terms_of(log, names), 0 if is_headless(log.columns) else 1
     # One column more than the header names shows a row that is too long.
     columns = [f"c{i}" for i in range(len(names) + 1)]
+    whole = without_stray_quotes(log, separator, len(names), headers)
     rows = pl.scan_csv(
-        log.path,
+        whole.path,
         has_header=False,
-        separator=separator_of(log),
+        separator=separator,
         skip_lines=headers,
         schema=dict.fromkeys(columns, pl.String),
         missing_columns="insert",
@@ -61,29 +63,30 @@ def scan(log: LogFile) -> pl.LazyFrame:
         row_index_offset=log.first_line + headers,
         glob=False,
     )
-    placed = _by_row(log, rows, columns[-1]) if _spans_lines(log) else _by_line(log, rows, headers, len(names))
-    return assemble(placed, _fields(terms, names), misfit=pl.col("misfit"))
+    placed = _by_row(log, rows) if _spans_lines(whole) else _by_line(whole, rows, headers, len(names))
+    beyond = pl.col(columns[-1])
+    misfit = pl.when(beyond == NEVER).then(pl.lit("quotes"))
+    uneven = beyond.is_not_null() | pl.col("is_uneven")
+    return assemble(placed, _fields(terms, names), misfit=misfit.when(uneven).then(pl.lit("number of fields")))
 
 
 def _spans_lines(log: LogFile) -> bool:
-    """Tell whether a quote is left open where a line ends, so that a field may go on in the next."""
+    """Tell whether a quote is open where a line ends, so that a field goes on in the next."""
     is_open = pl.col("text").str.count_matches(QUOTE, literal=True) % 2 == 1
-    return scan_lines(log).filter(is_open).head(1).collect(engine="streaming").height > 0
+    return holds(log, QUOTE) and scan_lines(log).filter(is_open).head(1).collect(engine="streaming").height > 0
 
 
-def _by_row(log: LogFile, rows: pl.LazyFrame, beyond: str) -> pl.LazyFrame:
-    """Tell each row's place, taking each for one line, and whether it is too long."""
-    too_long = pl.when(pl.col(beyond).is_not_null()).then(pl.lit("number of fields"))
-    return rows.with_columns(file=pl.lit(log.name), line=pl.col("row").cast(pl.UInt32), misfit=too_long)
+def _by_row(log: LogFile, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Tell each row's place, taking each for one line."""
+    return rows.with_columns(file=pl.lit(log.name), line=pl.col("row").cast(pl.UInt32), is_uneven=pl.lit(value=False))
 
 
 def _by_line(log: LogFile, rows: pl.LazyFrame, headers: int, fields: int) -> pl.LazyFrame:
     """Tell each row's place, where it is a line, and whether it has as many fields as the header; blank ones go."""
     text = pl.col("text").fill_null("")
-    bare = text.str.replace_all(QUOTED, "")
-    is_even = pl.col("rest").is_null() & (bare.str.count_matches(separator_of(log), literal=True) == fields - 1)
-    uneven = pl.when(~is_even).then(pl.lit("number of fields"))
-    lines = scan_lines(log).select("file", "line", is_blank=text.str.strip_chars() == "", misfit=uneven)
+    separators = text.str.replace_all(QUOTED, "").str.count_matches(separator_of(log), literal=True)
+    is_uneven = pl.col("rest").is_not_null() | (separators != fields - 1)
+    lines = scan_lines(log).select("file", "line", is_uneven=is_uneven, is_blank=text.str.strip_chars() == "")
     # Side by side: Polars itself does not tell a field that is missing from one that is empty.
     return pl.concat([lines.slice(headers), rows], how="horizontal").filter(~pl.col("is_blank"))
 

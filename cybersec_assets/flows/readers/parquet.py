@@ -8,7 +8,7 @@ from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.columns import Constant, Term
 from cybersec_assets.flows.fields import constant_field, terms_of, text_field, total
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import Field, Reader, assemble, each
+from cybersec_assets.flows.readers.base import READING_FAILED, Field, Reader, assemble, each
 from cybersec_assets.flows.schema import RAW, TIMESTAMP
 from cybersec_assets.flows.times import plausible
 
@@ -29,7 +29,7 @@ def scan(log: LogFile) -> pl.LazyFrame:
     """
     try:
         schema = pl.read_parquet_schema(log.path)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (*READING_FAILED, OSError) as error:
         raise UnreadableLogError(f"{log.name} is damaged: {error}", "Fetch the file again") from error
     columns = terms_of(log, list(schema))
     _require_plausible(log)

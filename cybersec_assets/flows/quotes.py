@@ -1,0 +1,104 @@
+"""A CSV's lines whose quotes do not fit, put out of the way, so that one costs no line but itself.
+
+Polars refuses a whole file for a quote left open. The grammar: https://www.rfc-editor.org/rfc/rfc4180. Quotes within
+a field that does not begin with one are text, as long as a line has an even number of quotes.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import BinaryIO
+
+import polars as pl
+
+from cybersec_assets.flows.lines import NEVER, holds, scan_lines
+from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.spool import MAX_LINE_BYTES
+
+MAX_LINES = 100
+"""How many lines a field within quotes may span: each costs another look at all above it."""
+
+
+def without_stray_quotes(log: LogFile, separator: str, columns: int, headers: int) -> LogFile:
+    """Give a log of which every row is one to Polars, too.
+
+    Args:
+        log: The log.
+        separator: What stands between two fields.
+        columns: How many columns it has.
+        headers: How many lines stand above its records.
+
+    Returns:
+        The log itself where its quotes fit, else a copy beside it. There a line whose quotes do not fit is empty but
+        for one field more than there are columns, with NEVER.
+    """
+    if not holds(log, '"') or not _is_any_at_fault(log, separator):
+        return log
+    damaged = separator * columns + NEVER + "\n"
+    copy = log.path.with_name(f"{log.path.name}.quotes")
+    with log.path.open("rb") as file, copy.open("wb") as to:
+        to.writelines(file.readline() for _ in range(headers))
+        to.writelines(_rows(file, _Grammar(separator), damaged.encode()))
+    return replace(log, path=copy)
+
+
+def _is_any_at_fault(log: LogFile, separator: str) -> bool:
+    """Tell whether some line is not whole by itself, or may not be."""
+    text = pl.col("text").fill_null("")
+    is_even = text.str.count_matches('"', literal=True) % 2 == 0
+    is_whole = is_even & text.str.contains(f"^{_fields(separator, lenient=True)}$") & pl.col("rest").is_null()
+    return bool(scan_lines(log).select((~is_whole).any()).collect(engine="streaming").item())
+
+
+def _fields(separator: str, *, lenient: bool) -> str:
+    between = re.escape(separator)
+    plain = rf'(?:[^"{between}][^{between}]*)?' if lenient else rf'[^"{between}\n]*'
+    field = rf'(?:"(?:[^"]|"")*"|{plain})'
+    return f"{field}(?:{between}{field})*"
+
+
+class _Grammar:
+    """What rows look like: one that is a line, one that is several, and the beginning of such."""
+
+    def __init__(self, separator: str) -> None:
+        strict = _fields(separator, lenient=False)
+        self._line = re.compile(_fields(separator, lenient=True).encode())
+        self._row = re.compile(strict.encode())
+        self._open = re.compile(rf'(?:{strict}{re.escape(separator)})?"(?:[^"]|"")*'.encode())
+
+    def is_line(self, text: bytes) -> bool:
+        plain = _without_end(text)
+        return text.count(b'"') % 2 == 0 and self._line.fullmatch(plain) is not None
+
+    def is_row(self, text: bytes) -> bool:
+        return self._row.fullmatch(_without_end(text)) is not None
+
+    def is_open(self, text: bytes) -> bool:
+        return self._open.fullmatch(text) is not None
+
+
+def _without_end(text: bytes) -> bytes:
+    return text.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _rows(file: BinaryIO, grammar: _Grammar, damaged: bytes) -> Iterator[bytes]:
+    while line := file.readline():
+        if b'"' not in line or grammar.is_line(line):
+            yield line
+            continue
+        below = file.tell()
+        row = _several(file, line, grammar)
+        if row is None:
+            file.seek(below)
+        yield damaged if row is None else row
+
+
+def _several(file: BinaryIO, row: bytes, grammar: _Grammar) -> bytes | None:
+    """Give the row that a line begins, if one ends soon."""
+    for _ in range(MAX_LINES):
+        if len(row) > MAX_LINE_BYTES or not grammar.is_open(row):
+            return None
+        row += file.readline()
+        if grammar.is_row(row):
+            return row
+    return None

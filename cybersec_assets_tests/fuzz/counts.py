@@ -1,0 +1,145 @@
+"""How many records lines are, told by each format's rules, in plain Python, whatever is damaged in them."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+Record = Mapping[str, str]
+SEVERAL_NUMBERS = re.compile(r"\d+(,\d+){5}")
+
+
+def _never(_: Record) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Named:
+    """A format of lines under a header.
+
+    Attributes:
+        header: The header.
+        separator: What stands between two fields.
+        mark: The name by which a header is known wherever it stands.
+        is_other: Tells of a whole record that it is no flow.
+    """
+
+    header: str
+    separator: str
+    mark: str
+    is_other: Callable[[Record], bool] = _never
+
+    def record(self, line: str) -> Record | None:
+        """Give a line's fields by their names; None where there are more or fewer."""
+        names, values = self.header.split(self.separator), line.split(self.separator)
+        return dict(zip(names, values, strict=True)) if len(names) == len(values) and "\x01" not in line else None
+
+
+def _text(line: bytes) -> str:
+    """Give a line without its end; a byte order mark is what joined files have before their headers."""
+    return line.removesuffix(b"\r").decode("utf-8", "replace").removeprefix("\ufeff")
+
+
+def count_zeek(lines: Sequence[bytes]) -> int | None:
+    """A line that begins with `#` is no record, every other is one; a `#fields` line is another head."""
+    if any(line.startswith((b"#fields\t", b"#fields\r")) or line == b"#fields" for line in lines):
+        return None
+    return sum(not line.startswith(b"#") for line in lines)
+
+
+def count_csv(lines: Sequence[bytes]) -> int:
+    """A line is a record, but where a field in quotes ends on a later one, all up to there are one."""
+    left, found = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines], 0
+    while left:
+        states = [_csv_state("\n".join(left[: number + 1])) for number in range(len(left))]
+        ends = next((number for number, state in enumerate(states) if state != "open"), None)
+        left = left[1 if ends is None or states[ends] == "wrong" else ends + 1 :]
+        found += 1
+    return found
+
+
+def _csv_state(text: str) -> str:
+    """Tell whether text ends within quotes (`open`), behind a row (`whole`), or has quotes where none go (`wrong`)."""
+    within, before = False, ","
+    for sign in text:
+        if sign == '"' and not within and before not in ',"':
+            return "wrong"
+        if not within and before == '"' and sign not in ',"':
+            return "wrong"
+        within = not within if sign == '"' else within
+        before = "" if within and sign != '"' else sign
+    return "open" if within else "whole"
+
+
+def count_named(kind: Named) -> Callable[[Sequence[bytes]], int]:
+    """A line is a record unless it repeats the header or says itself that it is no flow.
+
+    Under another header nothing is known of a line, so that each is a damaged record.
+    """
+
+    def count(lines: Sequence[bytes]) -> int:
+        known, found = True, 0
+        for line in map(_text, lines):
+            record = kind.record(line)
+            if record and kind.mark in record.values():
+                known = line == kind.header
+                found += not known
+            else:
+                found += not (known and record and kind.is_other(record))
+        return found
+
+    return count
+
+
+def count_nfdump(kind: Named, totals: str) -> Callable[[Sequence[bytes]], int]:
+    """The summary's lines are no records; the numbers below its header are known by their place."""
+
+    def count(lines: Sequence[bytes]) -> int:
+        texts = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines]
+        about = {"Summary", totals, *(f"No match{how} flow{s}" for how in ("ed", "ing") for s in ("", "s"))}
+        above = ["", *texts]
+        return count_named(kind)(
+            [
+                text.encode()
+                for before, text in zip(above, texts, strict=False)
+                if text not in about and not (before == totals and SEVERAL_NUMBERS.fullmatch(text))
+            ]
+        )
+
+    return count
+
+
+def count_json(is_record: Callable[[Mapping[str, object]], bool]) -> Callable[[Sequence[bytes]], int]:
+    """A line is one unless it is blank, or an object of another kind."""
+
+    def count(lines: Sequence[bytes]) -> int:
+        texts = [line.decode("utf-8", "replace").strip(" \t\r\ufeff") for line in lines]
+        return sum(text != "" and not _is_other(text, is_record) for text in texts)
+
+    return count
+
+
+def _is_other(text: str, is_record: Callable[[Mapping[str, object]], bool]) -> bool:
+    with suppress(ValueError, RecursionError):
+        # Python reads NaN, which JSON does not have, and `fromhex` does not read it either.
+        found = json.loads(text, parse_constant=int, object_pairs_hook=_firsts)
+        return isinstance(found, dict) and not is_record(found)
+    return False
+
+
+def _firsts(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """Keep the first of values that have one name."""
+    return dict(reversed(pairs))
+
+
+def is_flow(event: Mapping[str, object]) -> bool:
+    """Tell a Suricata event of a flow."""
+    return event.get("event_type") == "flow"
+
+
+def is_connection(record: Mapping[str, object]) -> bool:
+    """Tell a record of Zeek's conn stream, by the stream's name or by what no other has."""
+    streams = [record[name] for name in ("_path", "@stream") if record.get(name) is not None]
+    marks = ("conn_state", "history", "missed_bytes", "orig_pkts")
+    return streams[0] == "conn" if streams else any(record.get(name) is not None for name in marks)
