@@ -49,14 +49,18 @@ def count_zeek(lines: Sequence[bytes]) -> int | None:
 
 
 def count_csv(lines: Sequence[bytes]) -> int:
-    """A line is a record, but where a field in quotes ends on a later one, all up to there are one."""
-    left, found = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines], 0
+    """A line is a record unless it is blank, but where a field in quotes ends on a later one, all up to there are one.
+
+    In a file that has such a field, a blank line is a record, too: what a row is, is not told by its lines then.
+    """
+    left, found = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines], list[str]()
     while left:
         states = [_csv_state("\n".join(left[: number + 1])) for number in range(len(left))]
         ends = next((number for number, state in enumerate(states) if state != "open"), None)
-        left = left[1 if ends is None or states[ends] == "wrong" else ends + 1 :]
-        found += 1
-    return found
+        size = 1 if ends is None or states[ends] == "wrong" else ends + 1
+        found.append("\n".join(left[:size]))
+        left = left[size:]
+    return sum(bool(row.strip()) or any("\n" in row for row in found) for row in found)
 
 
 def _csv_state(text: str) -> str:
