@@ -112,7 +112,8 @@ def _source(rows: list[Row], settings: Settings) -> str:
     files = [entry["file"] for row in rows if row["asset"] == RAW for entry in row["inputs"]]
     if files == [SYNTHETIC]:
         return f"synthetic, as {'FLOWS_FORMAT says' if settings.flows_uri else 'FLOWS_URI is not set'}"
-    return f"{len(files)} files, {files[0]} the first" if files else "none"
+    more = f", the first of {len(files)} files" if len(files) > 1 else ""
+    return f"{files[0]}{more}" if files else "none"
 
 
 def _say(error: str) -> None:

@@ -50,15 +50,15 @@ def _notes(result: dg.ExecuteInProcessResult) -> Iterator[str]:
     for event in result.filter_events(lambda event: event.is_step_materialization):
         told: dict[str, Any] = {name: entry.value for name, entry in event.materialization.metadata.items()}
         if told.get("rejected_lines"):
-            yield f"{told['rejected_lines']} damaged lines were left out ({told['rejected_share']:.2%})"
+            yield f"damaged lines left out: {told['rejected_lines']:,} ({told['rejected_share']:.2%})"
         if dropped := sum(told.get("dropped", {}).values()):
-            yield f"{dropped} repeated records were left out of silver"
+            yield f"repeated records left out of silver: {dropped:,}"
     for check in result.get_asset_check_evaluations():
         figure = check.metadata["value"].value
         if check.check_name == OUTSIDE_DAY and figure:
             yield f"{figure:.2%} of the flows began outside of the day"
         if not check.passed:
-            yield f"{check.check_name} does not hold: {figure:.4g}"
+            yield check.description or f"{check.check_name} does not hold: {figure:.4g}"
 
 
 def _unforeseen(data: Any) -> str:

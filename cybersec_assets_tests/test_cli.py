@@ -213,9 +213,13 @@ def test_what_was_left_out_is_told(cybersec, tmp_path):
     (tmp_path / "flows.csv").write_text(names + "".join(rows))
     status, out, _ = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/flows.csv")
     assert status == 0
-    for note in ("1 damaged lines were left out (0.25%)", "1 repeated records", "0.25% of the flows began outside"):
+    for note in (
+        "damaged lines left out: 1 (0.25%)",
+        "repeated records left out of silver: 1",
+        "0.25% of the flows began",
+    ):
         assert f"note      {note}" in out
-    assert f"flows     1 files, {tmp_path}/flows.csv the first" in out
+    assert f"flows     {tmp_path}/flows.csv\n" in out
 
 
 def test_synthetic_flows_by_format_are_called_so(cybersec):

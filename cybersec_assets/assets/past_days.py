@@ -53,9 +53,10 @@ def _changes(audit: AuditResource, flow_source: FlowSourceResource) -> Iterator[
 
 def _result(found: list[str]) -> dg.AssetCheckResult:
     shown = "".join(f"- {line}\n" for line in found[:SHOWN])
+    more = f" ({len(found) - 1} more: see the check {NAME})" if len(found) > 1 else ""
     return dg.AssetCheckResult(
         passed=not found,
         severity=dg.AssetCheckSeverity.WARN,
-        description=found[0] if found else None,
+        description=found[0] + more if found else None,
         metadata={"value": len(found), "changes": dg.MetadataValue.md(shown)},
     )

@@ -16,6 +16,9 @@ ZEEK = {
     "zeek-hourly/json_with_all_fields/open_conn.log": 59,
 }
 
+CUT = "zeek-hourly/truncated/conn_json.log"
+SURICATA = "suricata/eve.json"
+
 
 def records(path):
     """Give the objects of a file, and the numbers of the lines that are none."""
@@ -54,7 +57,7 @@ def test_zeek(shared_data, name):
 
 def test_a_log_that_breaks_off(shared_data):
     """Its broken last line is told, and the flow before it, whose port there is not; the others are read."""
-    path = shared_data / "zeek-hourly/truncated/conn_json.log"
+    path = shared_data / CUT
     (*rows, odd), broken = records(path)
     flows, rejected = read(path)
     assert faults(rejected) == [(3, "src_port", str(odd["id.orig_p"])), (*broken, "JSON object", "")]
@@ -64,7 +67,7 @@ def test_a_log_that_breaks_off(shared_data):
 
 def test_suricata(shared_data):
     """Flows, volumes, durations and alerts of an event log are those that Python's own parser finds."""
-    path = shared_data / "suricata/eve.json"
+    path = shared_data / SURICATA
     events, broken = records(path)
     rows = [event for event in events if event["event_type"] == "flow"]
     alerted = {event["flow_id"] for event in events if event["event_type"] == "alert"}

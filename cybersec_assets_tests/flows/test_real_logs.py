@@ -1,20 +1,40 @@
-"""Real logs, against what plain Python counts in them."""
+"""Real logs of Zeek's own format, against what plain Python counts in them."""
 
 import datetime as dt
 import gzip
-import json
 import math
 
 import polars as pl
 import pytest
 
+from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.clean import count_repeats
 from cybersec_assets.flows.ingest import ingest
 from cybersec_assets.flows.quality import raw_findings
 from cybersec_assets.flows.source import FlowSource
-from cybersec_assets_tests.flows.logs import read
+from cybersec_assets_tests.flows.logs import faults, read
 
 ROWS = {"2024-04-19": 31_367, "2024-04-20": 39_073, "2024-04-21": 35_478}
+ZEEK = {
+    "zat-zeek/conn.log": 360,
+    "zat-zeek/conn_date_issue.log": 3,
+    "labelled/zeek-conn-008.log.labeled": 5_663,
+    "zeek-hourly/open_conns/open/conn.log": 29,
+    "zeek-hourly/open_conns/open/open_conn.log": 59,
+    "zeek-hourly/open_sni/open_conn.17_32_32-18_00_00.log.gz": 12,
+    "zeek-hourly/open_sni/open_conn.18_00_00-19_00_00.log.gz": 12,
+    "zeek-hourly/proxy/conn.log": 463,
+    "zeek-hourly/proxy_rolling/conn.15:00:00-16:00:00.log.gz": 290,
+    "zeek-hourly/proxy_rolling/conn.16:00:00-17:00:00.log.gz": 7_260,
+}
+"""How many connections each of the smaller logs has."""
+DAMAGED = {"zeek-hourly/truncated/conn.log": 58, "zeek-hourly/open_conns/closed/conn.log": 59}
+"""Logs whose last line breaks off or is blank, and how many connections stand before it."""
+NO_LOGS = {
+    "zeek-hourly/text_file/conn.log": "Lorem ipsum dolor sit amet, consectetur ",
+    "zeek-hourly/truncated/conn_top.log": "1517336042.090842\\tCi85EB2YjUI9a2eql6\\t10.",
+}
+"""Files that are called like logs and are none, and how they begin: prose, and records without a header."""
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +60,78 @@ def count(path):
                 yield dict(zip(fields, line.rstrip("\n").split("\t"), strict=True))
 
 
+def read_all(path):
+    """Read logs of which every line parses."""
+    kept, rejected = read(path)
+    assert rejected.is_empty()
+    return kept
+
+
 def number(text):
     """Give a Zeek field's number, 0 where it is unset."""
     return 0 if text == "-" else float(text)
 
 
+def agree(flows, rows):
+    """Hold columns against a log's rows, value by value and as sums."""
+    assert flows.height == len(rows)
+    assert flows["timestamp"].to_physical().to_list() == [int(row["ts"].replace(".", "")) for row in rows]
+    for name, own in {"uid": "uid", "src_ip": "id.orig_h", "dst_ip": "id.resp_h", "protocol": "proto"}.items():
+        assert flows[name].to_list() == [row[own] for row in rows], name
+    for name, own in {"orig_packets": "orig_pkts", "resp_packets": "resp_pkts"}.items():
+        assert flows[name].sum() == sum(number(row[own]) for row in rows), name
+    for name in ("orig_bytes", "resp_bytes", "duration"):
+        assert flows[name].null_count() == sum(row[name] == "-" for row in rows), name
+        assert math.fsum(flows[name].drop_nulls()) == math.fsum(number(row[name]) for row in rows), name
+    assert flows["bytes"].sum() == sum(number(row["orig_bytes"]) + number(row["resp_bytes"]) for row in rows)
+
+
 @pytest.mark.parametrize("day", ROWS)
 def test_a_day_is_what_plain_python_counts(days, shared_data, day):
-    """Rows, bytes, durations, times and unset values of a day are those that an independent reader finds."""
+    """Every value of a day that is told here is the one that an independent reader finds."""
     logs = sorted((shared_data / "zeek-hourly/three-days" / day).glob("conn.*.log.gz"))
-    rows, flows = [row for log in logs for row in count(log)], pl.read_parquet(days[day])
-    assert flows.height == len(rows) == ROWS[day]
-    assert flows["uid"].to_list() == [row["uid"] for row in rows]
-    assert flows["bytes"].sum() == sum(number(row["orig_bytes"]) + number(row["resp_bytes"]) for row in rows)
-    assert math.fsum(flows["duration"].drop_nulls()) == math.fsum(number(row["duration"]) for row in rows)
-    assert flows["timestamp"].to_physical().to_list() == [int(row["ts"].replace(".", "")) for row in rows]
-    assert flows["duration"].null_count() == sum(row["duration"] == "-" for row in rows)
+    rows = [row for log in logs for row in count(log)]
+    assert len(rows) == ROWS[day]
+    agree(pl.read_parquet(days[day]), rows)
+
+
+@pytest.mark.parametrize("day", ROWS)
+def test_open_connections_are_what_plain_python_counts(shared_data, day):
+    """The hourly reports of connections that are open yet are read as any other log."""
+    folder = shared_data / "zeek-hourly/three-days" / day
+    logs = sorted(folder.glob("open_conn.*.log.gz"))
+    rows = [row for log in logs for row in count(log)]
+    assert (len(logs), len(rows)) == (24, 24)
+    agree(read_all(folder / "open_conn.*.log.gz"), rows)
+
+
+@pytest.mark.parametrize("name", ZEEK)
+def test_a_log_is_what_plain_python_counts(shared_data, name):
+    """Every value of a smaller log that is told here is the one that an independent reader finds."""
+    rows = list(count(shared_data / name))
+    assert len(rows) == ZEEK[name]
+    agree(read_all(shared_data / name), rows)
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_last_line_is_told(shared_data, tmp_path, name):
+    """A last line that breaks off or is blank is told; the flows before it are those of the log without that line."""
+    before = (shared_data / name).read_text().removesuffix("\n").rpartition("\n")[0]
+    whole = tmp_path / "whole.log"
+    whole.write_text(before)
+    flows, rejected = read(shared_data / name)
+    assert faults(rejected) == [(before.count("\n") + 2, "number of fields", "")]
+    assert flows.height == DAMAGED[name]
+    agree(flows, list(count(whole)))
+
+
+@pytest.mark.parametrize("name", NO_LOGS)
+def test_what_is_no_log_is_refused(shared_data, name):
+    """A file that is called like a log and is none is named, with how it begins."""
+    with pytest.raises(UnreadableLogError) as caught:
+        read(shared_data / name)
+    told = f"{shared_data / name} is no flow log of a known kind, it begins with '{NO_LOGS[name]}'"
+    assert str(caught.value).startswith(told)
 
 
 def test_unset_volumes_stay_unset(days):
@@ -76,59 +152,3 @@ def test_a_log_delivered_twice_is_seen(days):
     once = pl.scan_parquet(days["2024-04-19"])
     repeats = count_repeats(once)
     assert count_repeats(pl.concat([once, once])) == ROWS["2024-04-19"] + repeats
-
-
-def read_all(path):
-    """Read a whole log of which every line parses."""
-    kept, rejected = read(path)
-    assert rejected.is_empty()
-    return kept
-
-
-def test_real_labels_are_read(shared_data):
-    """Malicious is true, Benign is false, Background is null, each as often as the log has it."""
-    flows = read_all(shared_data / "labelled/zeek-conn-008.log.labeled")
-    assert dict(flows["label"].value_counts().rows()) == {True: 4_201, False: 1_402, None: 60}
-    assert flows.height == 5_663
-
-
-def test_a_stock_log_is_read(shared_data):
-    """Zeek's own example has 360 connections, with the bytes that plain Python counts."""
-    path = shared_data / "zat-zeek/conn.log"
-    flows = read_all(path)
-    assert flows.height == 360
-    assert flows["bytes"].sum() == sum(number(row["orig_bytes"]) + number(row["resp_bytes"]) for row in count(path))
-
-
-JSON_LOGS = {
-    "zeek-json/conn.log": 479,
-    "zeek-json/mixed-streams.log": 613,
-    "zat-zeek/json/conn.log": 50,
-    "zeek-hourly/json_with_all_fields/conn.log": 29,
-}
-
-
-@pytest.mark.parametrize("name", JSON_LOGS)
-def test_zeek_json_is_what_plain_python_counts(shared_data, name):
-    """Rows, volumes, durations and times of a JSON log are those that Python's own parser finds."""
-    records = [json.loads(line) for line in (shared_data / name).read_text().splitlines()]
-    rows = [row for row in records if row.get("@stream", "conn") == "conn"]
-    flows, rejected = read(shared_data / name)
-    assert (flows.height, rejected.height) == (len(rows), 0) == (JSON_LOGS[name], 0)
-    assert flows["uid"].to_list() == [row["uid"] for row in rows]
-    assert flows["bytes"].sum() == sum(row.get("orig_bytes", 0) + row.get("resp_bytes", 0) for row in rows)
-    assert math.fsum(flows["duration"].drop_nulls()) == math.fsum(row.get("duration", 0) for row in rows)
-    assert flows["orig_packets"].sum() == sum(row["orig_pkts"] for row in rows)
-
-
-def test_suricata_is_what_plain_python_counts(shared_data):
-    """Flows, volumes, durations and alerts of an event log are those that Python's own parser finds."""
-    events = [json.loads(line) for line in (shared_data / "suricata/eve.json").read_text().splitlines()]
-    rows = [event["flow"] | {"id": event["flow_id"]} for event in events if event["event_type"] == "flow"]
-    flows, rejected = read(shared_data / "suricata/eve.json")
-    assert (flows.height, rejected.height) == (len(rows), 0) == (3_512, 0)
-    assert flows["uid"].to_list() == [str(row["id"]) for row in rows]
-    assert flows["bytes"].sum() == sum(row["bytes_toserver"] + row["bytes_toclient"] for row in rows)
-    assert flows["alerted"].sum() == sum(row["alerted"] for row in rows)
-    lasted = [dt.datetime.fromisoformat(row["end"]) - dt.datetime.fromisoformat(row["start"]) for row in rows]
-    assert flows["duration"].to_list() == [time.total_seconds() for time in lasted]
