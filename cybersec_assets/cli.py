@@ -20,11 +20,17 @@ app.add_typer(audit_app, name="audit")
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     date: Annotated[str | None, typer.Option(help="The day, YYYY-MM-DD, UTC. Yesterday if not given.")] = None,
     flows_uri: Annotated[str | None, typer.Option(help="A path, glob or s3:// URL, in place of FLOWS_URI.")] = None,
     flows_format: Annotated[str | None, typer.Option(help="In place of FLOWS_FORMAT.")] = None,
     flows_columns: Annotated[str | None, typer.Option(help="In place of FLOWS_COLUMNS.")] = None,
+    max_outside_day: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of flows that may have begun outside of the day. 0.2")
+    ] = None,
+    max_rejected_share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of lines that may be damaged. 0.01")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a day's raw, silver and gold layers, and show what came of it."""
@@ -33,7 +39,9 @@ def run(
     day = date or (dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)).isoformat()
     from cybersec_assets.day_report import run_and_report
 
-    raise typer.Exit(run_and_report(day, settings, as_json=as_json))
+    limits = {"max_outside_day": max_outside_day, "max_rejected_share": max_rejected_share}
+    changed = {name: value for name, value in limits.items() if value is not None}
+    raise typer.Exit(run_and_report(day, settings, changed, as_json=as_json))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,13 @@ SHOWN = ["timestamp", "src_ip", "dst_ip", "dst_port", "protocol", "bytes", "dura
 STEP_ENDS = {"STEP_SUCCESS": "[green]done", "STEP_FAILURE": "[red]FAILED", "STEP_SKIPPED": "skipped"}
 
 
-def run_and_report(day: str, settings: Settings, *, as_json: bool) -> int:
+def run_and_report(day: str, settings: Settings, limits: Mapping[str, float], *, as_json: bool) -> int:
     """Run a day and show what came of it.
 
     Args:
         day: The partition's key.
         settings: Where from and where to.
+        limits: See `run_day`.
         as_json: For machines: no progress, one JSON document.
 
     Returns:
@@ -50,7 +52,7 @@ def run_and_report(day: str, settings: Settings, *, as_json: bool) -> int:
     with audit_from(settings).session() as audit:
         if audit.host is None:
             audit.connect()
-        outcome = run_day(day, settings, lambda *_: None) if as_json else _run_showing_progress(day, settings)
+        outcome = _run_quietly(day, settings, limits) if as_json else _run_showing_progress(day, settings, limits)
         for error in outcome.errors:
             _say(error)
         rows, metrics = _recorded(audit, outcome)
@@ -62,7 +64,11 @@ def run_and_report(day: str, settings: Settings, *, as_json: bool) -> int:
     return outcome.exit_status
 
 
-def _run_showing_progress(day: str, settings: Settings) -> Outcome:
+def _run_quietly(day: str, settings: Settings, limits: Mapping[str, float]) -> Outcome:
+    return run_day(day, settings, lambda *_: None, limits)
+
+
+def _run_showing_progress(day: str, settings: Settings, limits: Mapping[str, float]) -> Outcome:
     columns = (SpinnerColumn(), TextColumn("{task.description:<24}"), TextColumn("{task.fields[state]}"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         tasks = {asset: progress.add_task(asset, total=1, start=False, state="") for asset in PHASES}
@@ -76,7 +82,7 @@ def _run_showing_progress(day: str, settings: Settings) -> Outcome:
             elif event in STEP_ENDS:
                 progress.update(tasks[asset], completed=1, state=STEP_ENDS[event])
 
-        return run_day(day, settings, notify)
+        return run_day(day, settings, notify, limits)
 
 
 def _recorded(audit: AuditResource, outcome: Outcome) -> tuple[list[Row], dict[str, Any] | None]:

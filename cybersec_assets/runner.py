@@ -2,12 +2,13 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from cybersec_assets.audit import tables
 from cybersec_assets.definitions import build_definitions
 from cybersec_assets.errors import SettingsError
 from cybersec_assets.outcome import Outcome, outcome_of
@@ -15,6 +16,7 @@ from cybersec_assets.settings import Settings
 from cybersec_assets.write_path import Point, reached
 
 PROGRESS = "progress"
+RAW_OP = tables.RAW.replace("/", "__")
 # Capturing what is printed takes helper processes, which Ctrl-C would end with a traceback; the run prints nothing.
 NO_CAPTURE = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
@@ -42,12 +44,13 @@ def use_instance(home: Path) -> None:
     os.environ["DAGSTER_HOME"] = str(folder)
 
 
-def run_day(day: str, settings: Settings, notify: Notify) -> Outcome:
+def run_day(day: str, settings: Settings, notify: Notify, limits: Mapping[str, float] | None = None) -> Outcome:
     """Run `daily_training` for a day.
 
     Args:
         day: The partition's key.
         settings: Where from and where to.
+        limits: Values in place of the raw layer's own, by the config field's name.
         notify: Called with an asset's key and `STEP_START`, `STEP_SUCCESS` or `STEP_FAILURE`.
     """
     definitions = build_definitions(settings, loggers={PROGRESS: _progress_logger(notify)})
@@ -55,7 +58,10 @@ def run_day(day: str, settings: Settings, notify: Notify) -> Outcome:
         InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=NO_CAPTURE)
     ) as instance:
         result = definitions.resolve_job_def("daily_training").execute_in_process(
-            run_config={"loggers": {PROGRESS: {}}}, partition_key=day, instance=instance, raise_on_error=False
+            run_config={"loggers": {PROGRESS: {}}, "ops": {RAW_OP: {"config": dict(limits or {})}}},
+            partition_key=day,
+            instance=instance,
+            raise_on_error=False,
         )
     return outcome_of(result)
 

@@ -205,6 +205,21 @@ def test_an_unknown_object_is_one_line(cybersec):
     assert (status, "knows no object model_x.pkl" in err) == (2, True)
 
 
+def test_a_days_limits_are_options(cybersec, tmp_path):
+    """A capture that has flows of other days, and damage, is read where a person says so."""
+    rows = [
+        f"2026-01-0{1 + n % 2} 10:00:00.{n:03},10.0.0.1,10.0.0.2,{n},{'x' if n < 9 else 1},tcp\n" for n in range(300)
+    ]
+    (tmp_path / "flows.csv").write_text("timestamp,src_ip,dst_ip,bytes,duration,protocol\n" + "".join(rows))
+    given = ("run", "--date", DAY, "--flows-uri", f"{tmp_path}/flows.csv", "--json")
+    for options, status in (
+        ([], 1),
+        (["--max-rejected-share", "0.1"], 1),
+        (["--max-rejected-share", "0.1", "--max-outside-day", "0.6"], 0),
+    ):
+        assert cybersec(*given, *options)[0] == status
+
+
 def test_what_was_left_out_is_told(cybersec, tmp_path):
     """Damaged lines, repeated records and flows of another day are told in the shell, too."""
     names = "timestamp,src_ip,dst_ip,bytes,duration,protocol,uid\n"

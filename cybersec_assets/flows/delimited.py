@@ -10,6 +10,8 @@ import polars as pl
 from cybersec_assets.flows.logfile import LogFile
 
 BYTE_ORDER_MARK = "\ufeff"
+BLANK = f" \t\r{BYTE_ORDER_MARK}"
+"""What a blank line may have."""
 
 
 def header_of(log: LogFile, separator: str = ",") -> list[str]:
@@ -37,8 +39,9 @@ def scan_fields(
         unset: What a field has that says nothing.
 
     Returns:
-        A row for each line that does not repeat the header: `file`; `line`; `misfit`, what is wrong with the line as
-        a whole, else null; and the wanted columns, without blanks around, null where a field says nothing.
+        A row for each line that is not blank and does not repeat the header: `file`; `line`; `misfit`, what is wrong
+        with the line as a whole, else null; and the wanted columns, without blanks around, null where a field says
+        nothing.
         Another header misfits, and so do the lines under it: their fields mean something else.
     """
     cut = _cut(lines, header, mark, separator)
@@ -47,7 +50,8 @@ def scan_fields(
     misfit = wrong.when(_astray(headers)).then(pl.lit("header"))
     texts = {name: pl.col("fields").list.get(header.index(name)) for name in wanted if name in header}
     values = [_said(text, unset).alias(name) for name, text in texts.items()]
-    records = cut.filter(~pl.col("is_first").fill_null(value=False))
+    is_blank = pl.col("text").fill_null("").str.strip_chars(BLANK) == ""
+    records = cut.filter(~pl.col("is_first").fill_null(value=False) & ~(is_blank & pl.col("rest").is_null()))
     return records.select("file", "line", misfit.alias("misfit"), *values)
 
 

@@ -154,5 +154,6 @@ def _damaged(ingested: Ingested, allowed: float) -> DamagedLogError:
     return DamagedLogError(
         f"{first['file']} line {first['line']}: {first['fault']} {what}; {ingested.rejected} of {total} lines "
         f"are damaged ({ingested.rejected_share:.1%}, allowed {allowed:.1%})",
-        "Repair or take out the damaged lines, or raise max_rejected_share in the Launchpad",
+        "Repair or take out the damaged lines, or raise max_rejected_share: in the Launchpad, or with "
+        "`cybersec run --max-rejected-share`",
     )

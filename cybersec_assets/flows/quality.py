@@ -64,7 +64,8 @@ def raw_findings(raw: Path, day: dt.date, max_outside_day: float) -> list[Findin
             share <= max_outside_day,
             share,
             max_outside_day,
-            "Check the sensor's clock and FLOWS_URI's {date}, or raise max_outside_day in the Launchpad",
+            "Check the sensor's clock and FLOWS_URI's {date}, or raise max_outside_day: in the Launchpad, or with "
+            "`cybersec run --max-outside-day`",
         ),
         Finding("no_negative_volumes", counts["negative"] == 0, counts["negative"], 0, "Correct the source's columns"),
     ]

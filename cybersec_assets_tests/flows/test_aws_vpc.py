@@ -98,7 +98,7 @@ def test_without_a_status_records_without_a_flow_are_known_by_what_they_lack(log
 def test_without_a_status_a_damaged_line_is_counted(log):
     """A line that cannot be read lacks all that a flow has, but is passed over by no means."""
     kind = Kind("aws_vpc", CUSTOM, (), (), " ")
-    _, rejected = read(write(log, kind.log(kind.row()[:40] + "\n", "\n")))
+    _, rejected = read(write(log, kind.log(kind.row()[:40] + "\n", kind.row()[:9] + "\n")))
     assert faults(rejected) == [(2, "number of fields", ""), (3, "number of fields", "")]
 
 

@@ -80,14 +80,15 @@ def test_too_many_damaged_lines_are_refused_by_name(folder):
         run(folder)
     assert str(caught.value) == (
         f"{folder}/b.log line 8: duration 'long' does not parse; 2 of 4 lines are damaged (50.0%, allowed 1.0%). "
-        "Repair or take out the damaged lines, or raise max_rejected_share in the Launchpad."
+        "Repair or take out the damaged lines, or raise max_rejected_share: in the Launchpad, or with `cybersec run "
+        "--max-rejected-share`."
     )
 
 
 @pytest.mark.parametrize(
     ("row", "said"),
-    [(zeek_row(ts="-"), "timestamp is missing or wrong"), ("\n", "number of fields is missing or wrong")],
-    ids=["unset", "blank"],
+    [(zeek_row(ts="-"), "timestamp is missing or wrong"), ("tcp\n", "number of fields is missing or wrong")],
+    ids=["unset", "cut"],
 )
 def test_a_line_without_a_value_is_refused_by_name(folder, row, said):
     """Where there is no value to show, the message says what is missing."""

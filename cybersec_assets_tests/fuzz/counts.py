@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 Record = Mapping[str, str]
+BLANK = " \t\r\ufeff"
+"""What a blank line may have."""
 SEVERAL_NUMBERS = re.compile(r"\d+(,\d+){5}")
 
 
@@ -42,10 +44,10 @@ def _text(line: bytes) -> str:
 
 
 def count_zeek(lines: Sequence[bytes]) -> int | None:
-    """A line that begins with `#` is no record, every other is one; a `#fields` line is another head."""
+    """A line that begins with `#` or says nothing is no record, others are; a `#fields` line is another head."""
     if any(line.startswith((b"#fields\t", b"#fields\r")) or line == b"#fields" for line in lines):
         return None
-    return sum(not line.startswith(b"#") for line in lines)
+    return sum(not line.startswith(b"#") and bool(line.strip(b"\t\r")) for line in lines)
 
 
 def count_csv(lines: Sequence[bytes]) -> int:
@@ -60,7 +62,7 @@ def count_csv(lines: Sequence[bytes]) -> int:
         size = 1 if ends is None or states[ends] == "wrong" else ends + 1
         found.append("\n".join(left[:size]))
         left = left[size:]
-    return sum(bool(row.strip()) or any("\n" in row for row in found) for row in found)
+    return sum(bool(row.strip(BLANK)) or any("\n" in row for row in found) for row in found)
 
 
 def _csv_state(text: str) -> str:
@@ -84,7 +86,7 @@ def count_named(kind: Named) -> Callable[[Sequence[bytes]], int]:
 
     def count(lines: Sequence[bytes]) -> int:
         known, found = True, 0
-        for line in map(_text, lines):
+        for line in (text for text in map(_text, lines) if text.strip(BLANK)):
             record = kind.record(line)
             if record and kind.mark in record.values():
                 known = line == kind.header

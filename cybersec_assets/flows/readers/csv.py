@@ -8,6 +8,7 @@ import csv
 import polars as pl
 
 from cybersec_assets.flows.columns import Columns, Constant, Term, is_headless
+from cybersec_assets.flows.delimited import BLANK
 from cybersec_assets.flows.fields import constant_field, terms_of, text_field, total
 from cybersec_assets.flows.lines import NEVER, holds, scan_lines
 from cybersec_assets.flows.logfile import LogFile, is_text
@@ -86,7 +87,7 @@ def _by_line(log: LogFile, rows: pl.LazyFrame, headers: int, fields: int) -> pl.
     text = pl.col("text").fill_null("")
     separators = text.str.replace_all(QUOTED, "").str.count_matches(separator_of(log), literal=True)
     is_uneven = pl.col("rest").is_not_null() | (separators != fields - 1)
-    lines = scan_lines(log).select("file", "line", is_uneven=is_uneven, is_blank=text.str.strip_chars() == "")
+    lines = scan_lines(log).select("file", "line", is_uneven=is_uneven, is_blank=text.str.strip_chars(BLANK) == "")
     # Side by side: Polars itself does not tell a field that is missing from one that is empty.
     return pl.concat([lines.slice(headers), rows], how="horizontal").filter(~pl.col("is_blank"))
 

@@ -1,7 +1,8 @@
-"""Zeek's `conn.log` as tab-separated text, plain or gzip, read by its own header.
+"""Zeek's `conn.log` as tab-separated text, read by its own header.
 
 The format: https://docs.zeek.org/en/master/log-formats.html. Columns may stand in any order and others may stand
-between them; lines that begin with `#` are no records. What a header is, and where it changes, is `zeek_header`'s.
+between them; lines that begin with `#`, and lines of nothing but separators, are no records. What a header is, and
+where it changes, is `zeek_header`'s.
 """
 
 import re
@@ -75,9 +76,10 @@ def _scan_block(block: Block) -> pl.LazyFrame:
         rows, short = pl.concat([rows, _ends(block)], how="horizontal"), short & ~pl.col("ends empty")
     uneven = short | pl.col(beyond).is_not_null()
     comment = pl.col("c0").str.starts_with("#").fill_null(value=False)
+    says_nothing = pl.all_horizontal(pl.col(column).is_null() for column in (*columns, last, beyond))
     misfit = pl.when(uneven).then(pl.lit("number of fields"))
     fields = conn_fields(_texts(block, block.header.fields), from_epoch)
-    return assemble(rows.filter(~comment), fields, misfit=misfit)
+    return assemble(rows.filter(~comment & ~says_nothing), fields, misfit=misfit)
 
 
 def _ends(block: Block) -> pl.LazyFrame:

@@ -1,4 +1,4 @@
-"""Zeek's `conn.log` as JSON, an object a line, plain or gzip; other streams may stand among it.
+"""Zeek's `conn.log` as JSON, an object a line; other streams may stand among it.
 
 The names: https://docs.zeek.org/en/master/logs/conn.html. Shippers write `id_orig_h` for `id.orig_h`, and name the
 stream in `_path` or `@stream`; where neither is there, a record is a connection if it has what only those have.
