@@ -45,7 +45,7 @@ class Cluster:
     def image(self, name: str) -> str:
         """Find an image that the node has, by the end of its repository's name."""
         nodes = json.loads(self.call("kubectl", "get", "nodes", "-o", "json"))["items"]
-        names = [each for node in nodes for image in node["status"]["images"] for each in image.get("names", [])]
+        names = [each for node in nodes for image in node["status"]["images"] for each in image.get("names") or ()]
         return next(each for each in names if re.search(rf"/{name}:[^@]+$", each))
 
 

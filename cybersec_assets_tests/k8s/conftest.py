@@ -74,7 +74,9 @@ def cluster(cluster_tool: Path) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def image(cluster: Cluster) -> str:
-    """The project's image, built from this checkout and loaded into the cluster."""
+    """The project's image: one that the cluster has, by CYBERSEC_TEST_IMAGE, or built from this checkout."""
+    if given := os.environ.get("CYBERSEC_TEST_IMAGE"):
+        return given
     name = f"{REPOSITORY}:{TAG}"
     subprocess.run([cluster.tool, "build", CHECKOUT, name], check=True, timeout=1800)
     return name

@@ -21,10 +21,9 @@ def done(release):
     return run_id, release.finished(run_id, 180)
 
 
-def test_an_install_is_ready_within_a_minute(installed, record_property):
+def test_an_install_is_ready_within_a_minute(installed):
     """From `helm install` to all pods ready, the setup done and its stores there."""
     release, seconds = installed
-    record_property("install_seconds", seconds)
     pods = release.namespace.get("pods", "-l", "app.kubernetes.io/component in (webserver,daemon,code)")
     assert len(pods) == 3
     assert all(status["ready"] for pod in pods for status in pod["status"]["containerStatuses"])
@@ -58,11 +57,10 @@ def test_a_day_materialized_in_the_ui_is_audited(release, done):
             assert s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == size
 
 
-def test_a_run_gets_to_its_first_step_soon(release, done, record_property):
+def test_a_run_gets_to_its_first_step_soon(release, done):
     """From the launch to the first step's start; the pod had no token and no way to write to its root."""
     run_id, run = done
     seconds = run["startTime"] - run["creationTime"]
-    record_property("first_step_seconds", seconds)
     (job,) = release.namespace.get("jobs", "-l", f"dagster/run-id={run_id}")
     spec = job["spec"]["template"]["spec"]
     assert spec["automountServiceAccountToken"] is False
@@ -83,8 +81,8 @@ def test_logs_outlive_the_pod(release, done):
 def test_the_daily_schedule_fires(installed):
     """With a near time the schedule launches a run for the day before, which succeeds on the run launcher."""
     release, _ = installed
-    soon = time.gmtime(time.time() + 90)
-    changed = release.helm("upgrade", f"schedule.cron={soon.tm_min} {soon.tm_hour} * * *", "schedule.enabled=true")
+    # Every second minute, as nobody knows how long the upgrade takes; the day is the run's key, so there is one run.
+    changed = release.helm("upgrade", "schedule.cron=*/2 * * * *", "schedule.enabled=true")
     assert changed.returncode == 0, changed.stderr
     day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
 
@@ -118,9 +116,11 @@ def test_an_uninstall_leaves_the_volumes_and_nothing_else(cluster, settings):
         assert release.helm("install").returncode == 0
         cluster.call("helm", "uninstall", RELEASE, "-n", own.name, "--wait")
         kinds = "all,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,ingresses,pvc"
-        left = [(each["kind"], each["metadata"]["name"]) for each in own.get(kinds)]
-        ours = {each for each in left if each[1] not in {"default", "kube-root-ca.crt"}}
-        assert ours == {("PersistentVolumeClaim", f"data-{FULLNAME}-{store}-0") for store in ("postgresql", "minio")}
+        eventually(lambda: not own.get("pods"), 90, "the pods to be gone")
+        left = {(each["kind"], each["metadata"]["name"]) for each in own.get(kinds)}
+        given = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+        claims = {("PersistentVolumeClaim", f"data-{FULLNAME}-{store}-0") for store in ("postgresql", "minio")}
+        assert left - given == claims
         again = release.helm("install")
         assert again.returncode != 0
         assert f"data-{FULLNAME}-postgresql-0 holds the database of an earlier release" in again.stderr

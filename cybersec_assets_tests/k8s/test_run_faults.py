@@ -41,16 +41,15 @@ def closed_in_time(release, run_id, since):
         f"the end of {run_id}'s phases",
     )
     assert "ABANDONED" in release.phases(run_id).values()
-    return failed, time.monotonic() - since
 
 
-def test_a_killed_run_fails_is_closed_and_starts_over(slow, record_property):
+def test_a_killed_run_fails_is_closed_and_starts_over(slow):
     """SIGKILL in the middle: FAILURE in a minute, the phase closed in two, and the whole graph again, to its end."""
     run_id = slow.launch("2026-01-03")
     in_training(slow, run_id)
     since = time.monotonic()
     kill_on_node(run_id)
-    record_property("failure_and_audit_seconds", closed_in_time(slow, run_id, since))
+    closed_in_time(slow, run_id, since)
 
     def retries():
         return [run for run in slow.runs() if run["tags"].get("dagster/parent_run_id") == run_id]
@@ -62,7 +61,7 @@ def test_a_killed_run_fails_is_closed_and_starts_over(slow, record_property):
     assert set(phases.values()) == {"SUCCESS"}
 
 
-def test_a_run_out_of_memory_fails_and_is_closed(slow, record_property):
+def test_a_run_out_of_memory_fails_and_is_closed(slow):
     """A run over its memory limit is OOM-killed: no process of it could say so, and both say it in time."""
     limit = {"container_config": {"resources": {"limits": {"memory": "420Mi"}}}}
     run_id = slow.launch("2026-01-04", NO_RETRY | {"dagster-k8s/config": json.dumps(limit)})
@@ -73,7 +72,7 @@ def test_a_run_out_of_memory_fails_and_is_closed(slow, record_property):
         return any(state.get("terminated", {}).get("reason") == "OOMKilled" for state in states)
 
     eventually(oom_killed, 180, "the OOM kill")
-    record_property("failure_and_audit_seconds", closed_in_time(slow, run_id, time.monotonic()))
+    closed_in_time(slow, run_id, time.monotonic())
 
 
 def test_a_pod_that_starts_too_late_does_nothing(slow):
