@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS := true
 endif
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 
-.PHONY: demo test stack test-crash lint lock bench bench-audit bench-read fuzz clean
+.PHONY: demo test stack test-crash test-chart test-k8s lint lock bench bench-audit bench-read fuzz clean
 .DEFAULT_GOAL := demo
 
 ## demo: yesterday's flows (synthetic ones, unless FLOWS_URI says where) become an audited model
@@ -17,7 +17,7 @@ demo: .venv/installed
 
 ## test: all tests that need no server of their own, with branch coverage
 test: .venv/installed-dev
-	$(BIN)/pytest -m "not stack and not crash" --cov --cov-report=term
+	$(BIN)/pytest -m "not stack and not crash and not render and not k8s" --cov --cov-report=term
 
 ## stack: the tests against a real MinIO and a real PostgreSQL
 stack: .venv/installed-dev
@@ -30,6 +30,14 @@ test-crash: .venv/installed-dev
 ## fuzz: a hundred thousand damaged files for every reader; hours. `test` has a sample of it
 fuzz: .venv/installed-dev
 	CYBERSEC_TEST_FUZZ=50000 $(BIN)/pytest cybersec_assets_tests/fuzz
+
+## test-chart: the chart, rendered by a real Helm in many ways
+test-chart: .venv/installed-dev
+	$(BIN)/pytest -m render
+
+## test-k8s: the image built, the chart installed and used on a real cluster; see CYBERSEC_TEST_CLUSTER in the README
+test-k8s: .venv/installed-dev
+	$(BIN)/pytest -m k8s
 
 ## lint: formatting, lint, types, import rules, and whether the lock has what pyproject.toml asks for
 lint: .venv/installed-dev

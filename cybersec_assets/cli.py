@@ -12,11 +12,13 @@ from typing import Annotated
 import typer
 
 from cybersec_assets.cli_audit import AsJson, audit_app
+from cybersec_assets.cli_stores import stores_app
 from cybersec_assets.errors import CybersecError, SettingsError
 from cybersec_assets.settings import load_settings
 
 app = typer.Typer(help="Daily flow logs in, an audited anomaly detector out.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+app.add_typer(stores_app, name="stores")
 
 
 @app.command()

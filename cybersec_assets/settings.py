@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     pg_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
     pg_sslrootcert: Path | None = None
     pg_migration_user: str | None = None
+    dagster_pg_user: str | None = None
+    dagster_pg_database: str = "dagster"
 
     audit_trusted_keys: str | None = None
 

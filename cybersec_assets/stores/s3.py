@@ -97,6 +97,16 @@ class S3Store:
         with self._refusals(bucket, name):
             self.client.delete_object(Bucket=bucket, Key=name)
 
+    def make_bucket(self, bucket: str) -> None:
+        """Make a bucket where it is missing; the right to do so is asked for only then."""
+        with self._refusals(bucket):
+            try:
+                self.client.head_bucket(Bucket=bucket)
+            except ClientError as error:
+                if _code(error) not in MISSING:
+                    raise
+                self._make_bucket(bucket)
+
     def _upload(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> None:
         upload = self._put if fingerprint.size <= self.put_limit else self._put_parts
         try:

@@ -1,0 +1,35 @@
+"""The commands `cybersec stores …`: what the pods of a cluster do with the stores before and beside their work."""
+
+from typing import Annotated
+
+import typer
+
+from cybersec_assets.settings import load_settings
+
+stores_app = typer.Typer(help="Prepare PostgreSQL and the object store for a cluster.", no_args_is_help=True)
+Timeout = Annotated[float, typer.Option(help="For how many seconds the stores are waited for.", min=0)]
+
+
+@stores_app.command()
+def prepare(timeout: Timeout = 300.0) -> None:
+    """Make buckets, databases, roles and schemas where they are missing; safe to run again."""
+    from cybersec_assets.preparation import prepare as make_ready
+
+    make_ready(load_settings(), timeout, typer.echo)
+
+
+@stores_app.command()
+def wait(timeout: Timeout = 300.0) -> None:
+    """Wait until `prepare` of this very release has run."""
+    from cybersec_assets.preparation import wait_until_prepared
+
+    wait_until_prepared(load_settings(), timeout)
+
+
+@stores_app.command()
+def check() -> None:
+    """Write to both stores, and read it back."""
+    from cybersec_assets.preparation import check as try_out
+
+    try_out(load_settings())
+    typer.echo("Both stores take and give back what was written.")

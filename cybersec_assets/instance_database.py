@@ -1,0 +1,131 @@
+"""Dagster's own database, beside the audit's on the same PostgreSQL server: made, brought up to date, and marked.
+
+The mark says for which program everything was prepared; whoever starts first in a cluster waits for it. Only psycopg2
+is needed to read it, as each pod does so before anything else.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import encrypt_password
+
+from cybersec_assets import __version__
+from cybersec_assets.audit.tables import SCHEMA_VERSION
+from cybersec_assets.errors import AuditError, AuditLostError, first_line
+from cybersec_assets.settings import Settings
+
+CONNECT_SECONDS = 5
+MARKS = "CREATE TABLE IF NOT EXISTS cybersec_prepared (program text PRIMARY KEY, at timestamptz DEFAULT now())"
+MARK = "INSERT INTO cybersec_prepared (program) VALUES (%s) ON CONFLICT DO NOTHING"
+MARKED = "SELECT to_regclass('public.cybersec_prepared') IS NOT NULL"
+FIND = "SELECT EXISTS (SELECT FROM cybersec_prepared WHERE program = %s)"
+REMEDY = "Check PG_HOST, PG_PORT, DAGSTER_PG_USER, DAGSTER_PG_PASSWORD and DAGSTER_PG_DATABASE"
+
+
+@dataclass(frozen=True)
+class Login:
+    """A role and its password."""
+
+    user: str
+    password: str | None
+
+
+class InstanceDatabase:
+    """Dagster's database.
+
+    Args:
+        settings: Where the server is, and the database's name.
+        login: The role that owns it.
+    """
+
+    def __init__(self, settings: Settings, login: Login) -> None:
+        """Note the place; nothing is asked of the server yet."""
+        self.settings = settings
+        self.login = login
+        self.name = settings.dagster_pg_database
+
+    def make(self, maker: Login) -> None:
+        """Make role and database where they are missing.
+
+        Args:
+            maker: A role that may; asked only where something is missing.
+
+        Raises:
+            AuditError: The server refuses, or is away.
+        """
+        try:
+            with self._connect(self.login, self.name):
+                return
+        except AuditError:
+            # Missing, or refused: the other role finds out which.
+            with self._connect(maker, self.settings.pg_database) as cursor:
+                self._make(cursor)
+
+    def mark(self) -> None:
+        """Say that all is prepared for this program."""
+        with self._connect(self.login, self.name) as cursor:
+            cursor.execute(MARKS)
+            cursor.execute(MARK, [program()])
+
+    def is_marked(self) -> bool:
+        """Tell whether all was prepared for this program.
+
+        Raises:
+            AuditLostError: The server is away, or does not know the role or the database yet.
+        """
+        with self._connect(self.login, self.name) as cursor:
+            cursor.execute(MARKED)
+            if not cursor.fetchone()[0]:
+                return False
+            cursor.execute(FIND, [program()])
+            return bool(cursor.fetchone()[0])
+
+    def _make(self, cursor: Any) -> None:
+        role, database = sql.Identifier(self.login.user), sql.Identifier(self.name)
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)", [self.login.user])
+        if not cursor.fetchone()[0]:
+            # Sent as its hash: a statement may be written to the server's log.
+            secret = encrypt_password(self.login.password or "", self.login.user, cursor.connection, "scram-sha-256")
+            cursor.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(secret)))
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_database WHERE datname = %s)", [self.name])
+        if not cursor.fetchone()[0]:
+            # Who gives a database to a role has to be a member of it.
+            cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+            cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
+            cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+
+    @contextmanager
+    def _connect(self, login: Login, database: str) -> Iterator[Any]:
+        """Give a cursor whose every statement is its own transaction."""
+        place = f"{login.user}@{self.settings.pg_host}:{self.settings.pg_port}/{database}"
+        try:
+            connection = psycopg2.connect(
+                host=self.settings.pg_host,
+                port=self.settings.pg_port,
+                user=login.user,
+                password=login.password,
+                dbname=database,
+                sslmode=self.settings.pg_sslmode,
+                sslrootcert=self.settings.pg_sslrootcert and str(self.settings.pg_sslrootcert),
+                connect_timeout=CONNECT_SECONDS,
+            )
+        except psycopg2.Error as error:
+            raise AuditLostError(f"the database {place} refused: {first_line(error)}", REMEDY) from error
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        except psycopg2.Error as error:
+            raise AuditError(f"the database {place} refused: {first_line(error)}", REMEDY) from error
+        finally:
+            connection.close()
+
+
+def program() -> str:
+    """Name what schemas are prepared for."""
+    return f"cybersec-assets {__version__}, audit {SCHEMA_VERSION}, dagster {version('dagster')}"

@@ -1,0 +1,133 @@
+"""An installed release, as its users work with it: the web server's GraphQL, the audit's rows, the store's objects."""
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import psycopg2
+import psycopg2.extras
+
+from cybersec_assets_tests.k8s.chart import CHART, FULLNAME, RELEASE
+from cybersec_assets_tests.k8s.cluster import Namespace, eventually
+from cybersec_assets_tests.stack.servers import HOST
+
+ASSETS = [["raw", "network_events"], ["silver", "network_events"], ["gold", "isolation_forest"], ["gold", "evaluation"]]
+LAUNCH = """
+mutation ($params: ExecutionParams!) {
+  launchRun(executionParams: $params) { __typename ... on LaunchRunSuccess { run { runId } } }
+}
+"""
+RUN = """
+query ($id: ID!) {
+  runOrError(runId: $id) { ... on Run {
+    status creationTime startTime
+    eventConnection { events { __typename ... on MessageEvent { message } ... on LogsCapturedEvent { fileKey } } }
+  } }
+}
+"""
+RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
+LOGS = "query ($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }"
+OVER = {"SUCCESS", "FAILURE", "CANCELED"}
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release in a namespace of its own.
+
+    Attributes:
+        namespace: Where it is.
+        settings: What its values are given by: `name=value`.
+    """
+
+    namespace: Namespace
+    settings: tuple[str, ...]
+
+    def helm(self, verb: str, *more: str, timeout: float = 300) -> subprocess.CompletedProcess:
+        """Install or upgrade it."""
+        given = [part for setting in (*self.settings, *more) for part in ("--set", setting)]
+        command = ["helm", verb, RELEASE, str(CHART), "--namespace", self.namespace.name, *given]
+        waiting = ("--wait", "--wait-for-jobs", "--timeout", f"{timeout:.0f}s")
+        return self.namespace.cluster.attempt(*command, *waiting, timeout=timeout + 60)
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Ask the web server."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        with self.namespace.forward(f"{FULLNAME}-webserver", 80) as port:
+            request = urllib.request.Request(
+                f"http://{HOST}:{port}/graphql", body, {"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)["data"]
+
+    def materialize(self, day: str) -> str:
+        """Materialize all assets of a day, as the UI does it, and give the run's id."""
+        return self._launch(
+            {"pipelineName": "__ASSET_JOB", "assetSelection": [{"path": path} for path in ASSETS]}, day, {}
+        )
+
+    def launch(self, day: str, tags: dict[str, str] | None = None) -> str:
+        """Launch the job `daily_training` for a day."""
+        return self._launch({"pipelineName": "daily_training"}, day, tags or {})
+
+    def _launch(self, what: dict[str, Any], day: str, tags: dict[str, str]) -> str:
+        place = {"repositoryLocationName": "cybersec_assets", "repositoryName": "__repository__"}
+        given = [{"key": key, "value": value} for key, value in ({"dagster/partition": day} | tags).items()]
+        params = {"selector": place | what, "mode": "default", "executionMetadata": {"tags": given}}
+        launched = self.ask(LAUNCH, params=params)["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return launched["run"]["runId"]
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Give what the web server shows of a run."""
+        return self.ask(RUN, id=run_id)["runOrError"]
+
+    def finished(self, run_id: str, seconds: float) -> dict[str, Any]:
+        """Wait for a run's end."""
+
+        def over() -> dict[str, Any] | None:
+            run = self.run(run_id)
+            return run if run["status"] in OVER else None
+
+        return eventually(over, seconds, f"the end of run {run_id}")
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Give all runs, the newest first, with their tags."""
+        found = self.ask(RUNS)["runsOrError"]["results"]
+        return [run | {"tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
+
+    @contextmanager
+    def database(self) -> Iterator[Any]:
+        """Give a cursor on the audit, as the application's role."""
+        password = self.namespace.secret(f"{FULLNAME}-generated")["audit-password"]
+        with self.namespace.forward(f"{FULLNAME}-postgresql", 5432) as port:
+            connection = psycopg2.connect(
+                host=HOST, port=port, user="cybersec_app", password=password, dbname="mlops_db"
+            )
+            try:
+                yield connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor)
+            finally:
+                connection.close()
+
+    def phases(self, run_id: str) -> dict[str, str]:
+        """Give how each phase of a run ended, by the journal: the last word of each asset."""
+        with self.database() as cursor:
+            cursor.execute("SELECT asset_key, kind FROM audit_journal WHERE run_id = %s ORDER BY seq", [run_id])
+            return {row["asset_key"]: row["kind"] for row in cursor.fetchall()}
+
+    @contextmanager
+    def store(self) -> Iterator[Any]:
+        """Give a client of the object store."""
+        secret = self.namespace.secret(f"{FULLNAME}-generated")
+        with self.namespace.forward(f"{FULLNAME}-minio", 9000) as port:
+            yield boto3.client(
+                "s3",
+                endpoint_url=f"http://{HOST}:{port}",
+                region_name="us-east-1",
+                aws_access_key_id=secret["s3-access-key"],
+                aws_secret_access_key=secret["s3-secret-key"],
+            )

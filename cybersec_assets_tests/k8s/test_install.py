@@ -1,0 +1,126 @@
+"""From an empty namespace to an audited model, on a real cluster; then away again."""
+
+import time
+
+import pytest
+
+from cybersec_assets_tests.k8s.chart import FULLNAME, RELEASE
+from cybersec_assets_tests.k8s.cluster import eventually, namespace
+from cybersec_assets_tests.k8s.release import LOGS, Release
+
+pytestmark = pytest.mark.k8s
+DAY = "2026-01-02"
+READY_SECONDS = 60
+FIRST_STEP_SECONDS = 15
+
+
+@pytest.fixture(scope="module")
+def done(release):
+    """A run that the web server was asked for, from its launch to its end."""
+    run_id = release.materialize(DAY)
+    return run_id, release.finished(run_id, 180)
+
+
+def test_an_install_is_ready_within_a_minute(installed):
+    """From `helm install` to all pods ready, the setup done and its stores there."""
+    release, seconds = installed
+    pods = release.namespace.get("pods", "-l", "app.kubernetes.io/component in (webserver,daemon,code)")
+    assert len(pods) == 3
+    assert all(status["ready"] for pod in pods for status in pod["status"]["containerStatuses"])
+    assert seconds < READY_SECONDS
+
+
+def test_helms_test_passes(release):
+    """`helm test` writes and reads through both stores."""
+    assert "Succeeded" in release.namespace.cluster.call("helm", "test", RELEASE, "-n", release.namespace.name)
+
+
+def test_a_day_materialized_in_the_ui_is_audited(release, done):
+    """The run launcher's pod makes all four phases; the audit names objects that are there, in full."""
+    run_id, run = done
+    assert run["status"] == "SUCCESS", run
+    assert set(release.phases(run_id).values()) == {"SUCCESS"}
+    with release.database() as cursor:
+        paths = []
+        for table, column in (
+            ("ingestion_events", "ruta_minio"),
+            ("transformation_events", "ruta_minio"),
+            ("training_events", "ruta_modelo"),
+            ("evaluation_events", "ruta_resultados"),
+        ):
+            cursor.execute(f"SELECT {column} AS path, size_bytes FROM {table} WHERE run_id = %s", [run_id])
+            paths += [(row["path"], row["size_bytes"]) for row in cursor.fetchall()]
+    assert len(paths) == 4
+    with release.store() as s3:
+        for path, size in paths:
+            bucket, key = path.removeprefix("s3://").split("/", 1)
+            assert s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == size
+
+
+def test_a_run_gets_to_its_first_step_soon(release, done):
+    """From the launch to the first step's start; the pod had no token and no way to write to its root."""
+    run_id, run = done
+    seconds = run["startTime"] - run["creationTime"]
+    (job,) = release.namespace.get("jobs", "-l", f"dagster/run-id={run_id}")
+    spec = job["spec"]["template"]["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+    assert seconds < FIRST_STEP_SECONDS
+
+
+def test_logs_outlive_the_pod(release, done):
+    """After the run's Job and pod are deleted the web server still shows what the run printed."""
+    run_id, run = done
+    release.namespace.kubectl("delete", "job", "-l", f"dagster/run-id={run_id}")
+    eventually(lambda: not release.namespace.get("pods", "-l", f"dagster/run-id={run_id}"), 60, "the pod to be gone")
+    keys = [event["fileKey"] for event in run["eventConnection"]["events"] if event.get("fileKey")]
+    logs = release.ask(LOGS, key=[run_id, "compute_logs", keys[0]])["capturedLogs"]
+    assert "gold__evaluation" in logs["stderr"]
+
+
+def test_the_daily_schedule_fires(installed):
+    """With a near time the schedule launches a run for the day before, which succeeds on the run launcher."""
+    release, _ = installed
+    # Every second minute, as nobody knows how long the upgrade takes; the day is the run's key, so there is one run.
+    changed = release.helm("upgrade", "schedule.cron=*/2 * * * *", "schedule.enabled=true")
+    assert changed.returncode == 0, changed.stderr
+    day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
+
+    def scheduled():
+        return [run for run in release.runs() if run["tags"].get("dagster/schedule_name") == "daily_training_schedule"]
+
+    (run,) = eventually(scheduled, 240, "the schedule's run")
+    assert run["tags"]["dagster/partition"] == day
+    assert release.finished(run["runId"], 180)["status"] == "SUCCESS"
+    assert set(release.phases(run["runId"]).values()) == {"SUCCESS"}
+
+
+def test_an_upgrade_keeps_the_generated_passwords(release):
+    """An upgrade with the same values leaves the Secret as it was, and changes no pod."""
+    assert release.helm("upgrade").returncode == 0
+    before = release.namespace.secret(f"{FULLNAME}-generated"), generations(release)
+    changed = release.helm("upgrade")
+    assert changed.returncode == 0, changed.stderr
+    assert (release.namespace.secret(f"{FULLNAME}-generated"), generations(release)) == before
+
+
+def generations(release):
+    """Give each Deployment's generation, which any change of its spec counts up."""
+    return {each["metadata"]["name"]: each["metadata"]["generation"] for each in release.namespace.get("deployments")}
+
+
+def test_an_uninstall_leaves_the_volumes_and_nothing_else(cluster, settings):
+    """What stays are the claims of the bundled stores; a new install beside them is refused, and says why."""
+    with namespace(cluster, "cybersec-test-uninstall") as own:
+        release = Release(own, settings)
+        assert release.helm("install").returncode == 0
+        cluster.call("helm", "uninstall", RELEASE, "-n", own.name, "--wait")
+        kinds = "all,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,ingresses,pvc"
+        eventually(lambda: not own.get("pods"), 90, "the pods to be gone")
+        left = {(each["kind"], each["metadata"]["name"]) for each in own.get(kinds)}
+        given = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+        claims = {("PersistentVolumeClaim", f"data-{FULLNAME}-{store}-0") for store in ("postgresql", "minio")}
+        assert left - given == claims
+        again = release.helm("install")
+        assert again.returncode != 0
+        assert f"data-{FULLNAME}-postgresql-0 holds the database of an earlier release" in again.stderr

@@ -1,0 +1,101 @@
+"""NetworkPolicies, read as a network plugin does: who may talk to whom."""
+
+import pytest
+
+from cybersec_assets_tests.k8s.chart import DEMO, OWN, dagster_yaml, merged, pods
+from cybersec_assets_tests.k8s.run_job import run_job
+
+pytestmark = pytest.mark.render
+CLIENTS = {"webserver", "daemon", "code", "run", "setup", "audit", "test"}
+
+
+def labels_by_component(manifests):
+    """Give each component's pods' labels, those of runs among them."""
+    found = {labels["app.kubernetes.io/component"]: labels for _, _, labels in pods(manifests)}
+    run = run_job(dagster_yaml(manifests))["spec"]["template"]["metadata"]["labels"]
+    return found | {"run": run}
+
+
+def selects(selector, labels):
+    """Tell whether a label selector takes a pod."""
+    if not selector.get("matchLabels", {}).items() <= labels.items():
+        return False
+    return all(labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", []))
+
+
+def policies(manifests):
+    """Give the policies' specs."""
+    return [each["spec"] for each in manifests if each["kind"] == "NetworkPolicy"]
+
+
+def may_go(manifests, source, target, port):
+    """Tell whether a pod may send to another, and the other may take it; None is an address outside."""
+    leaves = any(
+        matches(rule.get("to"), target, port, rule)
+        for spec in policies(manifests)
+        if "Egress" in spec["policyTypes"] and selects(spec["podSelector"], source)
+        for rule in spec.get("egress", [])
+    )
+    arrives = target is None or any(
+        matches(rule.get("from"), source, port, rule)
+        for spec in policies(manifests)
+        if "Ingress" in spec["policyTypes"] and selects(spec["podSelector"], target)
+        for rule in spec.get("ingress", [])
+    )
+    return leaves and arrives
+
+
+def matches(peers, labels, port, rule):
+    """Tell whether a rule takes a peer at a port; a rule without peers takes all."""
+    at_port = port in {each["port"] for each in rule.get("ports", [])}
+    known = peers is None or (labels is not None and any(selects(peer["podSelector"], labels) for peer in peers))
+    return at_port and known
+
+
+def test_every_pod_is_closed_first(manifests):
+    """One policy without a rule takes every pod of the release, those of runs among them, in both directions."""
+    (deny,) = [spec for spec in policies(manifests) if set(spec["policyTypes"]) == {"Ingress", "Egress"}]
+    assert not deny.get("ingress")
+    assert not deny.get("egress")
+    for component, labels in labels_by_component(manifests).items():
+        assert selects(deny["podSelector"], labels), component
+
+
+def test_who_talks_to_whom_in_a_trial(helm):
+    """The stores are reached by those who use them and go nowhere; the code by web server and daemon alone."""
+    manifests = helm.manifests(DEMO)
+    pod = labels_by_component(manifests)
+    assert pod.keys() == CLIENTS | {"postgresql", "minio"}
+    reach = {
+        (source, target)
+        for source in pod
+        for target, port in (("postgresql", 5432), ("minio", 9000), ("code", 3030), ("webserver", 3000))
+        if may_go(manifests, pod[source], pod[target], port)
+    }
+    expected = {(source, store) for source in CLIENTS for store in ("postgresql", "minio")}
+    assert reach == expected | {("webserver", "code"), ("daemon", "code")}
+
+
+def test_only_web_server_and_daemon_reach_the_api_server(manifests):
+    """A run, which runs the users' code, reaches no API server, and neither does any other pod."""
+    pod = labels_by_component(manifests)
+    assert {name for name in pod if may_go(manifests, pod[name], None, 6443)} == {"webserver", "daemon"}
+
+
+def test_all_find_names(manifests):
+    """Every pod reaches DNS."""
+    for labels in labels_by_component(manifests).values():
+        assert may_go(manifests, labels, None, 53)
+
+
+def test_stores_of_ones_own_are_reached_by_their_ports(helm):
+    """Each client reaches the ports of the servers that values name; flows are fetched by runs alone."""
+    manifests = helm.manifests(OWN)
+    pod = labels_by_component(manifests)
+    for port, who in ((6432, CLIENTS), (9443, CLIENTS), (9000, {"run"}), (80, set()), (5432, set())):
+        assert {name for name in pod if may_go(manifests, pod[name], None, port)} == who
+
+
+def test_they_can_be_left_out(helm):
+    """Without `networkPolicy.enabled` there is none."""
+    assert policies(helm.manifests(merged(DEMO, {"networkPolicy": {"enabled": False}}))) == []

@@ -1,0 +1,52 @@
+"""Wrong values: Helm refuses them, and names the value."""
+
+import pytest
+
+from cybersec_assets_tests.k8s.chart import DEMO, OWN, merged
+
+pytestmark = pytest.mark.render
+MISSING = {
+    "image.repository": {"image": {"repository": ""}},
+    "postgresql.host": {"postgresql": {"host": ""}},
+    "postgresql.audit.existingSecret": {"postgresql": {"audit": {"existingSecret": ""}}},
+    "postgresql.dagster.existingSecret": {"postgresql": {"dagster": {"existingSecret": ""}}},
+    "postgresql.migration.user": {"postgresql": {"migration": {"user": ""}}},
+    "s3.endpoint": {"s3": {"endpoint": ""}},
+    "s3.existingSecret": {"s3": {"existingSecret": ""}},
+    "flows.uri": {"flows": {"uri": ""}},
+    "flows.s3.existingSecret": {"flows": {"s3": {"existingSecret": ""}}},
+}
+WRONG = [
+    ("image", {"image": {"repo": "x"}}),
+    ("pullPolicy", {"image": {"pullPolicy": "Sometimes"}}),
+    ("cron", {"schedule": {"cron": "daily"}}),
+    ("startDate", {"startDate": "01.01.2025"}),
+    ("featureSet", {"featureSet": "all"}),
+    ("bucketPrefix", {"bucketPrefix": "Upper_Case"}),
+    ("format", {"flows": {"format": "pcap"}}),
+    ("sslmode", {"postgresql": {"sslmode": "on"}}),
+    ("port", {"postgresql": {"port": 70_000}}),
+    ("endpoint", {"s3": {"endpoint": "minio:9000"}}),
+    ("maxConcurrent", {"runs": {"maxConcurrent": 0}}),
+    ("scratchSize", {"runs": {"scratchSize": "much"}}),
+    ("scheduler", {"scheduler": {}}),
+    ("enabled", {"demo": {"enabled": "yes"}}),
+]
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_value_that_is_missing_is_named(helm, name):
+    """What has to be given and is not is named in full."""
+    assert f"{name} is empty" in helm.refusal(merged(OWN, MISSING[name]))
+
+
+def test_a_trial_names_the_image_that_nobody_publishes(helm):
+    """MinIO's image has no default, and the message says why."""
+    said = helm.refusal(merged(DEMO, {"demo": {"minio": {"image": ""}}}))
+    assert "demo.minio.image is empty: no maintained public image" in said
+
+
+@pytest.mark.parametrize(("name", "change"), WRONG)
+def test_a_value_that_is_wrong_is_named(helm, name, change):
+    """The schema refuses what nothing could be made of, and its message has the value's name."""
+    assert name in helm.refusal(merged(OWN, change))

@@ -1,0 +1,118 @@
+"""`cybersec stores …` against a real PostgreSQL and a real MinIO: what a cluster's pods do with the stores."""
+
+import psycopg2
+import pytest
+
+from cybersec_assets.errors import AuditError, AuditLostError, SettingsError
+from cybersec_assets.instance_database import program
+from cybersec_assets.preparation import check, prepare, wait_until_prepared
+from cybersec_assets.settings import load_settings
+from cybersec_assets_tests.stack.servers import HOST, free_port
+from cybersec_assets_tests.stack.workbench import BUCKETS, s3_client
+
+pytestmark = pytest.mark.stack
+INSTANCE = """
+storage:
+  postgres:
+    postgres_db:
+      scheme: postgresql+psycopg2
+      hostname: {env: PG_HOST}
+      port: {env: PG_PORT}
+      username: {env: DAGSTER_PG_USER}
+      db_name: {env: DAGSTER_PG_DATABASE}
+telemetry: {enabled: false}
+"""
+PASSWORD = "made/up@of:the tests"
+
+
+@pytest.fixture
+def cluster(bench, tmp_path, monkeypatch):
+    """The environment of a cluster's setup: roles and a second database that are not there yet."""
+    (tmp_path / "dagster").mkdir()
+    (tmp_path / "dagster" / "dagster.yaml").write_text(INSTANCE)
+    names = {name: f"{name}_{bench.database}" for name in ("app", "dagster")}
+    environment = {
+        "DAGSTER_HOME": str(tmp_path / "dagster"),
+        "PG_MIGRATION_USER": bench.pg.user,
+        "PG_MIGRATION_PASSWORD": bench.pg.password,
+        "PG_USER": names["app"],
+        "PG_PASSWORD": PASSWORD,
+        "DAGSTER_PG_USER": names["dagster"],
+        "DAGSTER_PG_DATABASE": names["dagster"],
+        "DAGSTER_PG_PASSWORD": PASSWORD,
+        "PGPASSWORD": PASSWORD,
+        "AUDIT_SIGNING_KEY": "A" * 43 + "=",
+    }
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    with bench.superuser() as cursor:
+        # Its own database is where the migrations' role starts from, as in a bundled server.
+        cursor.execute(f"CREATE DATABASE {bench.database}")
+    return bench
+
+
+def test_everything_is_made_and_twice_does_no_harm(cluster):
+    """From an empty server: buckets with that for logs, both databases, roles and schemas; then nothing changes."""
+    said: list[str] = []
+    for _ in range(2):
+        prepare(load_settings(), 30, said.append)
+    assert said[-1] == f"ready: marked for {program()}"
+    assert len(said) == 10
+    names = {bucket["Name"] for bucket in s3_client(cluster.minio).list_buckets()["Buckets"]}
+    assert names >= {f"{cluster.prefix}-{name}" for name in (*BUCKETS, "logs")}
+    with cluster.superuser(load_settings().dagster_pg_database) as cursor:
+        cursor.execute("SELECT count(*) FROM runs")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'event_logs'")
+        assert cursor.fetchone() == (load_settings().dagster_pg_user,)
+    wait_until_prepared(load_settings(), 5)
+    check(load_settings())
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_application_does_not_reach_dagsters_database():
+    """The audit's role is refused in Dagster's database."""
+    prepare(load_settings(), 30, lambda _: None)
+    settings = load_settings()
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        psycopg2.connect(
+            host=HOST,
+            port=settings.pg_port,
+            user=settings.pg_user,
+            password=PASSWORD,
+            dbname=settings.dagster_pg_database,
+        )
+
+
+@pytest.mark.usefixtures("cluster")
+def test_nobody_goes_on_before_the_preparation():
+    """Waiting ends in one line that says what is missing."""
+    with pytest.raises(AuditError, match=r"not ready after 1 s: .*does not exist|password authentication failed"):
+        wait_until_prepared(load_settings(), 1)
+
+
+def test_a_mark_of_another_release_does_not_count(cluster):
+    """What was prepared by another release is waited for again."""
+    prepare(load_settings(), 30, lambda _: None)
+    with cluster.superuser(load_settings().dagster_pg_database) as cursor:
+        cursor.execute("UPDATE cybersec_prepared SET program = 'cybersec-assets 0.0.1, audit 0, dagster 1'")
+    with pytest.raises(AuditError, match="nothing is prepared for cybersec-assets"):
+        wait_until_prepared(load_settings(), 1)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_server_that_is_away_is_named(monkeypatch):
+    """The preparation waits, says once what for, and then names the server."""
+    port = free_port()
+    monkeypatch.setenv("PG_PORT", str(port))
+    said: list[str] = []
+    with pytest.raises(AuditLostError, match=f":{port}"):
+        prepare(load_settings(), 2, said.append)
+    assert len([line for line in said if line.startswith("waiting: ")]) == 1
+
+
+@pytest.mark.usefixtures("bench")
+def test_without_a_second_database_it_says_so():
+    """An environment that names no database for Dagster is refused."""
+    with pytest.raises(SettingsError, match="DAGSTER_PG_USER"):
+        prepare(load_settings(), 1, lambda _: None)
