@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.columns import Columns
 from cybersec_assets.flows.files import SourceFile
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.columns import Columns
 from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets.flows.readers.base import Reader
 from cybersec_assets.flows.spool import spool

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cybersec_assets.artifact import Fingerprint
-from cybersec_assets.flows.columns import Columns
+from cybersec_assets.flows.parsing.columns import Columns
 
 HEAD_BYTES = 64 * 1024
 PARQUET_MAGIC = b"PAR1"

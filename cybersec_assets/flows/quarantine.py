@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from cybersec_assets.flows.day_logs import DayLogs
-from cybersec_assets.flows.lines import NEVER, scan_lines
 from cybersec_assets.flows.logfile import is_text
+from cybersec_assets.flows.parsing.lines import NEVER, scan_lines
 
 QUARANTINE = ("file", "line", "fault", "value", "text")
 """The columns: a record's place, the column at fault or what else is wrong, its value there, and the line itself."""

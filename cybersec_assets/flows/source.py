@@ -12,10 +12,10 @@ from pathlib import Path
 import polars as pl
 
 from cybersec_assets.errors import NoFlowLogsError, SettingsError
-from cybersec_assets.flows.columns import Columns, parse_columns
 from cybersec_assets.flows.day_logs import DayLogs, Part, Reading, read_logs
-from cybersec_assets.flows.fields import require_constants
 from cybersec_assets.flows.files import SourceFile, local_files
+from cybersec_assets.flows.parsing.columns import Columns, parse_columns
+from cybersec_assets.flows.parsing.fields import require_constants
 from cybersec_assets.flows.privacy import without_addresses
 from cybersec_assets.flows.pseudonyms import Pseudonyms
 from cybersec_assets.flows.readers import AUTO, readers

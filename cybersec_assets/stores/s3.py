@@ -103,7 +103,7 @@ class S3Store:
             try:
                 self.client.head_bucket(Bucket=bucket)
             except ClientError as error:
-                if _code(error) not in MISSING:
+                if code_of(error) not in MISSING:
                     raise
                 self._make_bucket(bucket)
 

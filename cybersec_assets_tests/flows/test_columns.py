@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import SettingsError
-from cybersec_assets.flows.columns import Constant, Named, Numbered, is_headless, parse_columns
+from cybersec_assets.flows.parsing.columns import Constant, Named, Numbered, is_headless, parse_columns
 from cybersec_assets.flows.schema import RAW, VOLUMES
 from cybersec_assets_tests.flows.logs import csv_log, csv_row, examples, find, write, zeek_log, zeek_row
 

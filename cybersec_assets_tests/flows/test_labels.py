@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cybersec_assets.flows.labels import verdict
+from cybersec_assets.flows.parsing.labels import verdict
 from cybersec_assets_tests.flows.logs import examples
 
 MALICE = ["Malicious", "botnet", "DDoS", "1", "1.0", "-1", "true", "attack", "neptune", "C&C", "10", "0.5", "yes"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cybersec_assets.flows.times import from_epoch, parse_time, parse_zoned
+from cybersec_assets.flows.parsing.times import from_epoch, parse_time, parse_zoned
 from cybersec_assets_tests.flows.logs import examples
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -3,7 +3,7 @@
 import pytest
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.zeek_header import MAX_BLOCKS
+from cybersec_assets.flows.parsing.zeek_header import MAX_BLOCKS
 from cybersec_assets_tests.flows.logs import ZEEK, faults, find, only, read, write, zeek_header, zeek_log, zeek_row
 
 NEEDED = ["ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"]

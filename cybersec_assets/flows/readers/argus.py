@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.delimited import header_of, scan_fields
-from cybersec_assets.flows.labels import verdict
-from cybersec_assets.flows.lines import scan_lines
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.protocols import PORTED, port, protocol
+from cybersec_assets.flows.parsing.delimited import header_of, scan_fields
+from cybersec_assets.flows.parsing.labels import verdict
+from cybersec_assets.flows.parsing.lines import scan_lines
+from cybersec_assets.flows.parsing.protocols import PORTED, port, protocol
+from cybersec_assets.flows.parsing.times import parse_time, seconds_between
 from cybersec_assets.flows.readers.base import (
     Field,
     Reader,
@@ -26,7 +27,6 @@ from cybersec_assets.flows.readers.base import (
     those_present,
     words,
 )
-from cybersec_assets.flows.times import parse_time, seconds_between
 
 NEEDED = {"StartTime", "Dur", "Proto", "SrcAddr", "DstAddr", "TotBytes"}
 OPTIONAL = {"LastTime", "Sport", "Dport", "State", "TotPkts", "SrcBytes", "DstBytes", "SrcPkts", "DstPkts", "Label"}

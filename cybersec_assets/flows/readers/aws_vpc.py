@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.delimited import header_of, scan_fields
-from cybersec_assets.flows.lines import scan_lines
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.protocols import named, port
+from cybersec_assets.flows.parsing.delimited import header_of, scan_fields
+from cybersec_assets.flows.parsing.lines import scan_lines
+from cybersec_assets.flows.parsing.protocols import named, port
+from cybersec_assets.flows.parsing.times import from_epoch, seconds_between
 from cybersec_assets.flows.readers.base import (
     Field,
     Reader,
@@ -23,7 +24,6 @@ from cybersec_assets.flows.readers.base import (
     those_present,
     words,
 )
-from cybersec_assets.flows.times import from_epoch, seconds_between
 
 DEFAULT = [
     "version",

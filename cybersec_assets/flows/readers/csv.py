@@ -7,12 +7,12 @@ import csv
 
 import polars as pl
 
-from cybersec_assets.flows.columns import Columns, Constant, Term, is_headless
-from cybersec_assets.flows.delimited import BLANK
-from cybersec_assets.flows.fields import constant_field, terms_of, text_field, total
-from cybersec_assets.flows.lines import NEVER, holds, scan_lines
 from cybersec_assets.flows.logfile import LogFile, is_text
-from cybersec_assets.flows.quotes import without_stray_quotes
+from cybersec_assets.flows.parsing.columns import Columns, Constant, Term, is_headless
+from cybersec_assets.flows.parsing.delimited import BLANK
+from cybersec_assets.flows.parsing.fields import constant_field, terms_of, text_field, total
+from cybersec_assets.flows.parsing.lines import NEVER, holds, scan_lines
+from cybersec_assets.flows.parsing.quotes import without_stray_quotes
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, each
 from cybersec_assets.flows.schema import NEVER_NULL
 

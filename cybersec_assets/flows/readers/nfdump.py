@@ -10,10 +10,11 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.delimited import header_of, scan_fields
-from cybersec_assets.flows.lines import scan_lines
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.protocols import port, protocol
+from cybersec_assets.flows.parsing.delimited import header_of, scan_fields
+from cybersec_assets.flows.parsing.lines import scan_lines
+from cybersec_assets.flows.parsing.protocols import port, protocol
+from cybersec_assets.flows.parsing.times import parse_time, seconds_between
 from cybersec_assets.flows.readers.base import (
     Field,
     Reader,
@@ -27,7 +28,6 @@ from cybersec_assets.flows.readers.base import (
     volume,
 )
 from cybersec_assets.flows.schema import TIMESTAMP
-from cybersec_assets.flows.times import parse_time, seconds_between
 
 TOKENS = {
     "firstSeen": "ts",

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.columns import Constant, Term
-from cybersec_assets.flows.fields import constant_field, terms_of, text_field, total
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.columns import Constant, Term
+from cybersec_assets.flows.parsing.fields import constant_field, terms_of, text_field, total
+from cybersec_assets.flows.parsing.times import plausible
 from cybersec_assets.flows.readers.base import READING_FAILED, Field, Reader, assemble, each
 from cybersec_assets.flows.schema import RAW, TIMESTAMP
-from cybersec_assets.flows.times import plausible
 
 PREFIX = "parquet_"
 MAGIC = b"PAR1"

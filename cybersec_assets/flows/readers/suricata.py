@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.eve import EVENT, event_fields, flow_ids, number, words
-from cybersec_assets.flows.eve_netflow import netflows
-from cybersec_assets.flows.json_lines import first_objects, is_nested, scan_objects, scan_typed
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.eve import EVENT, event_fields, flow_ids, number, words
+from cybersec_assets.flows.parsing.eve_netflow import netflows
+from cybersec_assets.flows.parsing.json_lines import first_objects, is_nested, scan_objects, scan_typed
+from cybersec_assets.flows.parsing.times import parse_time, parse_zoned, seconds_between
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, screen, volume
-from cybersec_assets.flows.times import parse_time, parse_zoned, seconds_between
 
 COUNTS = ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient")
 WORDS = ("start", "end", "state", "alerted")

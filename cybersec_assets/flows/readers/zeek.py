@@ -12,11 +12,11 @@ from dataclasses import replace
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.times import from_epoch
+from cybersec_assets.flows.parsing.zeek_conn import NEEDED, NUMBERS, conn_fields
+from cybersec_assets.flows.parsing.zeek_header import Block, Header, blocks
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, require_columns
 from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
-from cybersec_assets.flows.times import from_epoch
-from cybersec_assets.flows.zeek_conn import NEEDED, NUMBERS, conn_fields
-from cybersec_assets.flows.zeek_header import Block, Header, blocks
 
 ESCAPE = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 

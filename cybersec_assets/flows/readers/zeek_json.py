@@ -6,11 +6,11 @@ stream in `_path` or `@stream`; where neither is there, a record is a connection
 
 import polars as pl
 
-from cybersec_assets.flows.json_lines import first_objects, is_nested, scan_objects, scan_typed
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.json_lines import first_objects, is_nested, scan_objects, scan_typed
+from cybersec_assets.flows.parsing.times import from_epoch, parse_time, parse_zoned
+from cybersec_assets.flows.parsing.zeek_conn import NEEDED, conn_fields
 from cybersec_assets.flows.readers.base import Reader, assemble, each, screen
-from cybersec_assets.flows.times import from_epoch, parse_time, parse_zoned
-from cybersec_assets.flows.zeek_conn import NEEDED, conn_fields
 
 NAMES = sorted(NEEDED | {"uid", "id.orig_p", "id.resp_p", "service", "conn_state", "orig_pkts", "resp_pkts", "label"})
 STREAM = ("_path", "@stream")

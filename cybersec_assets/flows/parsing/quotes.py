@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 import polars as pl
 
-from cybersec_assets.flows.lines import NEVER, holds, scan_lines
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.lines import NEVER, holds, scan_lines
 from cybersec_assets.flows.spool import MAX_LINE_BYTES
 
 MAX_LINES = 100

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.lines import scan_lines
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.lines import scan_lines
 from cybersec_assets.flows.readers.base import Field, host
 
 EVENT = ("event_type", "flow_id", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto")

@@ -17,8 +17,8 @@ from typing import NoReturn
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from cybersec_assets.flows.lines import scan_lines
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.lines import scan_lines
 
 Wanted = Mapping[str, pl.DataType]
 """Names, and what they hold: a scalar, or a Struct of such."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from cybersec_assets.flows.labels import verdict
+from cybersec_assets.flows.parsing.labels import verdict
 from cybersec_assets.flows.readers.base import Field, volume
 
 NEEDED = {"ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"}

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import polars as pl
 
 from cybersec_assets.errors import SettingsError, UnreadableLogError
-from cybersec_assets.flows.columns import Columns, Constant, Named
-from cybersec_assets.flows.labels import verdict
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.columns import Columns, Constant, Named
+from cybersec_assets.flows.parsing.labels import verdict
+from cybersec_assets.flows.parsing.times import parse_time
 from cybersec_assets.flows.readers.base import Field, assemble, host, require_columns
 from cybersec_assets.flows.schema import RAW, REQUIRED
-from cybersec_assets.flows.times import parse_time
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 ANYWHERE = pl.LazyFrame({"file": [""], "line": [0]})

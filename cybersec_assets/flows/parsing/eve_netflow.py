@@ -14,12 +14,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.eve import EVENT, event_fields, flow_ids, number
-from cybersec_assets.flows.json_lines import scan_objects
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.eve import EVENT, event_fields, flow_ids, number
+from cybersec_assets.flows.parsing.json_lines import scan_objects
+from cybersec_assets.flows.parsing.times import parse_time, seconds_between
 from cybersec_assets.flows.readers.base import Field, assemble, volume
 from cybersec_assets.flows.schema import ORIGIN, RAW
-from cybersec_assets.flows.times import parse_time, seconds_between
 
 NETFLOW = ("start", "end", "pkts", "bytes")
 WANTED = dict.fromkeys((*EVENT, "timestamp"), pl.String()) | {"netflow": pl.Struct(dict.fromkeys(NETFLOW, pl.String()))}

@@ -1,0 +1,1 @@
+"""What readers are made of: how lines, fields, values and columns are understood, whatever the format."""
