@@ -52,7 +52,7 @@ def test_checks_report_the_rules_with_their_figures(settings, materialize):
     checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
     assert set(checks) == {
         *("not_empty", "no_missing_values", "within_day", "no_negative_volumes", "lines_parse"),
-        *("rows_accounted_for", "anomaly_rate_in_band"),
+        *("rows_accounted_for", "anomaly_rate_in_band", "past_days_unchanged"),
     }
     assert all(check.passed for check in checks.values())
     assert checks["not_empty"].metadata["value"].value == 2_000

