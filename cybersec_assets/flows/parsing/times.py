@@ -7,14 +7,16 @@ import polars as pl
 from cybersec_assets.flows.schema import TIMESTAMP
 
 MICROSECONDS = 1_000_000
-EARLIEST = pl.lit(dt.datetime(1, 1, 2, tzinfo=dt.UTC), TIMESTAMP)
-LATEST = pl.lit(dt.datetime(9999, 12, 31, tzinfo=dt.UTC), TIMESTAMP)
+EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
+LATEST = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
 
 
 def plausible(time: pl.Expr) -> pl.Expr:
     """Give null for a time that Python's calendar does not reach, as of an epoch in milliseconds."""
+    # Made here: a literal of this kind has Polars start its threads, which a process that forks must not have begun.
+    first, last = (pl.lit(limit, TIMESTAMP) for limit in (EARLIEST, LATEST))
     # Polars itself panics where it prints or takes apart such a time.
-    return pl.when(time.is_between(EARLIEST, LATEST)).then(time)
+    return pl.when(time.is_between(first, last)).then(time)
 
 
 def from_epoch(text: pl.Expr) -> pl.Expr:
