@@ -30,7 +30,7 @@ CONTEXT.set_forkserver_preload(
 )
 PATIENCE_SECONDS = 120
 """A worker that has not died by then hangs."""
-AGAIN_SECONDS = 5
+AGAIN_SECONDS = 2
 LOG_CHARACTERS = 3_000
 
 
