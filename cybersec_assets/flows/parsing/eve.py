@@ -10,22 +10,12 @@ import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.lines import scan_lines
-from cybersec_assets.flows.readers.base import Field, host
+from cybersec_assets.flows.readers.base import Field, host, number, words
 
 EVENT = ("event_type", "flow_id", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto")
 """What every event has that tells of a flow."""
 UNDETECTED = "failed"
 """What `app_proto` says where no protocol was detected."""
-
-
-def number(text: pl.Expr, dtype: type[pl.DataType] = pl.Int64) -> Field:
-    """Read a number."""
-    return Field(text, text.cast(dtype, strict=False))
-
-
-def words(text: pl.Expr) -> Field:
-    """Take text as it is."""
-    return Field(text, text)
 
 
 def event_fields() -> dict[str, Field]:

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.parsing.eve import EVENT, event_fields, flow_ids, number
+from cybersec_assets.flows.parsing.eve import EVENT, event_fields, flow_ids
 from cybersec_assets.flows.parsing.json_lines import scan_objects
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
-from cybersec_assets.flows.readers.base import Field, assemble, volume
+from cybersec_assets.flows.readers.base import Field, assemble, count, volume
 from cybersec_assets.flows.schema import ORIGIN, RAW
 
 NETFLOW = ("start", "end", "pkts", "bytes")
@@ -67,10 +67,10 @@ def _one_way(logs: Sequence[LogFile]) -> pl.LazyFrame:
     fields = {
         "timestamp": Field(netflow["start"], pl.col("start")),
         **event_fields(),
-        "bytes": number(netflow["bytes"]),
+        "bytes": count(netflow["bytes"]),
         "duration": Field(netflow["end"], seconds_between(pl.col("start"), pl.col("end"))),
-        "orig_bytes": number(netflow["bytes"]),
-        "orig_packets": number(netflow["pkts"]),
+        "orig_bytes": count(netflow["bytes"]),
+        "orig_packets": count(netflow["pkts"]),
         "alerted": Field(alerted, alerted),
     }
     return assemble(rows, fields)

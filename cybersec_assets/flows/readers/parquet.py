@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.logfile import LogFile, is_text
 from cybersec_assets.flows.parsing.columns import Constant, Term
 from cybersec_assets.flows.parsing.fields import constant_field, terms_of, text_field, total
 from cybersec_assets.flows.parsing.times import plausible
@@ -13,7 +13,6 @@ from cybersec_assets.flows.readers.base import READING_FAILED, Field, Reader, as
 from cybersec_assets.flows.schema import RAW, TIMESTAMP
 
 PREFIX = "parquet_"
-MAGIC = b"PAR1"
 FEW_ROWS = 1_000_000
 """So many rows may be all alike, and take next to nothing; beyond them no log has more rows than bytes."""
 
@@ -73,7 +72,7 @@ def _number(column: pl.Expr, dtype: pl.DataType, target: pl.DataType) -> pl.Expr
 
 def recognises(log: LogFile) -> bool:
     """Tell Parquet by its magic number."""
-    return log.head.startswith(MAGIC)
+    return not is_text(log.head)
 
 
 READER = Reader("parquet", recognises, each(scan), mapped=True)

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.parsing.eve import EVENT, event_fields, flow_ids, number, words
+from cybersec_assets.flows.parsing.eve import EVENT, event_fields, flow_ids
 from cybersec_assets.flows.parsing.eve_netflow import netflows
 from cybersec_assets.flows.parsing.json_lines import first_objects, is_nested, scan_objects, scan_typed
 from cybersec_assets.flows.parsing.times import parse_time, parse_zoned, seconds_between
-from cybersec_assets.flows.readers.base import Field, Reader, assemble, screen, volume
+from cybersec_assets.flows.readers.base import Field, Reader, assemble, count, screen, volume, words
 
 COUNTS = ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient")
 WORDS = ("start", "end", "state", "alerted")
@@ -65,7 +65,7 @@ def _known(flows: pl.LazyFrame, logs: Sequence[LogFile], time: Callable[[pl.Expr
 
 def _fields() -> dict[str, Field]:
     flow = {name: pl.col("flow").struct.field(name) for name in FLOW}
-    sent, received = number(flow["bytes_toserver"]), number(flow["bytes_toclient"])
+    sent, received = count(flow["bytes_toserver"]), count(flow["bytes_toclient"])
     # Not by `replace_strict`, for which Polars holds all rows in memory.
     alerted = pl.when(flow["alerted"].is_in(["true", "false"])).then(flow["alerted"] == "true")
     return {
@@ -76,8 +76,8 @@ def _fields() -> dict[str, Field]:
         "conn_state": words(flow["state"]),
         "orig_bytes": sent,
         "resp_bytes": received,
-        "orig_packets": number(flow["pkts_toserver"]),
-        "resp_packets": number(flow["pkts_toclient"]),
+        "orig_packets": count(flow["pkts_toserver"]),
+        "resp_packets": count(flow["pkts_toclient"]),
         "alerted": Field(flow["alerted"], pl.coalesce("matched", alerted)),
     }
 
