@@ -9,6 +9,7 @@ its writer cuts off meanwhile cannot take the process with it, as one that is ma
 import hashlib
 import io
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -58,17 +59,27 @@ def spool(source: SourceFile, copy: Path) -> LogFile:
 
 def _write(name: str, hashed: "_Hashed", to: BinaryIO) -> int:
     """Write a file's plain bytes, and tell how many they are."""
-    ruler, written, has_lines = _Ruler(name), 0, False
-    for chunk in _plain(name, hashed):
+    ruler, written, has_lines = _Ruler(), 0, False
+    for chunk in _ahead(_plain(name, hashed)):
         has_lines = is_text(chunk) if written == 0 else has_lines
-        if has_lines:
-            ruler.measure(chunk)
+        if has_lines and not ruler.fits(chunk):
+            to.flush()
+            raise _too_long(name, Path(to.name))
         written += to.write(chunk)
         if written > max(RATIO_FROM_BYTES, MAX_RATIO * hashed.size):
             raise UnreadableLogError(
                 f"{name} becomes over {MAX_RATIO} times its size when it is decompressed", "Take it out: it is no log"
             )
     return written
+
+
+def _ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Fetch each chunk while the one before is used: hashing and decompressing leave Python's lock to others."""
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, chunks, b"")
+        while chunk := coming.result():
+            coming = worker.submit(next, chunks, b"")
+            yield chunk
 
 
 def _plain(name: str, hashed: "_Hashed") -> Iterator[bytes]:
@@ -112,19 +123,22 @@ class _Hashed(io.RawIOBase):
 
 
 class _Ruler:
-    """No line is longer than allowed, however the chunks cut them."""
+    """No line is longer than allowed, however the chunks cut them; no chunk is longer than a line may be."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._ended = 0
+    def __init__(self) -> None:
         self._open = 0
 
-    def measure(self, chunk: bytes) -> None:
+    def fits(self, chunk: bytes) -> bool:
         first = chunk.find(b"\n")
-        if self._open + (len(chunk) if first < 0 else first) > MAX_LINE_BYTES:
-            raise UnreadableLogError(
-                f"{self._name} line {self._ended + 1} is longer than {MAX_LINE_BYTES:,} bytes",
-                "Take it out: it is no log",
-            )
-        self._open = self._open + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
-        self._ended += chunk.count(b"\n")
+        longest = self._open + (len(chunk) if first < 0 else first)
+        self._open = longest if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
+        return longest <= MAX_LINE_BYTES
+
+
+def _too_long(name: str, before: Path) -> UnreadableLogError:
+    """Say which line is too long, by what was written before it: counting lines always would slow every log down."""
+    with before.open("rb") as copy:
+        ended = sum(chunk.count(b"\n") for chunk in iter(lambda: copy.read(CHUNK_BYTES), b""))
+    return UnreadableLogError(
+        f"{name} line {ended + 1} is longer than {MAX_LINE_BYTES:,} bytes", "Take it out: it is no log"
+    )
