@@ -11,6 +11,14 @@ Timeout = Annotated[float, typer.Option(help="For how many seconds the stores ar
 
 
 @stores_app.command()
+def reach(timeout: Timeout = 30.0) -> None:
+    """Log in to both stores, and change nothing."""
+    from cybersec_assets.preparation import reach as log_in
+
+    log_in(load_settings(), timeout, typer.echo)
+
+
+@stores_app.command()
 def prepare(timeout: Timeout = 300.0) -> None:
     """Make buckets, databases, roles and schemas where they are missing; safe to run again."""
     from cybersec_assets.preparation import prepare as make_ready

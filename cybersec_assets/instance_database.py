@@ -66,6 +66,15 @@ class InstanceDatabase:
             with self._connect(maker, self.settings.pg_database) as cursor:
                 self._make(cursor)
 
+    def log_in(self, login: Login) -> None:
+        """Log in to the server as any role, to the database that each server has.
+
+        Raises:
+            AuditLostError: The server is away, or refuses.
+        """
+        with self._connect(login, "postgres"):
+            return
+
     def mark(self) -> None:
         """Say that all is prepared for this program."""
         with self._connect(self.login, self.name) as cursor:

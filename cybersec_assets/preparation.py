@@ -48,6 +48,26 @@ def prepare(settings: Settings, seconds: float, say: Say) -> None:
         say(f"ready: {what}")
 
 
+def reach(settings: Settings, seconds: float, say: Say) -> None:
+    """Log in to both stores as who makes what is missing, and change nothing.
+
+    Args:
+        settings: Where everything is.
+        seconds: For how long a store that is away, or refuses, is asked again.
+        say: Is told, in a line each, what is waited for and what was reached.
+
+    Raises:
+        CybersecError: A store stays away, or refuses.
+    """
+    instance, maker = instance_database(settings), _maker(settings)
+    for what, step in (
+        (f"PostgreSQL as {maker.user}", lambda: instance.log_in(maker)),
+        ("the object store", lambda: _list_a_bucket(settings)),
+    ):
+        _persistently(seconds, say)(step)
+        say(f"reached: {what}")
+
+
 def wait_until_prepared(settings: Settings, seconds: float) -> None:
     """Return as soon as everything is prepared for this very program.
 
@@ -114,6 +134,12 @@ def _make_buckets(settings: Settings) -> None:
     if isinstance(store, S3Store):
         for bucket in sorted({kind.bucket for kind in KINDS.values()} | {LOGS}):
             store.make_bucket(f"{settings.cybersec_bucket_prefix}-{bucket}")
+
+
+def _list_a_bucket(settings: Settings) -> None:
+    from cybersec_assets.definitions import store_from
+
+    next(store_from(settings).open().entries(f"{settings.cybersec_bucket_prefix}-{LOGS}", limit=1), None)
 
 
 def _make_audit(settings: Settings) -> None:

@@ -2,9 +2,10 @@
 
 import json
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ query ($id: ID!) {
   } }
 }
 """
+LOCATIONS = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
 RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
 LOGS = "query ($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }"
 OVER = {"SUCCESS", "FAILURE", "CANCELED"}
@@ -48,11 +50,11 @@ class Release:
     settings: tuple[str, ...]
 
     def helm(self, verb: str, *more: str, timeout: float = 300) -> subprocess.CompletedProcess:
-        """Install or upgrade it."""
+        """Install it, or upgrade it, whether or not it was installed."""
         given = [part for setting in (*self.settings, *more) for part in ("--set", setting)]
         command = ["helm", verb, RELEASE, str(CHART), "--namespace", self.namespace.name, *given]
-        waiting = ("--wait", "--wait-for-jobs", "--timeout", f"{timeout:.0f}s")
-        return self.namespace.cluster.attempt(*command, *waiting, timeout=timeout + 60)
+        options = ("--wait", "--wait-for-jobs", "--timeout", f"{timeout:.0f}s", *(("--install",) * (verb == "upgrade")))
+        return self.namespace.cluster.attempt(*command, *options, timeout=timeout + 60)
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """Ask the web server."""
@@ -77,10 +79,16 @@ class Release:
     def _launch(self, what: dict[str, Any], day: str, tags: dict[str, str]) -> str:
         place = {"repositoryLocationName": "cybersec_assets", "repositoryName": "__repository__"}
         given = [{"key": key, "value": value} for key, value in ({"dagster/partition": day} | tags).items()]
+        eventually(self.sees_code, 60, "the code location")
         params = {"selector": place | what, "mode": "default", "executionMetadata": {"tags": given}}
         launched = self.ask(LAUNCH, params=params)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return launched["run"]["runId"]
+
+    def sees_code(self) -> bool:
+        """Tell whether the web server has the code location, which may start after it."""
+        (entry,) = self.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
+        return (entry["locationOrLoadError"] or {}).get("__typename") == "RepositoryLocation"
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Give what the web server shows of a run."""
@@ -90,8 +98,11 @@ class Release:
         """Wait for a run's end."""
 
         def over() -> dict[str, Any] | None:
-            run = self.run(run_id)
-            return run if run["status"] in OVER else None
+            # Its database may be away.
+            with suppress(urllib.error.HTTPError):
+                run = self.run(run_id)
+                return run if run["status"] in OVER else None
+            return None
 
         return eventually(over, seconds, f"the end of run {run_id}")
 

@@ -9,7 +9,7 @@ import kubernetes
 import pytest
 import yaml
 
-from cybersec_assets_tests.k8s.chart import CHART, FULLNAME, KUBERNETES, NAMESPACE, OWN, find, merged, pods
+from cybersec_assets_tests.k8s.chart import CHART, DEMO, FULLNAME, KUBERNETES, NAMESPACE, OWN, find, merged, pods
 from cybersec_assets_tests.k8s.pod_security import faults
 
 pytestmark = pytest.mark.render
@@ -92,10 +92,24 @@ def test_the_code_location_is_asked_by_grpc(manifests):
 
 
 def test_all_wait_for_the_setup(manifests):
-    """Whoever opens the stores waits for the setup first, but the setup itself, and the test that comes after."""
+    """Whoever opens the stores waits for the setup first, but what comes before it, and the test that comes after."""
     waiting = {name for name, spec, _ in pods(manifests) if "wait-for-setup" in str(spec.get("initContainers"))}
     own = {name for name, spec, _ in pods(manifests) if "cybersec-assets:" in spec["containers"][0]["image"]}
-    assert own - waiting == {f"{FULLNAME}-setup-1", f"{FULLNAME}-test-stores"}
+    assert own - waiting - {f"{FULLNAME}-reach"} == {f"{FULLNAME}-setup-1", f"{FULLNAME}-test-stores"}
+
+
+def test_stores_of_ones_own_are_reached_before_anything_is_made(helm):
+    """A hook logs in to them and Helm shows what it says; it needs nothing of the release. Bundled ones have none."""
+    job = find(helm.manifests(OWN), "Job", "-reach")
+    assert job["metadata"]["annotations"] == {
+        "helm.sh/hook": "pre-install,pre-upgrade",
+        "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+        "helm.sh/hook-output-log-policy": "hook-failed",
+    }
+    spec = job["spec"]["template"]["spec"]
+    assert "serviceAccountName" not in spec
+    assert [each["configMap"]["optional"] for each in spec["volumes"] if "configMap" in each] == [True]
+    assert not [each for each in helm.manifests(DEMO) if each["metadata"]["name"].endswith("-reach")]
 
 
 def test_only_the_setup_knows_the_owner(manifests):
@@ -105,7 +119,7 @@ def test_only_the_setup_knows_the_owner(manifests):
         for name, spec, _ in pods(manifests)
         if any(word in str(spec) for word in ("migration-password", "audit-owner"))
     }
-    assert knowing <= {f"{FULLNAME}-setup-1", f"{FULLNAME}-postgresql"}
+    assert knowing <= {f"{FULLNAME}-setup-1", f"{FULLNAME}-reach", f"{FULLNAME}-postgresql"}
     assert f"{FULLNAME}-setup-1" in knowing
 
 

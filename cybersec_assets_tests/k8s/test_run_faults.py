@@ -63,7 +63,8 @@ def test_a_killed_run_fails_is_closed_and_starts_over(slow):
 
 def test_a_run_out_of_memory_fails_and_is_closed(slow):
     """A run over its memory limit is OOM-killed: no process of it could say so, and both say it in time."""
-    limit = {"container_config": {"resources": {"limits": {"memory": "420Mi"}}}}
+    memory = {"memory": "420Mi"}
+    limit = {"container_config": {"resources": {"limits": memory, "requests": memory}}}
     run_id = slow.launch("2026-01-04", NO_RETRY | {"dagster-k8s/config": json.dumps(limit)})
 
     def oom_killed():

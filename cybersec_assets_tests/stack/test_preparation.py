@@ -3,9 +3,9 @@
 import psycopg2
 import pytest
 
-from cybersec_assets.errors import AuditError, AuditLostError, SettingsError
+from cybersec_assets.errors import AuditError, AuditLostError, CybersecError, SettingsError
 from cybersec_assets.instance_database import program
-from cybersec_assets.preparation import check, prepare, wait_until_prepared
+from cybersec_assets.preparation import check, prepare, reach, wait_until_prepared
 from cybersec_assets.settings import load_settings
 from cybersec_assets_tests.stack.servers import HOST, free_port
 from cybersec_assets_tests.stack.workbench import BUCKETS, s3_client
@@ -109,6 +109,33 @@ def test_a_server_that_is_away_is_named(monkeypatch):
     with pytest.raises(AuditLostError, match=f":{port}"):
         prepare(load_settings(), 2, said.append)
     assert len([line for line in said if line.startswith("waiting: ")]) == 1
+
+
+def test_what_is_reached_stays_as_it_was(cluster):
+    """Both stores are logged in to, and neither gets a bucket, a role or a database from it."""
+    said: list[str] = []
+    reach(load_settings(), 5, said.append)
+    assert said == [f"reached: PostgreSQL as {cluster.pg.user}", "reached: the object store"]
+    names = {bucket["Name"] for bucket in s3_client(cluster.minio).list_buckets()["Buckets"]}
+    assert not any(name.startswith(cluster.prefix) for name in names)
+    with cluster.superuser() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_roles WHERE rolname = %s", [load_settings().pg_user])
+        assert cursor.fetchone() == (0,)
+
+
+REFUSED = {
+    "PG_MIGRATION_PASSWORD": r"password authentication failed for user",
+    "MINIO_SECRET_KEY": r"SignatureDoesNotMatch|signature",
+}
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("variable", REFUSED)
+def test_a_wrong_password_is_said_before_anything_is_made(monkeypatch, variable):
+    """A password that a store refuses ends in a line that names the store's place and the refusal."""
+    monkeypatch.setenv(variable, "wrong")
+    with pytest.raises(CybersecError, match=REFUSED[variable]):
+        reach(load_settings(), 1, lambda _: None)
 
 
 @pytest.mark.usefixtures("bench")
