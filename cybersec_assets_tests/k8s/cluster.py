@@ -30,16 +30,16 @@ class Cluster:
     tool: Path
     environment: dict[str, str]
 
-    def call(self, *command: str, timeout: float = 300) -> str:
+    def call(self, *command: str, timeout: float = 300, given: str | None = None) -> str:
         """Run kubectl or helm, and give what it prints."""
-        done = self.attempt(*command, timeout=timeout)
+        done = self.attempt(*command, timeout=timeout, given=given)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr[-3000:]}"
         return done.stdout
 
-    def attempt(self, *command: str, timeout: float = 300) -> subprocess.CompletedProcess:
+    def attempt(self, *command: str, timeout: float = 300, given: str | None = None) -> subprocess.CompletedProcess:
         """Run kubectl or helm, whatever comes of it."""
         return subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
+            command, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False, input=given
         )
 
     def image(self, name: str) -> str:
@@ -56,9 +56,9 @@ class Namespace:
     cluster: Cluster
     name: str
 
-    def kubectl(self, *arguments: str, timeout: float = 300) -> str:
+    def kubectl(self, *arguments: str, timeout: float = 300, given: str | None = None) -> str:
         """Run kubectl in it."""
-        return self.cluster.call("kubectl", "--namespace", self.name, *arguments, timeout=timeout)
+        return self.cluster.call("kubectl", "--namespace", self.name, *arguments, timeout=timeout, given=given)
 
     def get(self, *what: str) -> list[dict[str, Any]]:
         """Give objects."""
@@ -94,6 +94,8 @@ def namespace(cluster: Cluster, name: str) -> Iterator[Namespace]:
     try:
         yield Namespace(cluster, name)
     finally:
+        # Nothing in it is kept, so that nothing has to end well.
+        cluster.call("kubectl", "delete", "pods", "--all", "--namespace", name, "--grace-period=0", "--force")
         cluster.call("kubectl", "delete", "namespace", name, "--timeout=180s")
 
 

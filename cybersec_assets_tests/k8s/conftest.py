@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,19 @@ from cybersec_assets_tests.k8s.cluster import Cluster, namespace
 from cybersec_assets_tests.k8s.release import Release
 
 REPOSITORY, TAG = "localhost/cybersec-assets", "test"
+MEASURED = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes what is measured; nothing is asserted of it, as it says as much of the machine."""
+    return request.config.stash.setdefault(MEASURED, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell what was measured."""
+    for line in config.stash.get(MEASURED, []):
+        terminalreporter.line(line)
 
 
 def missing(what: str) -> None:

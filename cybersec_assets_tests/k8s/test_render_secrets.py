@@ -91,10 +91,3 @@ def test_nothing_is_generated_where_it_could_not_be_kept(helm):
         assert f"the Secret {FULLNAME}-generated would get new passwords" in said
         assert "audit.existingSecret" in said
     assert helm.template(OWN, asks_cluster=False).returncode == 0
-
-
-def test_an_upgrade_without_the_old_secret_is_refused(helm):
-    """An upgrade that cannot read the Secret would lock everybody out: it fails and names the Secret."""
-    said = helm.refusal(DEMO, "--is-upgrade")
-    assert f"the Secret {FULLNAME}-generated cannot be read" in said
-    assert "--dry-run=server" in said

@@ -11,6 +11,7 @@ from cybersec_assets_tests.k8s.cluster import eventually, kill_on_node
 pytestmark = pytest.mark.k8s
 FLOWS = 3_000_000
 START_TIMEOUT = 60
+SLOW = (f"flows.synthetic={FLOWS}", f"runs.startTimeoutSeconds={START_TIMEOUT}")
 FAILURE_SECONDS = 60
 AUDIT_SECONDS = 120
 NO_RETRY = {"dagster/max_retries": "0"}
@@ -21,7 +22,7 @@ LABEL = "cybersec-test"
 def slow(installed):
     """The release with days so large that a run can be met in the middle, and a short start time-out."""
     release, _ = installed
-    changed = release.helm("upgrade", f"flows.synthetic={FLOWS}", f"runs.startTimeoutSeconds={START_TIMEOUT}")
+    changed = release.helm("upgrade", *SLOW)
     assert changed.returncode == 0, changed.stderr
     return release
 
@@ -59,6 +60,56 @@ def test_a_killed_run_fails_is_closed_and_starts_over(slow):
     phases = slow.phases(retry["runId"])
     assert len(phases) == 4
     assert set(phases.values()) == {"SUCCESS"}
+
+
+def test_without_those_who_watch_a_killed_run_stays(slow):
+    """Without the daemon and the CronJob nobody says that a run is dead: it is they who do, once they are back."""
+    run_id = slow.launch("2026-01-08", NO_RETRY)
+    in_training(slow, run_id)
+    watching(slow, away=True)
+    try:
+        kill_on_node(run_id)
+        time.sleep(FAILURE_SECONDS + AUDIT_SECONDS)
+        assert slow.run(run_id)["status"] == "STARTED"
+        assert "STARTED" in slow.phases(run_id).values()
+    finally:
+        watching(slow, away=False)
+    closed_in_time(slow, run_id, time.monotonic())
+
+
+def watching(release, *, away):
+    """Take the daemon and the audit's reconciliation away, or bring them back."""
+    release.namespace.kubectl("scale", f"deployment/{FULLNAME}-daemon", f"--replicas={int(not away)}")
+    patch = json.dumps({"spec": {"suspend": away}})
+    release.namespace.kubectl("patch", "cronjob", f"{FULLNAME}-audit-reconcile", "-p", patch)
+
+
+def test_an_image_that_does_not_exist_ends_the_run(slow):
+    """A run whose image nobody has is a FAILURE that names the image, and leaves no row in the audit."""
+    code = f"deployment/{FULLNAME}-code"
+    slow.namespace.kubectl("set", "env", code, "DAGSTER_CURRENT_IMAGE=localhost/nothing:1")
+    slow.namespace.kubectl("rollout", "status", code, "--timeout=120s")
+    try:
+        run_id = slow.launch("2026-01-09", NO_RETRY)
+        run = slow.finished(run_id, START_TIMEOUT + 90)
+    finally:
+        assert slow.helm("upgrade", *SLOW).returncode == 0
+    assert run["status"] == "FAILURE"
+    assert "localhost/nothing:1" in json.dumps(run["eventConnection"]["events"])
+    assert slow.phases(run_id) == {}
+
+
+def test_an_upgrade_leaves_a_run_alone(slow):
+    """An upgrade that starts every pod anew does not touch a run that is at work."""
+    run_id = slow.launch("2026-01-07", NO_RETRY)
+    in_training(slow, run_id)
+    before = {pod["metadata"]["uid"] for pod in slow.namespace.get("pods")}
+    changed = slow.helm("upgrade", *SLOW, "tickRetentionDays=80")
+    assert changed.returncode == 0, changed.stderr
+    assert slow.finished(run_id, 300)["status"] == "SUCCESS"
+    assert set(slow.phases(run_id).values()) == {"SUCCESS"}
+    code = slow.namespace.get("pods", "-l", "app.kubernetes.io/component in (webserver,daemon,code)")
+    assert not before & {pod["metadata"]["uid"] for pod in code}
 
 
 def test_a_run_out_of_memory_fails_and_is_closed(slow):
