@@ -15,6 +15,8 @@ MISSING = {
     "s3.existingSecret": {"s3": {"existingSecret": ""}},
     "flows.uri": {"flows": {"uri": ""}},
     "flows.s3.existingSecret": {"flows": {"s3": {"existingSecret": ""}}},
+    "webserver.ingress.host": {"webserver": {"ingress": {"host": ""}}},
+    "webserver.readOnly.ingress.host": {"webserver": {"readOnly": {"ingress": {"host": ""}}}},
 }
 WRONG = [
     ("image", {"image": {"repo": "x"}}),
@@ -31,6 +33,7 @@ WRONG = [
     ("scratchSize", {"runs": {"scratchSize": "much"}}),
     ("scheduler", {"scheduler": {}}),
     ("enabled", {"demo": {"enabled": "yes"}}),
+    ("host", {"webserver": {"ingress": {"host": "https://flows.example"}}}),
 ]
 
 
@@ -50,3 +53,16 @@ def test_a_trial_names_the_image_that_nobody_publishes(helm):
 def test_a_value_that_is_wrong_is_named(helm, name, change):
     """The schema refuses what nothing could be made of, and its message has the value's name."""
     assert name in helm.refusal(merged(OWN, change))
+
+
+@pytest.mark.parametrize(
+    ("peers", "ingress"), [("webserverFrom", "webserver.ingress"), ("readOnlyFrom", "webserver.readOnly.ingress")]
+)
+def test_an_ingress_that_the_network_closes_is_refused(helm, peers, ingress):
+    """With the default peers no controller of another namespace came through: the refusal names both values."""
+    closed = merged(OWN, {"networkPolicy": {peers: [{"podSelector": {}}]}})
+    assert f"networkPolicy.{peers} lets in the pods of this namespace only, but {ingress}.enabled" in helm.refusal(
+        closed
+    )
+    opened = merged(closed, {"networkPolicy": {"enabled": False}})
+    assert helm.template(opened).returncode == 0
