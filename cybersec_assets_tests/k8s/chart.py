@@ -15,6 +15,11 @@ RELEASE, NAMESPACE = "flows", "sensors"
 FULLNAME = f"{RELEASE}-cybersec-assets"
 CONTROLLER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "traefik"}}}
 """The ingress controller's pods, as a NetworkPolicy names them."""
+BACKFILLS = [
+    {"key": "dagster/backfill", "limit": 2},
+    {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1},
+]
+"""Two runs of backfills at once, and never two of the same day."""
 DEMO = {
     "image": {"repository": "registry.example/cybersec-assets"},
     "demo": {"enabled": True, "minio": {"image": "registry.example/minio:1"}},
@@ -53,6 +58,7 @@ OWN = {
         "readOnly": {"enabled": True, "ingress": {"enabled": True, "host": "look.flows.example"}},
     },
     "networkPolicy": {"webserverFrom": [CONTROLLER], "readOnlyFrom": [CONTROLLER, {"podSelector": {}}]},
+    "runs": {"tagConcurrencyLimits": BACKFILLS},
     "nodeSelector": {"kubernetes.io/arch": "amd64"},
     "tolerations": [{"key": "flows", "operator": "Exists"}],
 }

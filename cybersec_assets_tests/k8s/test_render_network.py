@@ -6,7 +6,7 @@ from cybersec_assets_tests.k8s.chart import CONTROLLER, DEMO, OWN, dagster_yaml,
 from cybersec_assets_tests.k8s.run_job import run_job
 
 pytestmark = pytest.mark.render
-CLIENTS = {"webserver", "daemon", "code", "run", "setup", "audit", "test"}
+CLIENTS = {"webserver", "daemon", "code", "run", "setup", "audit", "prune", "test"}
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 
