@@ -1,17 +1,14 @@
 """The web servers: one that launches and ends runs, one that only shows them, and the ways in."""
 
 import json
-import os
-import subprocess
-import sys
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import yaml
 
 from cybersec_assets_tests.k8s.chart import DEMO, FULLNAME, OWN, dagster_yaml, find, merged, pods
+from cybersec_assets_tests.k8s.programs import program
 from cybersec_assets_tests.stack.servers import HOST, free_port, wait_until
 
 pytestmark = pytest.mark.render
@@ -101,21 +98,9 @@ def started(manifests, suffix, folder):
     command = [{"3000": str(port), "0.0.0.0": HOST}.get(each, each) for each in container["args"]]
     command[command.index("-w") + 1] = str(workspace)
     url = f"http://{HOST}:{port}"
-    with (folder / "log").open("w") as log, program(command, folder, log):
-        wait_until(lambda: answers(f"{url}/server_info"), f"the web server: {(folder / 'log').read_text()}")
+    with program(command, {"DAGSTER_HOME": str(folder)}, folder / "log"):
+        wait_until(lambda: answers(f"{url}/server_info"), "the web server")
         yield url
-
-
-@contextmanager
-def program(command, home, log):
-    """Run a program of the environment's, and end it."""
-    path = Path(sys.executable).parent / command[0]
-    environment = os.environ | {"DAGSTER_HOME": str(home)}
-    with subprocess.Popen([path, *command[1:]], env=environment, stdout=log, stderr=log) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
 
 
 def answers(url):

@@ -32,6 +32,16 @@ def test_everything_is_made_and_twice_does_no_harm(cluster):
     check(load_settings())
 
 
+def test_a_database_that_somebody_else_owns_is_prepared(cluster):
+    """A server's superuser prepares a database that belongs to another role, as Bitnami's chart makes it."""
+    with cluster.superuser() as cursor:
+        cursor.execute(f"CREATE ROLE owner_{cluster.database} LOGIN")
+        cursor.execute(f"ALTER DATABASE {cluster.database} OWNER TO owner_{cluster.database}")
+    prepare(load_settings(), 30, lambda _: None)
+    wait_until_prepared(load_settings(), 5)
+    check(load_settings())
+
+
 @pytest.mark.usefixtures("cluster")
 def test_the_application_does_not_reach_dagsters_database():
     """The audit's role is refused in Dagster's database."""
