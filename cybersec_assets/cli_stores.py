@@ -41,3 +41,12 @@ def check() -> None:
 
     try_out(load_settings())
     typer.echo("Both stores take and give back what was written.")
+
+
+@stores_app.command()
+def prune(days: Annotated[int, typer.Option(help="For how many days a run is kept after its end.", min=1)]) -> None:
+    """Take runs that ended long ago out of Dagster's database, but not what says which days are made."""
+    from cybersec_assets.pruning import prune as take_out
+
+    pruned = take_out(load_settings(), days)
+    typer.echo(f"Deleted {pruned.deleted} runs, and {pruned.events} events of {pruned.kept} that made what is newest.")

@@ -1,10 +1,10 @@
-"""Dagster's own database, beside the audit's on the same PostgreSQL server: made, brought up to date, and marked.
+"""Dagster's own database, beside the audit's on the same PostgreSQL server: made, marked, and thinned out.
 
 The mark says for which program everything was prepared; whoever starts first in a cluster waits for it. Only psycopg2
 is needed to read it, as each pod does so before anything else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,6 +24,21 @@ MARKS = "CREATE TABLE IF NOT EXISTS cybersec_prepared (program text PRIMARY KEY,
 MARK = "INSERT INTO cybersec_prepared (program) VALUES (%s) ON CONFLICT DO NOTHING"
 MARKED = "SELECT to_regclass('public.cybersec_prepared') IS NOT NULL"
 FIND = "SELECT EXISTS (SELECT FROM cybersec_prepared WHERE program = %s)"
+ENDED = """
+WITH newest AS (
+    SELECT DISTINCT ON (asset_key, partition) run_id FROM event_logs
+    WHERE asset_key IS NOT NULL AND dagster_event_type = 'ASSET_MATERIALIZATION'
+    ORDER BY asset_key, partition, id DESC
+)
+SELECT run_id, run_id IN (SELECT run_id FROM newest) FROM runs
+WHERE status IN ('SUCCESS', 'FAILURE', 'CANCELED')
+AND update_timestamp < timezone('UTC', now()) - make_interval(days => %s)
+ORDER BY id
+"""
+THIN_OUT = """
+DELETE FROM event_logs
+WHERE run_id = ANY(%s) AND asset_key IS NULL AND coalesce(dagster_event_type, '') !~ '^(ASSET|PIPELINE)_'
+"""
 REMEDY = "Check PG_HOST, PG_PORT, DAGSTER_PG_USER, DAGSTER_PG_PASSWORD and DAGSTER_PG_DATABASE"
 
 
@@ -93,6 +108,22 @@ class InstanceDatabase:
                 return False
             cursor.execute(FIND, [program()])
             return bool(cursor.fetchone()[0])
+
+    def ended_before(self, days: int) -> dict[str, bool]:
+        """Give the runs that ended so many days ago, the oldest first.
+
+        Returns:
+            For each run's id whether the newest materialization of any partition is of that run.
+        """
+        with self._connect(self.login, self.name) as cursor:
+            cursor.execute(ENDED, [days])
+            return dict(cursor.fetchall())
+
+    def thin_out(self, run_ids: Sequence[str]) -> int:
+        """Delete what runs logged but for events of assets, checks and the runs themselves; give how many events."""
+        with self._connect(self.login, self.name) as cursor:
+            cursor.execute(THIN_OUT, [list(run_ids)])
+            return int(cursor.rowcount)
 
     def _make(self, cursor: Any) -> None:
         role, database = sql.Identifier(self.login.user), sql.Identifier(self.name)

@@ -13,6 +13,13 @@ from cybersec_assets_tests.conftest import CHECKOUT
 CHART = CHECKOUT / "helm" / "cybersec-assets"
 RELEASE, NAMESPACE = "flows", "sensors"
 FULLNAME = f"{RELEASE}-cybersec-assets"
+CONTROLLER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "traefik"}}}
+"""The ingress controller's pods, as a NetworkPolicy names them."""
+BACKFILLS = [
+    {"key": "dagster/backfill", "limit": 2},
+    {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1},
+]
+"""Two runs of backfills at once, and never two of the same day."""
 DEMO = {
     "image": {"repository": "registry.example/cybersec-assets"},
     "demo": {"enabled": True, "minio": {"image": "registry.example/minio:1"}},
@@ -40,6 +47,18 @@ OWN = {
         "existingClaim": "sensor-logs",
         "s3": {"endpoint": "http://logs.example:9000", "existingSecret": "logs-key"},
     },
+    "webserver": {
+        "ingress": {
+            "enabled": True,
+            "className": "traefik",
+            "host": "flows.example",
+            "annotations": {"cert-manager.io/cluster-issuer": "own"},
+            "tlsSecret": "flows-tls",
+        },
+        "readOnly": {"enabled": True, "ingress": {"enabled": True, "host": "look.flows.example"}},
+    },
+    "networkPolicy": {"webserverFrom": [CONTROLLER], "readOnlyFrom": [CONTROLLER, {"podSelector": {}}]},
+    "runs": {"tagConcurrencyLimits": BACKFILLS},
     "nodeSelector": {"kubernetes.io/arch": "amd64"},
     "tolerations": [{"key": "flows", "operator": "Exists"}],
 }

@@ -1,11 +1,14 @@
 """The rendered `dagster.yaml`, read by Dagster's own machinery, and the Job that it makes of a run."""
 
+import dagster as dg
 import pytest
 import yaml
 from dagster._config import process_config, resolve_to_config_type
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator
+from dagster._core.storage.dagster_run import DagsterRun
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 from dagster_postgres.storage import DagsterPostgresStorage
 
@@ -73,6 +76,37 @@ def test_a_run_is_watched_and_starts_over_as_a_whole(instance):
     assert monitoring["enabled"]
     assert (monitoring["poll_interval_seconds"], monitoring["max_resume_run_attempts"]) == (30, 0)
     assert instance["run_retries"] == {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False}
+
+
+def run_queue(instance, folder):
+    """Give the run queue's configuration as the daemon gets it, from an instance that only lacks the stores."""
+    outside = {"storage", "compute_logs", "local_artifact_storage", "run_launcher"}
+    kept = {name: value for name, value in instance.items() if name not in outside}
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(kept))
+    with dg.DagsterInstance.from_config(str(folder)) as opened:
+        return opened.get_concurrency_config().run_queue_config
+
+
+def test_runs_at_once_are_limited(helm, tmp_path):
+    """The daemon's run queue takes as many runs at once as the values say, and knows no limits of tags unasked."""
+    values = merged(DEMO, {"runs": {"maxConcurrent": 7}})
+    queue = run_queue(dagster_yaml(helm.manifests(values)), tmp_path)
+    assert queue.max_concurrent_runs == 7
+    assert not queue.tag_concurrency_limits
+
+
+def test_backfills_leave_room_for_the_schedule(helm, tmp_path):
+    """With limits of tags the queue holds back a third run of backfills and a second of the same day, and no other."""
+    limits = run_queue(dagster_yaml(helm.manifests(OWN)), tmp_path).tag_concurrency_limits
+
+    def run(day, **more):
+        return DagsterRun(job_name="daily_training", tags={"dagster/partition": day} | more)
+
+    backfill = {"dagster/backfill": "abc"}
+    counter = TagConcurrencyLimitsCounter(limits, [run("2026-01-01", **backfill), run("2026-01-02", **backfill)])
+    assert counter.is_blocked(run("2026-01-03", **backfill))
+    assert counter.is_blocked(run("2026-01-02"))
+    assert not counter.is_blocked(run("2026-01-03"))
 
 
 def test_kubernetes_ends_a_run_only_after_dagster(instance):

@@ -123,6 +123,18 @@ def test_only_the_setup_knows_the_owner(manifests):
     assert f"{FULLNAME}-setup-1" in knowing
 
 
+def test_the_pruning_has_no_password_of_the_audit(helm, manifests):
+    """It opens Dagster's database alone, keeps runs as long as the values say, and can be left out."""
+    job = find(manifests, "CronJob", "-prune")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = job["containers"]
+    assert container["args"] == ["cybersec", "stores", "prune", "--days", "180"]
+    names = {each["name"] for each in container["env"]}
+    assert "DAGSTER_PG_PASSWORD" in names
+    assert not names & {"PG_PASSWORD", "PG_MIGRATION_PASSWORD", "AUDIT_SIGNING_KEY", "MINIO_SECRET_KEY"}
+    without = helm.manifests(merged(OWN, {"prune": {"enabled": False}}))
+    assert not [each for each in without if each["metadata"]["name"].endswith("-prune")]
+
+
 def test_no_variable_is_named_twice(manifests):
     """Each container's environment has each variable once, and names what it refers to before that."""
     for name, spec, _ in pods(manifests):

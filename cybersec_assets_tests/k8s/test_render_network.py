@@ -2,11 +2,12 @@
 
 import pytest
 
-from cybersec_assets_tests.k8s.chart import DEMO, OWN, dagster_yaml, merged, pods
+from cybersec_assets_tests.k8s.chart import CONTROLLER, DEMO, OWN, dagster_yaml, merged, pods
 from cybersec_assets_tests.k8s.run_job import run_job
 
 pytestmark = pytest.mark.render
-CLIENTS = {"webserver", "daemon", "code", "run", "setup", "audit", "test"}
+CLIENTS = {"webserver", "daemon", "code", "run", "setup", "audit", "prune", "test"}
+NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 
 def labels_by_component(manifests):
@@ -36,20 +37,33 @@ def may_go(manifests, source, target, port):
         if "Egress" in spec["policyTypes"] and selects(spec["podSelector"], source)
         for rule in spec.get("egress", [])
     )
-    arrives = target is None or any(
+    return leaves and (target is None or may_come(manifests, source, target, port))
+
+
+def may_come(manifests, source, target, port):
+    """Tell whether a pod may take what another sends, be that one of the release or not."""
+    return any(
         matches(rule.get("from"), source, port, rule)
         for spec in policies(manifests)
         if "Ingress" in spec["policyTypes"] and selects(spec["podSelector"], target)
         for rule in spec.get("ingress", [])
     )
-    return leaves and arrives
 
 
 def matches(peers, labels, port, rule):
     """Tell whether a rule takes a peer at a port; a rule without peers takes all."""
     at_port = port in {each["port"] for each in rule.get("ports", [])}
-    known = peers is None or (labels is not None and any(selects(peer["podSelector"], labels) for peer in peers))
+    known = peers is None or (labels is not None and any(is_peer(peer, labels) for peer in peers))
     return at_port and known
+
+
+def is_peer(peer, labels):
+    """Tell whether a peer takes a pod; one of another namespace has that namespace's labels among its own."""
+    namespace = labels.get(NAMESPACE_LABEL)
+    if "namespaceSelector" not in peer:
+        return namespace is None and selects(peer["podSelector"], labels)
+    own = {NAMESPACE_LABEL: namespace} if namespace else {}
+    return selects(peer["namespaceSelector"], own) and selects(peer.get("podSelector", {}), labels)
 
 
 def test_every_pod_is_closed_first(manifests):
@@ -92,8 +106,28 @@ def test_stores_of_ones_own_are_reached_by_their_ports(helm):
     """Each client reaches the ports of the servers that values name; flows are fetched by runs alone."""
     manifests = helm.manifests(OWN)
     pod = labels_by_component(manifests)
-    for port, who in ((6432, CLIENTS), (9443, CLIENTS), (9000, {"run"}), (80, set()), (5432, set())):
+    clients = CLIENTS | {"webserver-readonly"}
+    for port, who in ((6432, clients), (9443, clients), (9000, {"run"}), (80, set()), (5432, set())):
         assert {name for name in pod if may_go(manifests, pod[name], None, port)} == who
+
+
+def test_the_ingress_controller_reaches_the_web_servers_and_nothing_else(helm):
+    """Who values name may come in from another namespace, to the web servers' port only; no other namespace may."""
+    manifests = helm.manifests(OWN)
+    pod = labels_by_component(manifests)
+    for namespace, who in (("traefik", {"webserver", "webserver-readonly"}), ("elsewhere", set())):
+        peer = {NAMESPACE_LABEL: namespace}
+        assert {name for name in pod if may_come(manifests, peer, pod[name], 3000)} == who
+        assert not [name for name in pod if may_come(manifests, peer, pod[name], 3030)]
+
+
+def test_the_read_only_web_server_has_peers_of_its_own(helm):
+    """Who may only look reaches that web server, and not the one that launches runs; both read the code location."""
+    manifests = helm.manifests(merged(OWN, {"networkPolicy": {"webserverFrom": [CONTROLLER]}}))
+    pod = labels_by_component(manifests)
+    somebody = {"app": "dashboard"}
+    assert {name for name in pod if may_come(manifests, somebody, pod[name], 3000)} == {"webserver-readonly"}
+    assert may_go(manifests, pod["webserver-readonly"], pod["code"], 3030)
 
 
 def test_they_can_be_left_out(helm):

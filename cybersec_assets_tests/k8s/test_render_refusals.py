@@ -15,6 +15,8 @@ MISSING = {
     "s3.existingSecret": {"s3": {"existingSecret": ""}},
     "flows.uri": {"flows": {"uri": ""}},
     "flows.s3.existingSecret": {"flows": {"s3": {"existingSecret": ""}}},
+    "webserver.ingress.host": {"webserver": {"ingress": {"host": ""}}},
+    "webserver.readOnly.ingress.host": {"webserver": {"readOnly": {"ingress": {"host": ""}}}},
 }
 WRONG = [
     ("image", {"image": {"repo": "x"}}),
@@ -28,9 +30,14 @@ WRONG = [
     ("port", {"postgresql": {"port": 70_000}}),
     ("endpoint", {"s3": {"endpoint": "minio:9000"}}),
     ("maxConcurrent", {"runs": {"maxConcurrent": 0}}),
+    ("limit", {"runs": {"tagConcurrencyLimits": [{"key": "dagster/backfill"}]}}),
+    ("limit", {"runs": {"tagConcurrencyLimits": [{"key": "dagster/backfill", "limit": "two"}]}}),
+    ("value", {"runs": {"tagConcurrencyLimits": [{"key": "day", "limit": 1, "value": {"each": True}}]}}),
+    ("keepDays", {"prune": {"keepDays": 0}}),
     ("scratchSize", {"runs": {"scratchSize": "much"}}),
     ("scheduler", {"scheduler": {}}),
     ("enabled", {"demo": {"enabled": "yes"}}),
+    ("host", {"webserver": {"ingress": {"host": "https://flows.example"}}}),
 ]
 
 
@@ -50,3 +57,16 @@ def test_a_trial_names_the_image_that_nobody_publishes(helm):
 def test_a_value_that_is_wrong_is_named(helm, name, change):
     """The schema refuses what nothing could be made of, and its message has the value's name."""
     assert name in helm.refusal(merged(OWN, change))
+
+
+@pytest.mark.parametrize(
+    ("peers", "ingress"), [("webserverFrom", "webserver.ingress"), ("readOnlyFrom", "webserver.readOnly.ingress")]
+)
+def test_an_ingress_that_the_network_closes_is_refused(helm, peers, ingress):
+    """With the default peers no controller of another namespace came through: the refusal names both values."""
+    closed = merged(OWN, {"networkPolicy": {peers: [{"podSelector": {}}]}})
+    assert f"networkPolicy.{peers} lets in the pods of this namespace only, but {ingress}.enabled" in helm.refusal(
+        closed
+    )
+    opened = merged(closed, {"networkPolicy": {"enabled": False}})
+    assert helm.template(opened).returncode == 0

@@ -13,6 +13,19 @@ from cybersec_assets_tests.conftest import CHECKOUT
 from cybersec_assets_tests.stack.servers import HOST, Minio, Postgres
 from cybersec_assets_tests.stack.workbench import Workbench, minio_binary
 
+INSTANCE = """
+storage:
+  postgres:
+    postgres_db:
+      scheme: postgresql+psycopg2
+      hostname: {env: PG_HOST}
+      port: {env: PG_PORT}
+      username: {env: DAGSTER_PG_USER}
+      db_name: {env: DAGSTER_PG_DATABASE}
+telemetry: {enabled: false}
+"""
+PASSWORD = "made/up@of:the tests"
+
 
 @pytest.fixture(scope="session")
 def stack_folder() -> Iterator[Path]:
@@ -94,6 +107,32 @@ def bench(minio: Minio, pg: Postgres, tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setenv(variable, value)
     use_minio(monkeypatch, minio)
     return made
+
+
+@pytest.fixture
+def cluster(bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """The environment of a cluster's setup: roles and a second database that are not there yet."""
+    (tmp_path / "dagster").mkdir()
+    (tmp_path / "dagster" / "dagster.yaml").write_text(INSTANCE)
+    names = {name: f"{name}_{bench.database}" for name in ("app", "dagster")}
+    environment = {
+        "DAGSTER_HOME": str(tmp_path / "dagster"),
+        "PG_MIGRATION_USER": bench.pg.user,
+        "PG_MIGRATION_PASSWORD": bench.pg.password,
+        "PG_USER": names["app"],
+        "PG_PASSWORD": PASSWORD,
+        "DAGSTER_PG_USER": names["dagster"],
+        "DAGSTER_PG_DATABASE": names["dagster"],
+        "DAGSTER_PG_PASSWORD": PASSWORD,
+        "PGPASSWORD": PASSWORD,
+        "AUDIT_SIGNING_KEY": "A" * 43 + "=",
+    }
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    with bench.superuser() as cursor:
+        # Its own database is where the migrations' role starts from, as in a bundled server.
+        cursor.execute(f"CREATE DATABASE {bench.database}")
+    return bench
 
 
 def use_minio(monkeypatch: pytest.MonkeyPatch, minio: Minio) -> None:

@@ -7,48 +7,11 @@ from cybersec_assets.errors import AuditError, AuditLostError, CybersecError, Se
 from cybersec_assets.instance_database import program
 from cybersec_assets.preparation import check, prepare, reach, wait_until_prepared
 from cybersec_assets.settings import load_settings
+from cybersec_assets_tests.stack.conftest import PASSWORD
 from cybersec_assets_tests.stack.servers import HOST, free_port
 from cybersec_assets_tests.stack.workbench import BUCKETS, s3_client
 
 pytestmark = pytest.mark.stack
-INSTANCE = """
-storage:
-  postgres:
-    postgres_db:
-      scheme: postgresql+psycopg2
-      hostname: {env: PG_HOST}
-      port: {env: PG_PORT}
-      username: {env: DAGSTER_PG_USER}
-      db_name: {env: DAGSTER_PG_DATABASE}
-telemetry: {enabled: false}
-"""
-PASSWORD = "made/up@of:the tests"
-
-
-@pytest.fixture
-def cluster(bench, tmp_path, monkeypatch):
-    """The environment of a cluster's setup: roles and a second database that are not there yet."""
-    (tmp_path / "dagster").mkdir()
-    (tmp_path / "dagster" / "dagster.yaml").write_text(INSTANCE)
-    names = {name: f"{name}_{bench.database}" for name in ("app", "dagster")}
-    environment = {
-        "DAGSTER_HOME": str(tmp_path / "dagster"),
-        "PG_MIGRATION_USER": bench.pg.user,
-        "PG_MIGRATION_PASSWORD": bench.pg.password,
-        "PG_USER": names["app"],
-        "PG_PASSWORD": PASSWORD,
-        "DAGSTER_PG_USER": names["dagster"],
-        "DAGSTER_PG_DATABASE": names["dagster"],
-        "DAGSTER_PG_PASSWORD": PASSWORD,
-        "PGPASSWORD": PASSWORD,
-        "AUDIT_SIGNING_KEY": "A" * 43 + "=",
-    }
-    for variable, value in environment.items():
-        monkeypatch.setenv(variable, value)
-    with bench.superuser() as cursor:
-        # Its own database is where the migrations' role starts from, as in a bundled server.
-        cursor.execute(f"CREATE DATABASE {bench.database}")
-    return bench
 
 
 def test_everything_is_made_and_twice_does_no_harm(cluster):
@@ -65,6 +28,16 @@ def test_everything_is_made_and_twice_does_no_harm(cluster):
         assert cursor.fetchone() == (0,)
         cursor.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'event_logs'")
         assert cursor.fetchone() == (load_settings().dagster_pg_user,)
+    wait_until_prepared(load_settings(), 5)
+    check(load_settings())
+
+
+def test_a_database_that_somebody_else_owns_is_prepared(cluster):
+    """A server's superuser prepares a database that belongs to another role, as Bitnami's chart makes it."""
+    with cluster.superuser() as cursor:
+        cursor.execute(f"CREATE ROLE owner_{cluster.database} LOGIN")
+        cursor.execute(f"ALTER DATABASE {cluster.database} OWNER TO owner_{cluster.database}")
+    prepare(load_settings(), 30, lambda _: None)
     wait_until_prepared(load_settings(), 5)
     check(load_settings())
 

@@ -54,6 +54,10 @@ run_coordinator:
 concurrency:
   runs:
     max_concurrent_runs: {{ int .Values.runs.maxConcurrent }}
+    {{- with .Values.runs.tagConcurrencyLimits }}
+    tag_concurrency_limits:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
 run_monitoring:
   enabled: true
   poll_interval_seconds: {{ int .Values.runs.monitoringSeconds }}
