@@ -57,6 +57,17 @@ def ui(port: Annotated[int, typer.Option(help="Where the UI listens.")] = 3000) 
     os.execv(sys.executable, command)  # noqa: S606 - the process becomes Dagster's, so that signals reach it
 
 
+@app.command()
+def metrics(
+    port: Annotated[int, typer.Option(help="Where Prometheus finds it.", min=1, max=65535)] = 9464,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+) -> None:
+    """Answer Prometheus with the audit's figures; Ctrl-C ends it."""
+    from cybersec_assets.exporter import serve_metrics
+
+    serve_metrics(load_settings(), host, port)
+
+
 def _require_free(port: int) -> None:
     """Refuse a port that somebody listens on: Dagster itself would start a second daemon beside the first."""
     with socket.socket() as probe:

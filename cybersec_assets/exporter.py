@@ -1,0 +1,121 @@
+"""The audit's figures for Prometheus: asked anew at each scrape, and kept nowhere.
+
+Nothing of Dagster, Polars or SQLAlchemy is imported: the process waits all day, and what it waits with is memory.
+"""
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from cybersec_assets.audit.figures import Figures, ask_figures
+from cybersec_assets.errors import AuditError, SettingsError
+from cybersec_assets.resources.embedded_postgres import embedded_postgres
+from cybersec_assets.settings import Settings
+
+LOGGER = logging.getLogger(__name__)
+GAUGES = {
+    "last_success": ("cybersec_last_success_timestamp_seconds", "When the asset's last success was written."),
+    "records": ("cybersec_last_success_records", "How many records the asset's last success handled."),
+    "seconds": ("cybersec_last_success_duration_seconds", "How long the asset's last success took."),
+    "anomaly_rate": ("cybersec_anomaly_ratio", "Share of flows that the last evaluation found strange."),
+    "min_anomaly_rate": ("cybersec_anomaly_ratio_min", "The lower end of the band that it was judged by."),
+    "max_anomaly_rate": ("cybersec_anomaly_ratio_max", "The upper end of that band."),
+}
+"""Name and help of each gauge, by the field that it shows."""
+
+
+class AuditCollector(Collector):
+    """Give the audit's figures as metrics.
+
+    Args:
+        ask: Gives the figures, or raises AuditError.
+    """
+
+    def __init__(self, ask: Callable[[], list[Figures]]) -> None:
+        """Note whom to ask; nothing is asked yet."""
+        self._ask = ask
+
+    def collect(self) -> Iterator[Metric]:
+        """Ask, and say whether there was an answer."""
+        try:
+            figures = self._ask()
+        except AuditError as error:
+            LOGGER.warning("%s", error)
+            yield _up(answers=False)
+        else:
+            yield _up(answers=True)
+            yield _failures(figures)
+            yield from (_gauge(field, figures) for field in GAUGES)
+
+
+def serve_metrics(settings: Settings, host: str, port: int) -> None:
+    """Answer scrapes until the process is told to end.
+
+    Args:
+        settings: Where the audit is.
+        host: The address to listen on.
+        port: The port.
+
+    Raises:
+        SettingsError: Nobody can listen there.
+    """
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, _end)
+    with ExitStack() as stack:
+        place = _place(settings, stack)
+        registry = CollectorRegistry()
+        registry.register(AuditCollector(lambda: ask_figures(**place)))
+        try:
+            start_http_server(port, host, registry)
+        except OSError as error:
+            raise SettingsError(
+                f"nobody can listen on {host}:{port}: {error}", "Give another --port or --host"
+            ) from None
+        signal.pause()
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(0)
+
+
+def _place(settings: Settings, stack: ExitStack) -> dict[str, Any]:
+    """Give libpq's parameters; the embedded server, where no host is given, runs as long as the stack."""
+    if settings.pg_host is None:
+        folder = stack.enter_context(embedded_postgres(settings.cybersec_home))
+        return {"host": str(folder), "user": "postgres", "dbname": settings.pg_database}
+    return {
+        "host": settings.pg_host,
+        "port": settings.pg_port,
+        "user": settings.pg_user,
+        "password": os.environ.get("PG_PASSWORD"),
+        "dbname": settings.pg_database,
+        "sslmode": settings.pg_sslmode,
+        "sslrootcert": settings.pg_sslrootcert and str(settings.pg_sslrootcert),
+    }
+
+
+def _up(*, answers: bool) -> Metric:
+    return GaugeMetricFamily("cybersec_audit_up", "Whether the audit's database answers.", float(answers))
+
+
+def _failures(figures: list[Figures]) -> Metric:
+    family = CounterMetricFamily("cybersec_phase_failures", "How many of the asset's phases failed.", labels=["asset"])
+    for each in figures:
+        family.add_metric([each.asset], each.failures)
+    return family
+
+
+def _gauge(field: str, figures: list[Figures]) -> Metric:
+    name, told = GAUGES[field]
+    family = GaugeMetricFamily(name, told, labels=["asset"])
+    for each in figures:
+        if (value := getattr(each, field)) is not None:
+            family.add_metric([each.asset], value)
+    return family
