@@ -14,7 +14,7 @@ from typing import Any
 
 from cybersec_assets_tests.stack.servers import free_port
 
-RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+RESTRICTED = tuple(f"pod-security.kubernetes.io/{mode}=restricted" for mode in ("enforce", "warn"))
 FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
 
@@ -90,7 +90,7 @@ class Namespace:
 def namespace(cluster: Cluster, name: str) -> Iterator[Namespace]:
     """Make a namespace, and leave nothing of it."""
     cluster.call("kubectl", "create", "namespace", name)
-    cluster.call("kubectl", "label", "namespace", name, RESTRICTED)
+    cluster.call("kubectl", "label", "namespace", name, *RESTRICTED)
     try:
         yield Namespace(cluster, name)
     finally:
