@@ -105,6 +105,14 @@ def test_an_object_store_that_is_away_is_told(own, stores):
     assert "http://nowhere.invalid:9000 cannot be reached" in refusal(own, "s3.endpoint=http://nowhere.invalid:9000")
 
 
+def test_a_setting_that_keeps_the_code_from_loading_is_told(own, stores):
+    """Helm shows which variable no code location would start with: a day that no month has."""
+    make_secrets(own, stores)
+    said = refusal(own, "startDate=2025-02-30")
+    assert "CYBERSEC_START_DATE" in said
+    assert "Traceback" not in said
+
+
 def test_an_image_that_does_not_exist_fails_the_install(own, stores):
     """Helm gives up, and the pod names the image."""
     make_secrets(own, stores)
