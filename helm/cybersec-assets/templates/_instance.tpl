@@ -101,6 +101,7 @@ run_launcher:
     only_allow_user_defined_env_vars: []
     run_k8s_config:
       container_config:
+        command: {{ include "cybersec.jsonLogs" . }}
         terminationMessagePolicy: FallbackToLogsOnError
         env:
           {{- include "cybersec.env.run" . | nindent 10 }}
