@@ -93,7 +93,14 @@ run_launcher:
     # Who may launch runs may choose where they run and with how much, and nothing else of the pod.
     only_allow_user_defined_k8s_config_fields:
       container_config: {resources: true}
-      pod_spec_config: {node_selector: true, tolerations: true}
+      pod_spec_config:
+        node_selector: true
+        tolerations: true
+        {{- if .Values.runs.podPerStep }}
+        # What the job daily_training_pods asks for by its tags.
+        service_account_name: true
+        automount_service_account_token: true
+        {{- end }}
       pod_template_spec_metadata: {}
       job_metadata: {}
       job_spec_config: {}
