@@ -12,13 +12,14 @@ from cybersec_assets.assets.silver import silver_asset
 from cybersec_assets.heads.keys import trusted_keys
 from cybersec_assets.io_managers import ModelIOManager, ParquetIOManager
 from cybersec_assets.partitions import daily_partitions
+from cybersec_assets.pod_executor import pod_per_step
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.detector import DetectorResource
 from cybersec_assets.resources.flow_source import FlowSourceResource
 from cybersec_assets.resources.heads import HeadsResource
 from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets.resources.scratch import ScratchResource
-from cybersec_assets.schedules import daily_training_job, daily_training_schedule
+from cybersec_assets.schedules import daily_training_job, daily_training_pods_job, daily_training_schedule
 from cybersec_assets.settings import Settings, load_settings
 from cybersec_assets.verify.verifier import Verifier
 
@@ -34,7 +35,10 @@ HEAD_SECRETS = {"signing_key": "AUDIT_SIGNING_KEY"}
 
 
 def build_definitions(
-    settings: Settings | None = None, resources: dict[str, Any] | None = None, loggers: dict[str, Any] | None = None
+    settings: Settings | None = None,
+    resources: dict[str, Any] | None = None,
+    loggers: dict[str, Any] | None = None,
+    pods: dg.ExecutorDefinition = pod_per_step,
 ) -> dg.Definitions:
     """Wire the project up.
 
@@ -42,6 +46,7 @@ def build_definitions(
         settings: What the environment says, read now where it is not given.
         resources: Resources that go before the settings', by key.
         loggers: Dagster loggers in place of its own.
+        pods: What gives each step of `daily_training_pods` a place of its own.
     """
     settings = settings or load_settings()
     partitions = daily_partitions(settings.cybersec_start_date)
@@ -49,7 +54,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[make(partitions) for make in (raw_asset, silver_asset, model_asset, evaluation_asset)],
         asset_checks=[past_days_check()],
-        jobs=[job],
+        jobs=[job, daily_training_pods_job(pods, settings.cybersec_step_pods_account)],
         schedules=[
             daily_training_schedule(
                 job,

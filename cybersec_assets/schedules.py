@@ -1,4 +1,4 @@
-"""The job that makes a day's model, and the schedule that runs it for the day before. There are no sensors."""
+"""The jobs that make a day's model, and the schedule that runs one for the day before. There are no sensors."""
 
 import datetime as dt
 from typing import TYPE_CHECKING
@@ -22,6 +22,23 @@ def daily_training_job() -> "UnresolvedAssetJobDefinition":
         dg.AssetSelection.all(),
         tags=WHOLE_GRAPH,
         description="Raw, silver, model and evaluation of one day, in one run.",
+    )
+
+
+def daily_training_pods_job(executor: dg.ExecutorDefinition, account: str | None) -> "UnresolvedAssetJobDefinition":
+    """Give the job `daily_training_pods`: the same graph for a heavy day, each step in a pod of its own.
+
+    Args:
+        executor: What makes the pods.
+        account: The Kubernetes service account that may, for the pod of the run itself; steps need none.
+    """
+    pod = {"service_account_name": account, "automount_service_account_token": True}
+    return dg.define_asset_job(
+        "daily_training_pods",
+        dg.AssetSelection.all(),
+        tags=WHOLE_GRAPH | ({"dagster-k8s/config": {"pod_spec_config": pod}} if account else {}),
+        description="The same as daily_training, each step in a pod of its own; on Kubernetes only.",
+        executor_def=executor,
     )
 
 

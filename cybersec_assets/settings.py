@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     cybersec_start_date: dt.date = dt.date(2025, 1, 1)
     cybersec_schedule_cron: str = "0 2 * * *"
     cybersec_schedule_enabled: bool = False
+    cybersec_step_pods_account: str | None = None
     cybersec_synthetic_flows: int = Field(200_000, ge=1)
 
     flows_uri: str | None = None

@@ -3,14 +3,18 @@
 import datetime as dt
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.remote_representation.external_data import RepositorySnap
 
 from cybersec_assets.definitions import build_definitions
+from cybersec_assets.errors import SettingsError
 from cybersec_assets_tests.conftest import CHECKOUT
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "definitions.json"
@@ -28,6 +32,7 @@ def describe(definitions):
     repository = definitions.get_repository_def()
     graph = definitions.resolve_asset_graph()
     job = definitions.resolve_job_def("daily_training")
+    pods = definitions.resolve_job_def("daily_training_pods")
     schedule = repository.get_schedule_def("daily_training_schedule")
     return {
         "assets": {
@@ -40,7 +45,15 @@ def describe(definitions):
             }
             for key in sorted(graph.get_all_asset_keys())
         },
-        "job": {"name": job.name, "tags": dict(job.tags), "nodes": sorted(node.name for node in job.nodes)},
+        "jobs": [
+            {
+                "name": each.name,
+                "tags": dict(each.tags),
+                "nodes": sorted(node.name for node in each.nodes),
+                "executor": each.executor_def.name,
+            }
+            for each in (job, pods)
+        ],
         "schedule": {
             "cron": schedule.cron_schedule,
             "timezone": schedule.execution_timezone,
@@ -48,7 +61,6 @@ def describe(definitions):
             "status": schedule.default_status.value,
         },
         "sensors": [sensor.name for sensor in repository.sensor_defs],
-        "executor": job.executor_def.name,
         "resources": sorted(repository.get_top_level_resources()),
     }
 
@@ -113,6 +125,42 @@ def test_runs_from_an_asset_selection_are_in_process(definitions):
     repository = definitions.get_repository_def()
     implicit = repository.get_implicit_job_def_for_assets(definitions.resolve_asset_graph().get_all_asset_keys())
     assert implicit.executor_def.name == "in_process"
+
+
+def test_the_job_for_heavy_days_is_the_daily_one_in_pods(definitions):
+    """It has the same assets, partitions and tags, and no schedule; only its executor is another."""
+    daily, pods = (definitions.resolve_job_def(name) for name in ("daily_training", "daily_training_pods"))
+    assert pods.asset_layer.executable_asset_keys == daily.asset_layer.executable_asset_keys
+    assert pods.partitions_def == daily.partitions_def
+    assert pods.tags == daily.tags
+    assert (daily.executor_def.name, pods.executor_def.name) == ("in_process", "pod_per_step")
+    schedules = definitions.get_repository_def().schedule_defs
+    assert [schedule.job_name for schedule in schedules] == ["daily_training"]
+
+
+def test_an_account_is_for_the_job_for_heavy_days_alone(make_settings):
+    """With CYBERSEC_STEP_PODS_ACCOUNT, runs of that job ask for its account and a token, and no others do."""
+    made = build_definitions(make_settings(cybersec_step_pods_account="pods"))
+    daily, pods = (made.resolve_job_def(name).tags for name in ("daily_training", "daily_training_pods"))
+    assert "dagster-k8s/config" not in daily
+    spec = json.loads(pods["dagster-k8s/config"])["pod_spec_config"]
+    assert spec == {"service_account_name": "pods", "automount_service_account_token": True}
+
+
+def test_the_kubernetes_client_is_not_imported():
+    """Loading the code location does not bring the Kubernetes client, which takes 70 MB."""
+    program = "import sys, cybersec_assets.definitions; print('kubernetes' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=CHECKOUT)
+    assert done.stdout.strip() == "False"
+
+
+def test_heavy_days_outside_of_a_cluster_are_refused(definitions):
+    """Launched where there is no Kubernetes API, the job says so, and what to launch instead."""
+    job = definitions.resolve_job_def("daily_training_pods")
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.InitExecutorContext(InMemoryJob(job), job.executor_def, {}, instance)
+        with pytest.raises(SettingsError, match="Launch daily_training instead"):
+            job.executor_def.executor_creation_fn(context)
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,15 @@ def launcher_config(instance: dict[str, Any]) -> dict[str, Any]:
     return result.value
 
 
-def run_job(instance: dict[str, Any]) -> dict[str, Any]:
-    """Give a run's Job as it is sent to the API server."""
+def run_job(instance: dict[str, Any], asked: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Give a run's Job as it is sent to the API server.
+
+    Args:
+        instance: What is in `dagster.yaml`.
+        asked: What the run's tag `dagster-k8s/config` says, which the launcher may refuse.
+    """
     config = launcher_config(instance)
-    context = K8sContainerContext(
+    own = K8sContainerContext(
         image_pull_policy=config["image_pull_policy"],
         image_pull_secrets=config.get("image_pull_secrets"),
         service_account_name=config["service_account_name"],
@@ -28,6 +33,9 @@ def run_job(instance: dict[str, Any]) -> dict[str, Any]:
         security_context=config["security_context"],
         run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(config["run_k8s_config"]),
     )
+    given = K8sContainerContext(run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(asked or {}))
+    allowed = config["only_allow_user_defined_k8s_config_fields"], config["only_allow_user_defined_env_vars"]
+    context = own.merge(given.validate_user_k8s_config_for_run(*allowed))
     launcher = _Launcher(config["instance_config_map"], config["dagster_home"])
     job = construct_dagster_k8s_job(
         context.get_k8s_job_config(config["job_image"], launcher),

@@ -105,6 +105,10 @@
   value: {{ .Values.schedule.enabled | quote }}
 - name: CYBERSEC_SCHEDULE_CRON
   value: {{ .Values.schedule.cron | quote }}
+{{- if .Values.runs.podPerStep }}
+- name: CYBERSEC_STEP_PODS_ACCOUNT
+  value: {{ include "cybersec.fullname" . }}-step-pods
+{{- end }}
 - name: CYBERSEC_SYNTHETIC_FLOWS
   value: {{ int .Values.flows.synthetic | quote }}
 - name: FEATURE_SET

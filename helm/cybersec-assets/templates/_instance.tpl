@@ -97,7 +97,14 @@ run_launcher:
     # Who may launch runs may choose where they run and with how much, and nothing else of the pod.
     only_allow_user_defined_k8s_config_fields:
       container_config: {resources: true}
-      pod_spec_config: {node_selector: true, tolerations: true}
+      pod_spec_config:
+        node_selector: true
+        tolerations: true
+        {{- if .Values.runs.podPerStep }}
+        # What the job daily_training_pods asks for by its tags.
+        service_account_name: true
+        automount_service_account_token: true
+        {{- end }}
       pod_template_spec_metadata: {}
       job_metadata: {}
       job_spec_config: {}
@@ -105,6 +112,7 @@ run_launcher:
     only_allow_user_defined_env_vars: []
     run_k8s_config:
       container_config:
+        command: {{ include "cybersec.jsonLogs" . }}
         terminationMessagePolicy: FallbackToLogsOnError
         env:
           {{- include "cybersec.env.run" . | nindent 10 }}

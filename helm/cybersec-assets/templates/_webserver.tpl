@@ -30,6 +30,7 @@ spec:
       containers:
         - name: webserver
           {{- include "cybersec.container" $root | nindent 10 }}
+          command: {{ include "cybersec.jsonLogs" $root }}
           args:
             {{- $arguments := list "dagster-webserver" "-h" "0.0.0.0" "-p" "3000" "-w" "/opt/dagster/workspace.yaml" }}
             {{- ternary $arguments (append $arguments "--read-only") $writes | toYaml | nindent 12 }}
