@@ -19,6 +19,16 @@ FROM generate_series(1, 20000) AS n
 """
 
 
+WRITING_VIEW = """
+DROP VIEW public.audit_metrics;
+CREATE TABLE public.scribbles (n bigint);
+CREATE FUNCTION public.scribble() RETURNS bigint LANGUAGE sql AS 'INSERT INTO public.scribbles VALUES (1) RETURNING n';
+CREATE VIEW public.audit_metrics AS
+SELECT ''::text AS asset, public.scribble() AS failures, now() AS last_success, 0 AS records, 0 AS seconds,
+    0 AS anomaly_rate, 0 AS min_anomaly_rate, 0 AS max_anomaly_rate
+"""
+
+
 @pytest.fixture
 def place(settings):
     """The database as libpq takes it."""
@@ -91,6 +101,14 @@ def test_a_role_that_may_read_the_view_alone(database, place):
         with database.engine.begin() as connection:
             connection.execute(sa.text(f"DROP OWNED BY {role}"))
             connection.execute(sa.text(f"DROP ROLE {role}"))
+
+
+def test_nothing_can_be_written(database, place):
+    """Even a view that writes, read by the superuser, writes nothing: the session only reads."""
+    with database.engine.begin() as connection:
+        connection.execute(sa.text(WRITING_VIEW))
+    with pytest.raises(AuditError, match="cannot execute INSERT in a read-only transaction"):
+        ask_figures(**place)
 
 
 def test_a_server_that_is_away_is_an_error_of_ours(tmp_path):
