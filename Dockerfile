@@ -21,10 +21,12 @@ RUN /opt/uv/bin/uv venv --quiet --python "$(command -v python3)" /opt/venv \
 FROM dependencies AS package
 COPY pyproject.toml setup.py README.md LICENSE /build/
 COPY cybersec_assets /build/cybersec_assets
-# A folder of its own, so that a change of the code leaves the dependencies' layer as it was.
+# A folder of its own, so that a change of the code leaves the dependencies' layer as it was; without what uv notes of
+# the time, so that the same code makes the same image.
 RUN /opt/uv/bin/uv pip install --quiet --python /opt/venv/bin/python --no-deps --no-build-isolation \
         --target /opt/cybersec /build \
-    && rm -f /opt/cybersec/.lock \
+    && rm -f /opt/cybersec/.lock /opt/cybersec/*.dist-info/uv_cache.json \
+    && sed -i '/uv_cache.json/d' /opt/cybersec/*.dist-info/RECORD \
     && /opt/uv/bin/uv pip uninstall --quiet --python /opt/venv/bin/python setuptools
 COPY image/compile.py /build/
 # Read-only later on: what is imported at run time gets its bytecode now, and nothing else does.

@@ -26,7 +26,7 @@ mutation ($params: ExecutionParams!) {
 RUN = """
 query ($id: ID!) {
   runOrError(runId: $id) { ... on Run {
-    status creationTime startTime
+    status creationTime startTime endTime
     eventConnection { events { __typename ... on MessageEvent { message } ... on LogsCapturedEvent { fileKey } } }
   } }
 }
@@ -44,10 +44,12 @@ class Release:
     Attributes:
         namespace: Where it is.
         settings: What its values are given by: `name=value`.
+        webserver: Which of its web servers is asked.
     """
 
     namespace: Namespace
     settings: tuple[str, ...]
+    webserver: str = "webserver"
 
     def helm(self, verb: str, *more: str, timeout: float = 300) -> subprocess.CompletedProcess:
         """Install it, or upgrade it, whether or not it was installed."""
@@ -59,7 +61,7 @@ class Release:
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """Ask the web server."""
         body = json.dumps({"query": query, "variables": variables}).encode()
-        with self.namespace.forward(f"{FULLNAME}-webserver", 80) as port:
+        with self.namespace.forward(f"{FULLNAME}-{self.webserver}", 80) as port:
             request = urllib.request.Request(
                 f"http://{HOST}:{port}/graphql", body, {"Content-Type": "application/json"}
             )
@@ -72,9 +74,9 @@ class Release:
             {"pipelineName": "__ASSET_JOB", "assetSelection": [{"path": path} for path in ASSETS]}, day, {}
         )
 
-    def launch(self, day: str, tags: dict[str, str] | None = None) -> str:
-        """Launch the job `daily_training` for a day."""
-        return self._launch({"pipelineName": "daily_training"}, day, tags or {})
+    def launch(self, day: str, tags: dict[str, str] | None = None, job: str = "daily_training") -> str:
+        """Launch a job for a day."""
+        return self._launch({"pipelineName": job}, day, tags or {})
 
     def _launch(self, what: dict[str, Any], day: str, tags: dict[str, str]) -> str:
         place = {"repositoryLocationName": "cybersec_assets", "repositoryName": "__repository__"}

@@ -68,11 +68,11 @@ def test_a_runs_pod_may_do_little(release, done, measured):
 
 def test_idle_pods_are_measured(release, measured):
     """The kubelet tells how much memory each of the release's pods has in use; all but the stores are added up."""
-    (node,) = release.namespace.cluster.call("kubectl", "get", "nodes", "-o", "name").split()
-    stats = release.namespace.cluster.call("kubectl", "get", "--raw", f"/api/v1/{node}/proxy/stats/summary")
+    (node,) = json.loads(release.namespace.cluster.call("kubectl", "get", "nodes", "-o", "json"))["items"]
+    path = f"/api/v1/nodes/{node['metadata']['name']}/proxy/stats/summary"
     idle = {
         pod["podRef"]["name"]: pod["memory"]["workingSetBytes"] >> 20
-        for pod in json.loads(stats)["pods"]
+        for pod in json.loads(release.namespace.cluster.call("kubectl", "get", "--raw", path))["pods"]
         if pod["podRef"]["namespace"] == release.namespace.name and pod.get("memory")
     }
     ours = {name: size for name, size in idle.items() if not name.endswith(("-postgresql-0", "-minio-0"))}
