@@ -5,7 +5,7 @@ is needed to read it, as each pod does so before anything else.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -74,21 +74,45 @@ class InstanceDatabase:
             AuditError: The server refuses, or is away.
         """
         try:
-            with self._connect(self.login, self.name):
-                return
+            self.log_in()
         except AuditError:
             # Missing, or refused: the other role finds out which.
             with self._connect(maker, self.settings.pg_database) as cursor:
                 self._make(cursor)
+            self.log_in()
 
-    def log_in(self, login: Login) -> None:
-        """Log in to the server as any role, to the database that each server has.
+    def log_in(self) -> None:
+        """Log in to it as its owner.
 
         Raises:
             AuditLostError: The server is away, or refuses.
         """
-        with self._connect(login, "postgres"):
+        with self._connect(self.login, self.name):
             return
+
+    def reach(self, maker: Login, others: Sequence[Login]) -> None:
+        """Log in to the server as each role that is there, whether or not a database of theirs is.
+
+        Args:
+            maker: The role that makes what is missing.
+            others: Roles that it makes where they are missing.
+
+        Raises:
+            AuditLostError: The server is away, or refuses.
+        """
+        with ExitStack() as opened:
+            cursor = self._anywhere(maker, opened)
+            cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[each.user for each in others]])
+            there = {name for (name,) in cursor.fetchall()}
+            for login in (each for each in others if each.user in there):
+                self._anywhere(login, opened)
+
+    def _anywhere(self, login: Login, opened: ExitStack) -> Any:
+        """Log in to the first database that takes the role: the audit's, Dagster's, or the one that each server has."""
+        for database in (self.settings.pg_database, self.name):
+            with suppress(AuditLostError):
+                return opened.enter_context(self._connect(login, database))
+        return opened.enter_context(self._connect(login, "postgres"))
 
     def mark(self) -> None:
         """Say that all is prepared for this program."""

@@ -60,8 +60,9 @@ def reach(settings: Settings, seconds: float, say: Say) -> None:
         CybersecError: A store stays away, or refuses.
     """
     instance, maker = instance_database(settings), _maker(settings)
+    others = [Login(settings.pg_user, os.environ.get("PG_PASSWORD")), instance.login]
     for what, step in (
-        (f"PostgreSQL as {maker.user}", lambda: instance.log_in(maker)),
+        (f"PostgreSQL as {maker.user}", lambda: instance.reach(maker, others)),
         ("the object store", lambda: _list_a_bucket(settings)),
     ):
         _persistently(seconds, say)(step)

@@ -64,6 +64,8 @@ OWN = {
 }
 KUBERNETES = ("--kube-version", "1.30.0")
 """A version for renderings that ask no cluster: what Helm takes for one depends on how it was built."""
+CLUSTERS_OWN = "authorization.k8s.io/v1/SelfSubjectAccessReview"
+"""What only a cluster tells of itself: other kinds are passed by Argo CD as well, which renders without asking."""
 KINDS_WITH_PODS = ("Deployment", "StatefulSet", "Job", "CronJob", "Pod")
 
 
@@ -84,7 +86,7 @@ class Helm:
         file = self.folder / "values.yaml"
         file.write_text(yaml.safe_dump(values))
         command = [str(self.program), "template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", str(file)]
-        known = ("--api-versions", "v1/Secret") if asks_cluster else ()
+        known = ("--api-versions", CLUSTERS_OWN if asks_cluster else "v1/Secret")
         return subprocess.run(
             [*command, *KUBERNETES, *known, *options], capture_output=True, text=True, check=False, timeout=60
         )

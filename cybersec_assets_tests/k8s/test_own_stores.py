@@ -56,9 +56,9 @@ def make_secrets(own, stores, **changes):
         own.namespace.kubectl("create", "secret", "generic", name, *given)
 
 
-def refusal(own, *changes):
+def refusal(own, *changes, seconds=120):
     """Try to install, and give what Helm says and shows."""
-    done = own.helm("upgrade", *changes, timeout=120)
+    done = own.helm("upgrade", *changes, timeout=seconds)
     assert done.returncode != 0
     return done.stdout + done.stderr
 
@@ -93,6 +93,13 @@ def test_a_wrong_password_is_told(own, stores):
     assert own.namespace.get("deployments") == []
 
 
+def test_a_wrong_password_of_a_role_that_is_there_is_told(own, stores):
+    """Helm shows the application's role, too, where the server knows it with another password."""
+    make_secrets(own, stores)
+    said = refusal(own, "postgresql.audit.database=mlops_db", "postgresql.audit.user=cybersec_app")
+    assert 'password authentication failed for user "cybersec_app"' in said
+
+
 def test_a_wrong_key_of_the_object_store_is_told(own, stores):
     """Helm shows what the object store said."""
     make_secrets(own, stores, secretKey="wrong")
@@ -116,7 +123,7 @@ def test_a_setting_that_keeps_the_code_from_loading_is_told(own, stores):
 def test_an_image_that_does_not_exist_fails_the_install(own, stores):
     """Helm gives up, and the pod names the image."""
     make_secrets(own, stores)
-    refusal(own, "image.repository=localhost/cybersec-nothing", "jobs.timeoutSeconds=20")
+    refusal(own, "image.repository=localhost/cybersec-nothing", seconds=20)
     events = own.namespace.get("events")
     assert "localhost/cybersec-nothing" in json.dumps(events)
 

@@ -109,7 +109,9 @@ def test_stores_of_ones_own_are_reached_before_anything_is_made(helm):
     spec = job["spec"]["template"]["spec"]
     assert "serviceAccountName" not in spec
     assert [each["configMap"]["optional"] for each in spec["volumes"] if "configMap" in each] == [True]
-    assert not [each for each in helm.manifests(DEMO) if each["metadata"]["name"].endswith("-reach")]
+    off = merged(OWN, {"jobs": {"reachFirst": False}})
+    for values in (DEMO, off):
+        assert not [each for each in helm.manifests(values) if each["metadata"]["name"].endswith("-reach")]
 
 
 def test_only_the_setup_knows_the_owner(manifests):

@@ -107,8 +107,34 @@ def test_stores_of_ones_own_are_reached_by_their_ports(helm):
     manifests = helm.manifests(OWN)
     pod = labels_by_component(manifests)
     clients = CLIENTS | {"webserver-readonly"}
-    for port, who in ((6432, clients), (9443, clients), (9000, {"run"}), (80, set()), (5432, set())):
+    for port, who in (
+        (6432, clients | {"reach"}),
+        (9443, clients | {"reach"}),
+        (9000, {"run"}),
+        (80, set()),
+        (5432, set()),
+    ):
         assert {name for name in pod if may_go(manifests, pod[name], None, port)} == who
+
+
+def test_ports_behind_services_are_opened_as_well(helm):
+    """Where a network judges by the ports of pods, values name them, and all who use the stores reach those too."""
+    own = merged(OWN, {"metrics": {"enabled": True}, "networkPolicy": {"storePorts": [9001]}})
+    manifests = helm.manifests(own)
+    pod = labels_by_component(manifests)
+    assert {name for name in pod if may_go(manifests, pod[name], None, 9001)} >= CLIENTS | {"reach", "metrics"}
+    closed = helm.manifests(merged(own, {"networkPolicy": {"storePorts": []}}))
+    assert not [name for name in pod if may_go(closed, pod[name], None, 9001)]
+
+
+def test_the_hook_reaches_stores_that_the_release_did_not_have(helm):
+    """Before an upgrade the policies are those of the trial that was there; the hook brings the way for itself."""
+    trial, own = helm.manifests(DEMO), helm.manifests(OWN)
+    labels = labels_by_component(own)["reach"]
+    hooks = [each for each in own if "helm.sh/hook-weight" in each["metadata"].get("annotations", {})]
+    for port in (53, 6432, 9443):
+        assert may_go([*trial, *hooks], labels, None, port)
+    assert not may_go(trial, labels, None, 6432)
 
 
 def test_the_ingress_controller_reaches_the_web_servers_and_nothing_else(helm):

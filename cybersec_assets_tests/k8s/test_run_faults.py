@@ -87,26 +87,24 @@ def watching(release, *, away):
 
 def test_an_image_that_does_not_exist_ends_the_run(slow, image):
     """A run whose image has gone is a FAILURE that names the image, and leaves no row in the audit."""
-    launch_with(slow, image, MISSING)
+    launch_with(slow, MISSING)
     try:
         run_id = slow.launch("2026-01-09", NO_RETRY)
         run = slow.finished(run_id, START_TIMEOUT + 90)
     finally:
-        launch_with(slow, MISSING, image)
+        launch_with(slow, image)
     assert run["status"] == "FAILURE"
     assert MISSING in json.dumps(run["eventConnection"]["events"])
     assert slow.phases(run_id) == {}
 
 
-def launch_with(release, before, after):
-    """Have the daemon launch runs with another image than the chart said."""
-    instance = release.namespace.kubectl("get", "configmap", f"{FULLNAME}-instance", "-o", "json")
-    changed = instance.replace(f"job_image: {before}", f"job_image: {after}")
-    assert changed != instance
-    release.namespace.kubectl("apply", "-f", "-", given=changed)
-    daemon = f"deployment/{FULLNAME}-daemon"
-    release.namespace.kubectl("rollout", "restart", daemon)
-    release.namespace.kubectl("rollout", "status", daemon, "--timeout=120s")
+def launch_with(release, image):
+    """Have the code location name an image for its runs; the web server is the one who reads it there."""
+    code, webserver = (f"deployment/{FULLNAME}-{name}" for name in ("code", "webserver"))
+    release.namespace.kubectl("set", "env", code, f"DAGSTER_CURRENT_IMAGE={image}")
+    release.namespace.kubectl("rollout", "status", code, "--timeout=120s")
+    release.namespace.kubectl("rollout", "restart", webserver)
+    release.namespace.kubectl("rollout", "status", webserver, "--timeout=120s")
 
 
 def test_an_upgrade_leaves_a_run_alone(slow):

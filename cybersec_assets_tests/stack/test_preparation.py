@@ -98,6 +98,8 @@ def test_what_is_reached_stays_as_it_was(cluster):
 
 REFUSED = {
     "PG_MIGRATION_PASSWORD": r"password authentication failed for user",
+    "PG_PASSWORD": r'password authentication failed for user "app_',
+    "DAGSTER_PG_PASSWORD": r'password authentication failed for user "dagster_',
     "MINIO_SECRET_KEY": r"SignatureDoesNotMatch|signature",
 }
 
@@ -106,9 +108,19 @@ REFUSED = {
 @pytest.mark.parametrize("variable", REFUSED)
 def test_a_wrong_password_is_said_before_anything_is_made(monkeypatch, variable):
     """A password that a store refuses ends in a line that names the store's place and the refusal."""
+    prepare(load_settings(), 30, lambda _: None)
     monkeypatch.setenv(variable, "wrong")
     with pytest.raises(CybersecError, match=REFUSED[variable]):
         reach(load_settings(), 1, lambda _: None)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_wrong_password_of_dagsters_role_stops_the_preparation(monkeypatch):
+    """Where its role is there with another password, the preparation says so before Dagster's own code meets it."""
+    prepare(load_settings(), 30, lambda _: None)
+    monkeypatch.setenv("DAGSTER_PG_PASSWORD", "wrong")
+    with pytest.raises(AuditLostError, match=REFUSED["DAGSTER_PG_PASSWORD"]):
+        prepare(load_settings(), 1, lambda _: None)
 
 
 @pytest.mark.usefixtures("bench")

@@ -34,6 +34,9 @@
 {{- $role := index $.Values.postgresql $name }}
 - {value: postgresql.{{ $name }}.existingSecret, secret: {{ $role.existingSecret | quote }}, keys: [{{ $role.userKey | quote }}, {{ $role.passwordKey | quote }}]}
 {{- end }}
+{{- with .Values.postgresql.metrics }}
+- {value: postgresql.metrics.existingSecret, secret: {{ ternary .existingSecret "" $.Values.metrics.enabled | quote }}, keys: [{{ .userKey | quote }}, {{ .passwordKey | quote }}]}
+{{- end }}
 - {value: postgresql.caSecret, secret: {{ .Values.postgresql.caSecret | quote }}, keys: [{{ .Values.postgresql.caKey | quote }}]}
 - {value: s3.existingSecret, secret: {{ $s3.existingSecret | quote }}, keys: [{{ $s3.accessKeyKey | quote }}, {{ $s3.secretKeyKey | quote }}]}
 - {value: s3.caSecret, secret: {{ $s3.caSecret | quote }}, keys: [{{ $s3.caKey | quote }}]}

@@ -79,6 +79,15 @@ http://{{ include "cybersec.fullname" . }}-minio:9000
 {{ default (eq $url.scheme "https" | ternary "443" "80") $port }}
 {{- end }}
 
+{{/* Ports of stores of one's own, and those behind their Services, by which many networks judge. */}}
+{{- define "cybersec.storePorts" -}}
+- {protocol: TCP, port: {{ include "cybersec.postgresql.port" . }}}
+- {protocol: TCP, port: {{ include "cybersec.s3.endpoint" . | include "cybersec.port" }}}
+{{- range .Values.networkPolicy.storePorts }}
+- {protocol: TCP, port: {{ . }}}
+{{- end }}
+{{- end }}
+
 {{/* Peers of a NetworkPolicy: this release's pods of some components; takes (list context component…). */}}
 {{- define "cybersec.pods" -}}
 - podSelector:
