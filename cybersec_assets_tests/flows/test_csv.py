@@ -135,6 +135,13 @@ def test_a_blank_line_is_none_and_shifts_no_number(log):
     assert faults(rejected) == [(4, "bytes", "x")]
 
 
+@pytest.mark.parametrize("line", ["\x01", " \x01", "\x01\x02"])
+def test_a_line_of_control_characters_is_no_blank_one(log, line):
+    """A line that has nothing but characters that no log has is rejected like any that is no record."""
+    kept, rejected = read(write(log, csv_log(csv_row(), line + "\n")))
+    assert (kept.height, faults(rejected)) == (1, [(3, "number of fields", "")])
+
+
 def test_a_quote_left_open_swallows_no_line_unseen(log):
     """Where an open quote makes one field of several lines, the row is rejected."""
     rows = csv_row(src_ip='"10.0.0.1'), csv_row(), csv_row(timestamp="x", src_ip='y"')

@@ -87,7 +87,8 @@ def _by_line(log: LogFile, rows: pl.LazyFrame, headers: int, fields: int) -> pl.
     text = pl.col("text").fill_null("")
     separators = text.str.replace_all(QUOTED, "").str.count_matches(separator_of(log), literal=True)
     is_uneven = pl.col("rest").is_not_null() | (separators != fields - 1)
-    lines = scan_lines(log).select("file", "line", is_uneven=is_uneven, is_blank=text.str.strip_chars(BLANK) == "")
+    is_blank = (text.str.strip_chars(BLANK) == "") & pl.col("rest").is_null()
+    lines = scan_lines(log).select("file", "line", is_uneven=is_uneven, is_blank=is_blank)
     # Side by side: Polars itself does not tell a field that is missing from one that is empty.
     return pl.concat([lines.slice(headers), rows], how="horizontal").filter(~pl.col("is_blank"))
 
