@@ -82,9 +82,9 @@ def both(content):
     with tempfile.TemporaryDirectory() as folder:
         found = FlowSource(str(write(Path(folder) / "conn.log", content))).logs_of(DAY, Path(folder) / "logs")
         (part,) = found.parts
-        thorough = part.records().collect(engine="streaming")
+        thorough = part.scan(part.files).collect(engine="streaming")
         try:
-            return thorough, part.quick().collect(engine="streaming")
+            return thorough, part.quick(part.files).collect(engine="streaming")
         except pl.exceptions.PolarsError:
             return thorough, None
 
