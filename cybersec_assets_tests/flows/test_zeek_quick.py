@@ -109,6 +109,17 @@ def test_what_passes_quickly_is_what_passes_thoroughly(content):
     assert quick.filter(passed).drop("suspect").equals(thorough.filter(passed).select(list(RAW)))
 
 
+@pytest.mark.parametrize("beyond", ["", "x", "x\ty", "-", "\tx"])
+@pytest.mark.parametrize("unused", [[], ["local_orig"]])
+def test_a_line_that_is_too_long_does_not_pass_quickly(beyond, unused):
+    """A line with more fields than the header has is suspect or raises, whether every column is asked for or not."""
+    fields = [*unused, *ZEEK]
+    row = "\t".join(ZEEK.get(name, "T") for name in fields)
+    thorough, quick = both(f"{zeek_header(fields)}{row}\n{row}\t{beyond}\n".encode())
+    assert thorough["fault"].to_list() == [None, "number of fields"]
+    assert quick is None or quick["suspect"].to_list() == [False, True]
+
+
 @pytest.mark.parametrize("value", ODD)
 @pytest.mark.parametrize("name", ["ts", "duration", "orig_bytes", "id.orig_p", "id.orig_h", "uid"])
 def test_an_odd_value_passes_quickly_as_it_passes_thoroughly(name, value):
