@@ -142,6 +142,26 @@ def test_a_line_of_control_characters_is_no_blank_one(log, line):
     assert (kept.height, faults(rejected)) == (1, [(3, "number of fields", "")])
 
 
+def test_a_control_character_in_quotes_opens_none(log):
+    """Where a field in quotes has what no log has, its line alone is rejected, and blank lines still are none."""
+    kept, rejected = read(write(log, csv_log(csv_row(), csv_row(protocol='"T,C""\x01"'), "\n", " \n")))
+    assert (kept.height, faults(rejected)) == (1, [(3, "number of fields", "")])
+
+
+def test_quotes_in_a_line_that_is_too_long_cost_that_line_alone(log):
+    """A line with too many fields and quotes within them is rejected, and those below it are read."""
+    long = csv_row(protocol='-1,C"1.5,-1,C""P"')
+    kept, rejected = read(write(log, csv_log(csv_row(), long, csv_row(), csv_row(protocol='"T,C""P"'))))
+    assert (kept.height, faults(rejected)) == (3, [(3, "quotes", "")])
+
+
+def test_a_quoted_separator_makes_no_line_too_long(log):
+    """Separators in quotes part no fields, also where another field has quotes within it."""
+    rows = csv_row(src_ip='"a,,,,,,"', protocol='t"c"p'), csv_row(timestamp='"2024-04-19,,,,,,"', protocol='t"c"p')
+    kept, rejected = read(write(log, csv_log(*rows)))
+    assert (only(kept)["src_ip"], faults(rejected)) == ("a,,,,,,", [(3, "timestamp", "2024-04-19,,,,,,")])
+
+
 def test_a_quote_left_open_swallows_no_line_unseen(log):
     """Where an open quote makes one field of several lines, the row is rejected."""
     rows = csv_row(src_ip='"10.0.0.1'), csv_row(), csv_row(timestamp="x", src_ip='y"')

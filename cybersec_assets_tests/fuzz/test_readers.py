@@ -15,7 +15,7 @@ INPUTS = int(os.environ.get("CYBERSEC_TEST_FUZZ") or 200)
 IS_SAMPLE = "CYBERSEC_TEST_FUZZ" not in os.environ
 """The sample tries the same files every time, so that nobody's build fails over what another's change did not do."""
 TOGETHER = 500
-"""How many files are tried together: of these the first at fault is told, and the next ones are tried all the same."""
+"""How many files are tried together, in a process of their own where a reader needs one."""
 ABORTS = 204_469
 """The seed of a Parquet file over which Polars 2.1 asks for 2^61 bytes."""
 COUNTED = [name for name, sample in SAMPLES.items() if sample.count]

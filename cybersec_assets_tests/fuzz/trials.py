@@ -2,7 +2,6 @@
 
 import tempfile
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,32 +25,34 @@ FOLDERS = MEMORY if Path(MEMORY).is_dir() else None
 """Where files go: to memory, where a system has such a folder."""
 
 
-@contextmanager
-def _told(seed):
-    """Name the seed of a file over which something is wrong."""
-    try:
-        yield
-    except BaseException as error:
-        error.add_note(f"seed {seed}")
-        raise
-
-
 def try_lines(name, seeds):
     """Require that of damaged lines none is lost and none is made."""
-    sample = SAMPLES[name]
-    for seed in seeds:
-        lines = damaged_lines(sample, seed)
-        with _told(seed):
-            count = sample.count(lines)
-            kept, rejected, said = outcome(sample.head + b"".join(line + b"\n" for line in lines), sample.fmt)
-            assert count is None or (kept + rejected, said) == (count, "")
+    _try(partial(_try_lines, SAMPLES[name]), seeds)
+
+
+def _try_lines(sample, seed):
+    lines = damaged_lines(sample, seed)
+    count = sample.count(lines)
+    kept, rejected, said = outcome(sample.head + b"".join(line + b"\n" for line in lines), sample.fmt)
+    assert count is None or (kept + rejected, said) == (count, "")
 
 
 def try_bytes(name, seeds):
     """Require that damaged files are read, or told in a line."""
+    _try(lambda seed: outcome(*_file(name, seed)), seeds)
+
+
+def _try(attempt, seeds):
+    """Try all files, and then raise what is wrong with any, each with its seed."""
+    found = []
     for seed in seeds:
-        with _told(seed):
-            outcome(*_file(name, seed))
+        try:
+            attempt(seed)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            error.add_note(f"seed {seed}")
+            found.append(error)
+    if found:
+        raise ExceptionGroup("some files are read wrongly", found)
 
 
 def try_bytes_apart(name, seeds):
@@ -63,14 +64,13 @@ def try_bytes_apart(name, seeds):
         for half in (seeds[:middle], seeds[middle:]) if middle else ():
             try_bytes_apart(name, half)
         if not middle:
-            require_told_death(name, *seeds)
+            _try(partial(require_told_death, name), seeds)
 
 
 def require_told_death(name, seed):
     """Require that a file that ends the process that reads it ends no other, and is told in a line."""
-    with _told(seed):
-        *_, said = outcome(*_file(name, seed), deadly=True)
-        assert "the process that read it ended with" in said
+    *_, said = outcome(*_file(name, seed), deadly=True)
+    assert "the process that read it ended with" in said
 
 
 def _file(name, seed):

@@ -73,7 +73,8 @@ def scan(log: LogFile) -> pl.LazyFrame:
 
 def _spans_lines(log: LogFile) -> bool:
     """Tell whether a quote is open where a line ends, so that a field goes on in the next."""
-    is_open = pl.col("text").str.count_matches(QUOTE, literal=True) % 2 == 1
+    halves = (pl.col(half).str.count_matches(QUOTE, literal=True) for half in ("text", "rest"))
+    is_open = pl.sum_horizontal(halves) % 2 == 1
     return holds(log, QUOTE) and scan_lines(log).filter(is_open).head(1).collect(engine="streaming").height > 0
 
 
