@@ -188,7 +188,8 @@ def screen(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> p
 def _values(fields: Mapping[str, Field]) -> list[pl.Expr]:
     """Give the columns of RAW."""
     usable = {name: _usable(name, field).cast(RAW[name]) for name, field in fields.items()}
-    return [usable.get(name, pl.lit(None, dtype)).alias(name) for name, dtype in RAW.items()]
+    nothing = {name: pl.lit(None, dtype) for name, dtype in RAW.items() if name not in usable}
+    return [(usable | nothing)[name].alias(name) for name in RAW]
 
 
 def _faults(names: Iterable[str]) -> tuple[pl.Expr, pl.Expr]:
