@@ -46,6 +46,7 @@ def test_any_bytes_end_in_records_or_in_one_line(name, subtests):
             attempt(name, seeds)
 
 
+@pytest.mark.slow
 def test_a_file_that_ends_whoever_reads_it_is_told():
     """Of a file that has Polars abort, as of any other, one line tells."""
     require_told_death("parquet", ABORTS)
