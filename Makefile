@@ -29,7 +29,7 @@ test-crash: .venv/installed-dev
 
 ## fuzz: a hundred thousand damaged files for every reader; hours. `test` has a sample of it
 fuzz: .venv/installed-dev
-	CYBERSEC_TEST_FUZZ=50000 $(BIN)/pytest cybersec_assets_tests/fuzz
+	CYBERSEC_TEST_FUZZ=100000 POLARS_MAX_THREADS=1 $(BIN)/pytest cybersec_assets_tests/fuzz
 
 ## test-chart: the chart, rendered by a real Helm in many ways
 test-chart: .venv/installed-dev

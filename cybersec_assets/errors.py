@@ -47,6 +47,10 @@ class SettingsError(CybersecError):
 class InputError(CybersecError):
     """The day's logs cannot be read."""
 
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str]]:
+        """Come back with both halves from a process that read apart."""
+        return type(self), (self.problem, self.remedy)
+
 
 class NoFlowLogsError(InputError):
     """Nothing matches FLOWS_URI for the day."""

@@ -9,6 +9,7 @@ import pytest
 from cybersec_assets.definitions import build_definitions
 from cybersec_assets.flows.clean import clean
 from cybersec_assets_tests.conftest import DAY, stored_files
+from cybersec_assets_tests.flows.logs import CSV, abortive_parquet
 
 LINE = "{ts}\tC{n}\t10.0.0.1\t1025\t10.0.0.2\t443\ttcp\t-\t{duration}\t{sent}\t900\tSF\n"
 FIELDS = "ts uid id.orig_h id.orig_p id.resp_h id.resp_p proto service duration orig_bytes resp_bytes conn_state"
@@ -77,6 +78,13 @@ def test_an_empty_file(make_settings, materialize, tmp_path):
 def test_a_log_without_records(make_settings, materialize, log):
     """A day of headers only has no flows, and says so."""
     assert_refused(materialize, make_settings(flows_uri=log()), "not_empty", "sensor wrote flows")
+
+
+def test_a_file_that_has_polars_abort(make_settings, materialize, tmp_path):
+    """A Parquet file that ends the process that reads it fails the phase like any other, and leaves nothing behind."""
+    (tmp_path / "flows.parquet").write_bytes(abortive_parquet(CSV))
+    settings = make_settings(flows_uri=f"{tmp_path}/flows.parquet")
+    assert_refused(materialize, settings, f"{tmp_path}/flows.parquet cannot be read", "SIGABRT", "Restore the file")
 
 
 def test_a_file_that_is_no_log(make_settings, materialize, shared_data):

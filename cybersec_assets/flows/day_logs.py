@@ -4,19 +4,16 @@ files → the run's own copies → each one's format, by content → parts, each
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-
-import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.files import SourceFile
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.columns import Columns
 from cybersec_assets.flows.readers import AUTO, readers
-from cybersec_assets.flows.readers.base import Reader
+from cybersec_assets.flows.readers.base import Reader, Scan
 from cybersec_assets.flows.spool import spool
 
 QUOTED = 40
@@ -30,15 +27,22 @@ class Part:
     """Some of a day's flows, not yet read; nothing is planned before it is asked for.
 
     Attributes:
-        records: Gives the columns of RAW and ORIGIN.
+        scan: Gives the columns of RAW and ORIGIN of some of the files.
         quick: Gives the columns of RAW and a boolean `suspect`, read in a faster way that knows no fault: where a
-            record is suspect, or reading ends with an error, only `records` tells. None where a format has no such way.
+            record is suspect, or reading ends with an error, only `scan` tells. None where a format has no such way.
         files: Where they come from; empty for synthetic flows.
+        deadly: Whether reading may end the process that reads.
     """
 
-    records: Callable[[], pl.LazyFrame]
-    quick: Callable[[], pl.LazyFrame] | None = None
+    scan: Scan
+    quick: Scan | None = None
     files: Sequence[LogFile] = ()
+    deadly: bool = False
+
+    @property
+    def singles(self) -> "list[Part]":
+        """Each file by itself."""
+        return [replace(self, files=[log]) for log in self.files]
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def _parts(reader: Reader, logs: Sequence[LogFile]) -> Iterator[Part]:
     size = len(logs) if reader.together else FILES_AT_ONCE
     for begin in range(0, len(logs), size):
         some = logs[begin : begin + size]
-        yield Part(partial(reader.scan, some), reader.quick and partial(reader.quick, some), some)
+        yield Part(reader.scan, reader.quick, some, reader.deadly)
 
 
 def _reader(log: LogFile, how: Reading) -> Reader:

@@ -7,11 +7,13 @@ import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from cybersec_assets.errors import DamagedLogError, UnreadableLogError
+from cybersec_assets.flows.apart import StepDiedError, apart
 from cybersec_assets.flows.day_logs import DayLogs, Part
 from cybersec_assets.flows.readers.base import READING_FAILED
 from cybersec_assets.flows.schema import ORIGIN, RAW
@@ -65,10 +67,11 @@ def ingest(logs: DayLogs, kept: Path, rejected: Path) -> Ingested:
 
 def _sink(part: Part, kept: Path, logs: DayLogs) -> tuple[Path, Path | None]:
     """Write a part's records, and give where they are: those that parse, and if any was suspect, those that do not."""
-    if part.quick is not None and _sink_quickly(part.quick(), kept):
+    if part.quick is not None and _sink_quickly(part.quick(part.files), kept):
         return kept, None
     rejected = kept.with_suffix(".rejected")
-    _sink_thoroughly(part, kept, rejected, quotes=logs.quotes)
+    sink = _sink_apart if part.deadly else _sink_thoroughly
+    sink(part, kept, rejected, quotes=logs.quotes)
     return kept, rejected
 
 
@@ -116,8 +119,19 @@ def _require_clean(batch: pl.DataFrame) -> pl.DataFrame:
     return batch.drop("suspect")
 
 
+def _sink_apart(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> None:
+    """Write a part's records in another process; where that dies, find the file that kills it."""
+    try:
+        apart(partial(_sink_thoroughly, part, kept, rejected, quotes=quotes))
+    except StepDiedError as died:
+        for single in part.singles if len(part.files) > 1 else []:
+            _sink_apart(single, kept, rejected, quotes=quotes)
+        why = f": the process that read it ended with {died}" if quotes else ""
+        raise _unreadable(part, why, "; if it is whole, give the run more memory") from None
+
+
 def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> None:
-    good, records = pl.col("fault").is_null(), _read_once(part.records())
+    good, records = pl.col("fault").is_null(), _read_once(part.scan(part.files))
     sinks = [
         records.filter(good).select(list(RAW)).sink_parquet(kept, lazy=True),
         records.filter(~good).select(list(ORIGIN)).sink_parquet(rejected, lazy=True),
@@ -127,9 +141,13 @@ def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) ->
     except READING_FAILED as error:
         if FULL in str(error):
             raise OSError(errno.ENOSPC, FULL, str(kept.parent)) from error
-        named = ", ".join(log.name for log in part.files[:SHOWN])
-        why = f": {error}" if quotes else ""
-        raise UnreadableLogError(f"one of {named} cannot be read{why}", "Restore the file or take it out") from error
+        raise _unreadable(part, f": {error}" if quotes else "") from error
+
+
+def _unreadable(part: Part, why: str, otherwise: str = "") -> UnreadableLogError:
+    named = ", ".join(log.name for log in part.files[:SHOWN])
+    which = named if len(part.files) == 1 else f"one of {named}"
+    return UnreadableLogError(f"{which} cannot be read{why}", f"Restore the file or take it out{otherwise}")
 
 
 def _read_once(records: pl.LazyFrame) -> pl.LazyFrame:

@@ -62,6 +62,10 @@ class Pseudonyms:
         self._pad = self._encrypted(key[BLOCK_BYTES:])
         self._key = key
 
+    def __reduce__(self) -> tuple[type["Pseudonyms"], tuple[bytes]]:
+        """Go to another process as the key: a cipher cannot."""
+        return Pseudonyms, (self._key,)
+
     def of(self, addresses: pl.Series) -> pl.Series:
         """Give the pseudonyms of addresses.
 

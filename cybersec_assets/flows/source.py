@@ -4,7 +4,7 @@ FLOWS_URI → files of the day → `day_logs` → pseudonyms in place of address
 """
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,13 @@ import polars as pl
 from cybersec_assets.errors import NoFlowLogsError, SettingsError
 from cybersec_assets.flows.day_logs import DayLogs, Part, Reading, read_logs
 from cybersec_assets.flows.files import SourceFile, local_files
+from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.columns import Columns, parse_columns
 from cybersec_assets.flows.parsing.fields import require_constants
 from cybersec_assets.flows.privacy import without_addresses
 from cybersec_assets.flows.pseudonyms import Pseudonyms
 from cybersec_assets.flows.readers import AUTO, readers
+from cybersec_assets.flows.readers.base import Scan
 from cybersec_assets.flows.synthetic import synthetic_flows
 
 SYNTHETIC = "synthetic"
@@ -76,7 +78,7 @@ class FlowSource:
             UnreadableLogError: A file is of no known or of another format, or is damaged.
         """
         if self.uri is None or self.fmt == SYNTHETIC:
-            return DayLogs([Part(partial(synthetic_flows, day, self.synthetic))])
+            return DayLogs([Part(lambda _: synthetic_flows(day, self.synthetic))])
         how = Reading(self.fmt, self._mapping(), quotes=self.pseudonyms is None)
         logs = read_logs(self.files_of(day), folder, how)
         return logs if self.pseudonyms is None else _pseudonymous(logs, self.pseudonyms)
@@ -129,10 +131,12 @@ def _fill(uri: str, day: dt.date) -> str:
 
 
 def _pseudonymous(logs: DayLogs, pseudonyms: Pseudonyms) -> DayLogs:
-    def hidden(table: Callable[[], pl.LazyFrame]) -> Callable[[], pl.LazyFrame]:
-        return lambda: without_addresses(table(), pseudonyms)
+    def hidden(scan: Scan) -> Scan:
+        return partial(_hidden, scan, pseudonyms)
 
-    parts = [
-        replace(part, records=hidden(part.records), quick=part.quick and hidden(part.quick)) for part in logs.parts
-    ]
+    parts = [replace(part, scan=hidden(part.scan), quick=part.quick and hidden(part.quick)) for part in logs.parts]
     return replace(logs, parts=parts)
+
+
+def _hidden(scan: Scan, pseudonyms: Pseudonyms, logs: Sequence[LogFile]) -> pl.LazyFrame:
+    return without_addresses(scan(logs), pseudonyms)

@@ -135,37 +135,11 @@ def test_a_blank_line_is_none_and_shifts_no_number(log):
     assert faults(rejected) == [(4, "bytes", "x")]
 
 
-def test_a_quote_left_open_swallows_no_line_unseen(log):
-    """Where an open quote makes one field of several lines, the row is rejected."""
-    rows = csv_row(src_ip='"10.0.0.1'), csv_row(), csv_row(timestamp="x", src_ip='y"')
-    kept, rejected = read(write(log, csv_log(*rows)))
-    assert (kept.height, rejected["fault"].to_list()) == (0, ["src_ip"])
-
-
-@pytest.mark.parametrize(
-    "damaged",
-    [
-        csv_row(src_ip='"10.0.0.1'),
-        csv_row(src_ip='10.0.0.1"'),
-        csv_row(timestamp='"2024"-04-19'),
-        csv_row(src_ip='"10.0.0.1', dst_ip='"10.0.0.2"'),
-        csv_row(protocol='"TCP'),
-    ],
-    ids=["open", "inside", "closed early", "twice", "last"],
-)
-@pytest.mark.parametrize("below", [(), [csv_row()] * 200, [csv_row(), csv_row(protocol='"TCP"')]])
-def test_quotes_that_do_not_fit_cost_their_own_line(log, damaged, below):
-    """A line whose quotes do not fit is rejected, and those around it are kept."""
-    kept, rejected = read(write(log, csv_log(csv_row(protocol='"tcp"'), damaged, *below)))
-    assert (kept.height, faults(rejected)) == (1 + len(below), [(3, "quotes", "")])
-
-
-def test_a_field_of_lines_is_read_beside_quotes_that_do_not_fit(log):
-    """A line whose quotes do not fit changes nothing about a field that rightly spans lines."""
-    header = csv_log().replace("\n", ",service\n")
-    rows = csv_row(protocol='tcp,"a""\nb,c"'), csv_row(protocol='"tcp'), csv_row(protocol='tcp,5" and 6"')
-    kept, rejected = read(write(log, header + "".join(rows)))
-    assert (kept["service"].to_list(), rejected["fault"].to_list()) == (['a"\nb,c', '5" and 6"'], ["quotes"])
+@pytest.mark.parametrize("line", ["\x01", " \x01", "\x01\x02"])
+def test_a_line_of_control_characters_is_no_blank_one(log, line):
+    """A line that has nothing but characters that no log has is rejected like any that is no record."""
+    kept, rejected = read(write(log, csv_log(csv_row(), line + "\n")))
+    assert (kept.height, faults(rejected)) == (1, [(3, "number of fields", "")])
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_no_uri_gives_synthetic_flows():
     """Without FLOWS_URI, or with the format synthetic, the flows are made up, as many as asked."""
     for uri, fmt in ((None, "auto"), ("/nowhere/*.log", "synthetic")):
         logs = find(uri, fmt, synthetic=7)
-        assert ([part.records().collect().height for part in logs.parts], logs.files) == ([7], [])
+        assert ([part.scan(part.files).collect().height for part in logs.parts], logs.files) == ([7], [])
 
 
 def test_records_have_the_one_schema(tmp_path):
@@ -95,7 +95,7 @@ def test_records_have_the_one_schema(tmp_path):
     paths = write(tmp_path / "zeek", zeek_log(zeek_row())), write(tmp_path / "c", csv_log(csv_row()))
     for uri in (None, *map(str, paths)):
         (part,) = FlowSource(uri).logs_of(DAY, tmp_path / f"logs of {len(str(uri))}").parts
-        assert dict(part.records().collect_schema()) == RAW | ORIGIN
+        assert dict(part.scan(part.files).collect_schema()) == RAW | ORIGIN
 
 
 def test_an_unknown_format_is_refused():

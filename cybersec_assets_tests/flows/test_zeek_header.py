@@ -115,7 +115,7 @@ def test_a_log_without_a_needed_column_is_refused(log, name):
         find(log)
 
 
-@pytest.mark.parametrize("declared", ["", "\\x", "ab", "\\xe9", "\\u2028", "\\x0a"])
+@pytest.mark.parametrize("declared", ["", "\\x", "\\]", "ab", "\\xe9", "\\u2028", "\\x0a"])
 def test_a_separator_that_is_not_one_character_is_refused(log, declared):
     """A separator that no log can have is named, with the file."""
     write(log, zeek_log(zeek_row()).replace("\\x09", declared, 1))

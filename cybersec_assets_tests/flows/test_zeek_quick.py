@@ -82,9 +82,9 @@ def both(content):
     with tempfile.TemporaryDirectory() as folder:
         found = FlowSource(str(write(Path(folder) / "conn.log", content))).logs_of(DAY, Path(folder) / "logs")
         (part,) = found.parts
-        thorough = part.records().collect(engine="streaming")
+        thorough = part.scan(part.files).collect(engine="streaming")
         try:
-            return thorough, part.quick().collect(engine="streaming")
+            return thorough, part.quick(part.files).collect(engine="streaming")
         except pl.exceptions.PolarsError:
             return thorough, None
 
@@ -107,6 +107,17 @@ def test_what_passes_quickly_is_what_passes_thoroughly(content):
         return
     assert thorough.filter(passed)["fault"].null_count() == passed.sum()
     assert quick.filter(passed).drop("suspect").equals(thorough.filter(passed).select(list(RAW)))
+
+
+@pytest.mark.parametrize("beyond", ["", "x", "x\ty", "-", "\tx"])
+@pytest.mark.parametrize("unused", [[], ["local_orig"]])
+def test_a_line_that_is_too_long_does_not_pass_quickly(beyond, unused):
+    """A line with more fields than the header has is suspect or raises, whether every column is asked for or not."""
+    fields = [*unused, *ZEEK]
+    row = "\t".join(ZEEK.get(name, "T") for name in fields)
+    thorough, quick = both(f"{zeek_header(fields)}{row}\n{row}\t{beyond}\n".encode())
+    assert thorough["fault"].to_list() == [None, "number of fields"]
+    assert quick is None or quick["suspect"].to_list() == [False, True]
 
 
 @pytest.mark.parametrize("value", ODD)

@@ -47,7 +47,7 @@ def count_zeek(lines: Sequence[bytes]) -> int | None:
     """A line that begins with `#` or says nothing is no record, others are; a `#fields` line is another head."""
     if any(line.startswith((b"#fields\t", b"#fields\r")) or line == b"#fields" for line in lines):
         return None
-    return sum(not line.startswith(b"#") and bool(line.strip(b"\t\r")) for line in lines)
+    return sum(not line.startswith(b"#") and bool(line.removesuffix(b"\r").strip(b"\t")) for line in lines)
 
 
 def count_csv(lines: Sequence[bytes]) -> int:

@@ -59,10 +59,10 @@ def _swap_fields(line: bytes, change: random.Random) -> bytes:
 
 
 def damaged_lines(sample: Sample, seed: int) -> list[bytes]:
-    """Give records of which some are damaged, each still on a line of its own; none for a format without lines."""
+    """Give records, up to four of them damaged, each still on a line of its own; none for a format without lines."""
     change = random.Random(seed)
     lines = change.choices(sample.records, k=change.randint(1, 12)) if sample.records else []
-    for _ in range(change.randrange(5) if lines else 0):
+    for _ in range(change.randint(1, 4) if lines else 0):
         place = change.randrange(len(lines))
         lines[place] = _edit(lines[place], change).replace(b"\n", b"")
     return lines

@@ -18,7 +18,7 @@ def scan_lines(log: LogFile) -> pl.LazyFrame:
     Returns:
         A row a line, blank ones too: `file`; `line`, its number there; `text`; `rest`, null unless the line has NEVER.
     """
-    separator = _separator(log)
+    separator = absent_sign(log)
     rows = pl.scan_csv(
         log.path,
         has_header=False,
@@ -47,6 +47,6 @@ def holds(log: LogFile, sign: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _separator(log: LogFile) -> str:
+def absent_sign(log: LogFile) -> str:
     """Give a character that a log does not have: Polars shows no trace of one that ends a line."""
     return next((sign for sign in SEPARATORS if not holds(log, sign)), NEVER)

@@ -1,6 +1,7 @@
 """How text becomes a point in time."""
 
 import datetime as dt
+from functools import cache
 
 import polars as pl
 
@@ -13,10 +14,15 @@ LATEST = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
 
 def plausible(time: pl.Expr) -> pl.Expr:
     """Give null for a time that Python's calendar does not reach, as of an epoch in milliseconds."""
-    # Made here: a literal of this kind has Polars start its threads, which a process that forks must not have begun.
-    first, last = (pl.lit(limit, TIMESTAMP) for limit in (EARLIEST, LATEST))
     # Polars itself panics where it prints or takes apart such a time.
-    return pl.when(time.is_between(first, last)).then(time)
+    return pl.when(time.is_between(*_limits())).then(time)
+
+
+@cache
+def _limits() -> tuple[pl.Expr, pl.Expr]:
+    # Made when first used: a literal of this kind has Polars start its threads, which a process that forks must not
+    # have begun; and once, as it takes longer than most of what a small file takes.
+    return pl.lit(EARLIEST, TIMESTAMP), pl.lit(LATEST, TIMESTAMP)
 
 
 def from_epoch(text: pl.Expr) -> pl.Expr:

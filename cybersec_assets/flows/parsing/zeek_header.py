@@ -4,7 +4,6 @@ The header lines and their meaning: https://docs.zeek.org/en/master/log-formats.
 file have a header each; where one differs from that above it, the file is cut, and each block is read by its own.
 """
 
-import codecs
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ MARK = b"\n#fields"
 MAX_BLOCKS = 1_000
 """No sensor changes its columns so often, and every block costs a file and a reading."""
 SEPARATOR = re.compile(r"#separator[ \t](.*)")
+ESCAPE = re.compile(r"\\x([0-9A-Fa-f]{2})|\\t")
 ESCAPED = re.compile(rb"(?<!#separator[ \t])\\x")
 
 
@@ -104,11 +104,9 @@ def _parse(log: LogFile, lines: Sequence[str], above: Header) -> Header:
 
 
 def _unescape(text: str) -> str:
-    """Read an escaped character; the empty string where it is cut off."""
-    try:
-        return codecs.decode(text, "unicode_escape")
-    except UnicodeDecodeError:
-        return ""
+    r"""Read a character that is written as `\xHH`, as Zeek does, or as `\t`; other text stays as it is."""
+    found = ESCAPE.fullmatch(text)
+    return chr(int(found[1] or "09", 16)) if found else text
 
 
 def _survey(file: BinaryIO) -> tuple[list[int], bool]:

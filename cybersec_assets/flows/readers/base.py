@@ -7,6 +7,7 @@ dropped here: the caller decides what a fault costs.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -14,6 +15,8 @@ from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
 
+Scan = Callable[[Sequence[LogFile]], pl.LazyFrame]
+"""Reads files lazily."""
 READING_FAILED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What ends a reading: Polars panics, too, over a damaged file's contents, and that is no `Exception`."""
 
@@ -30,19 +33,25 @@ class Reader:
             for a record of which only `scan` can tell whether it is at fault. What it gives of others is the same.
         together: Whether one file says something of another's records, so that a day's are read at once.
         mapped: Whether FLOWS_COLUMNS can tell it which columns are meant.
+        deadly: Whether a damaged file may end the process that reads it. `scan` can be pickled then.
     """
 
     name: str
     recognises: Callable[[LogFile], bool]
-    scan: Callable[[Sequence[LogFile]], pl.LazyFrame]
-    quick: Callable[[Sequence[LogFile]], pl.LazyFrame] | None = None
+    scan: Scan
+    quick: Scan | None = None
     together: bool = False
     mapped: bool = False
+    deadly: bool = False
 
 
-def each(scan: Callable[[LogFile], pl.LazyFrame]) -> Callable[[Sequence[LogFile]], pl.LazyFrame]:
+def each(scan: Callable[[LogFile], pl.LazyFrame]) -> Scan:
     """Read files one by one, as formats do in which no file says anything of another's records."""
-    return lambda logs: pl.concat([scan(log) for log in logs])
+    return partial(_each, scan)
+
+
+def _each(scan: Callable[[LogFile], pl.LazyFrame], logs: Sequence[LogFile]) -> pl.LazyFrame:
+    return pl.concat([scan(log) for log in logs])
 
 
 @dataclass(frozen=True)
@@ -179,7 +188,8 @@ def screen(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> p
 def _values(fields: Mapping[str, Field]) -> list[pl.Expr]:
     """Give the columns of RAW."""
     usable = {name: _usable(name, field).cast(RAW[name]) for name, field in fields.items()}
-    return [usable.get(name, pl.lit(None, dtype)).alias(name) for name, dtype in RAW.items()]
+    nothing = {name: pl.lit(None, dtype) for name, dtype in RAW.items() if name not in usable}
+    return [(usable | nothing)[name].alias(name) for name in RAW]
 
 
 def _faults(names: Iterable[str]) -> tuple[pl.Expr, pl.Expr]:

@@ -73,7 +73,8 @@ def scan(log: LogFile) -> pl.LazyFrame:
 
 def _spans_lines(log: LogFile) -> bool:
     """Tell whether a quote is open where a line ends, so that a field goes on in the next."""
-    is_open = pl.col("text").str.count_matches(QUOTE, literal=True) % 2 == 1
+    halves = (pl.col(half).str.count_matches(QUOTE, literal=True) for half in ("text", "rest"))
+    is_open = pl.sum_horizontal(halves) % 2 == 1
     return holds(log, QUOTE) and scan_lines(log).filter(is_open).head(1).collect(engine="streaming").height > 0
 
 
@@ -87,7 +88,8 @@ def _by_line(log: LogFile, rows: pl.LazyFrame, headers: int, fields: int) -> pl.
     text = pl.col("text").fill_null("")
     separators = text.str.replace_all(QUOTED, "").str.count_matches(separator_of(log), literal=True)
     is_uneven = pl.col("rest").is_not_null() | (separators != fields - 1)
-    lines = scan_lines(log).select("file", "line", is_uneven=is_uneven, is_blank=text.str.strip_chars(BLANK) == "")
+    is_blank = (text.str.strip_chars(BLANK) == "") & pl.col("rest").is_null()
+    lines = scan_lines(log).select("file", "line", is_uneven=is_uneven, is_blank=is_blank)
     # Side by side: Polars itself does not tell a field that is missing from one that is empty.
     return pl.concat([lines.slice(headers), rows], how="horizontal").filter(~pl.col("is_blank"))
 

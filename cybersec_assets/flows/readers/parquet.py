@@ -75,4 +75,5 @@ def recognises(log: LogFile) -> bool:
     return not is_text(log.head)
 
 
-READER = Reader("parquet", recognises, each(scan), mapped=True)
+# A page that claims more values than there are has Polars ask for memory that no machine has, which ends the process.
+READER = Reader("parquet", recognises, each(scan), mapped=True, deadly=True)

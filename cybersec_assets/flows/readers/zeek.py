@@ -12,6 +12,7 @@ from dataclasses import replace
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.lines import absent_sign
 from cybersec_assets.flows.parsing.times import from_epoch
 from cybersec_assets.flows.parsing.zeek_conn import NEEDED, NUMBERS, conn_fields
 from cybersec_assets.flows.parsing.zeek_header import Block, Header, blocks
@@ -56,14 +57,14 @@ def _each_block(log: LogFile, read: Callable[[Block], pl.LazyFrame]) -> pl.LazyF
 
 
 def _scan_block(block: Block) -> pl.LazyFrame:
-    # One column more than the header names shows a line that is too long; a missing last field, one cut short.
-    *columns, last, beyond = [f"c{i}" for i in range(len(block.header.fields) + 1)]
+    header = block.header
+    columns = [f"c{i}" for i in range(len(header.fields))]
     rows = pl.scan_csv(
         block.log.path,
         has_header=False,
-        separator=block.header.separator,
+        separator=header.separator,
         quote_char=None,
-        schema=dict.fromkeys([*columns, last, beyond], pl.String),
+        schema=dict.fromkeys(columns, pl.String),
         missing_columns="insert",
         extra_columns="ignore",
         encoding="utf8-lossy",
@@ -71,31 +72,35 @@ def _scan_block(block: Block) -> pl.LazyFrame:
         row_index_offset=block.log.first_line,
         glob=False,
     ).with_columns(pl.lit(block.log.name).alias("file"), pl.col("line").cast(pl.UInt32))
-    short = pl.col(last).is_null()
-    if not block.header.empty:
-        rows, short = pl.concat([rows, _ends(block)], how="horizontal"), short & ~pl.col("ends empty")
-    uneven = short | pl.col(beyond).is_not_null()
+    uneven = pl.col("separators") != len(columns) - 1
+    if header.empty:
+        uneven |= pl.col(columns[-1]).is_null()
     comment = pl.col("c0").str.starts_with("#").fill_null(value=False)
-    says_nothing = pl.all_horizontal(pl.col(column).is_null() for column in (*columns, last, beyond))
     misfit = pl.when(uneven).then(pl.lit("number of fields"))
-    fields = conn_fields(_texts(block, block.header.fields), from_epoch)
-    return assemble(rows.filter(~comment & ~says_nothing), fields, misfit=misfit)
+    records = pl.concat([rows, _shapes(block)], how="horizontal").filter(~comment & ~pl.col("says_nothing"))
+    return assemble(records, conn_fields(_texts(block, header.fields), from_epoch), misfit=misfit)
 
 
-def _ends(block: Block) -> pl.LazyFrame:
-    """Tell of each line whether it ends with a separator: then its last field is there, though it is empty."""
-    never = "\x02" if block.header.separator == "\x01" else "\x01"
+def _shapes(block: Block) -> pl.LazyFrame:
+    """Tell of each line how many separators it has, and whether it has nothing else: fields do not tell it.
+
+    Polars gives the same for a field that is empty and one that is not there.
+    """
+    separator = block.header.separator
     lines = pl.scan_csv(
         block.log.path,
         has_header=False,
-        separator=never,
+        separator=absent_sign(block.log),
         quote_char=None,
         schema={"text": pl.String},
         extra_columns="ignore",
         encoding="utf8-lossy",
         glob=False,
     )
-    return lines.select(pl.col("text").str.ends_with(block.header.separator).fill_null(value=False).alias("ends empty"))
+    text = pl.col("text").fill_null("")
+    return lines.select(
+        separators=text.str.count_matches(separator, literal=True), says_nothing=text.str.strip_chars(separator) == ""
+    )
 
 
 def _texts(block: Block, names: Iterable[str]) -> dict[str, pl.Expr]:
@@ -141,13 +146,18 @@ def _quick_block(block: Block) -> pl.LazyFrame:
         schema=schema,
         null_values=dict.fromkeys([*schema][:-1], header.unset),
         glob=False,
-    )
+    ).map_batches(_unchanged, projection_pushdown=False, streamable=True)
     texts = _texts(block, [last, *(name for name in names if name not in NUMBERS)])
     typed = {name: _column(header, name) for name in names if name in NUMBERS}
     doubt = pl.col([*schema][-1]).is_null()
     if last in NUMBERS:
         doubt |= texts[last].is_not_null() & texts[last].cast(NUMBERS[last], strict=False).is_null()
     return _checked(rows, conn_fields(texts | typed, from_epoch), doubt)
+
+
+def _unchanged(batch: pl.DataFrame) -> pl.DataFrame:
+    """Have every column asked for: only then does Polars raise where a line is too long."""
+    return batch
 
 
 def _checked(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> pl.LazyFrame:

@@ -1,0 +1,121 @@
+"""One damaged file tried: read in every way that there is, by itself or in a process of its own."""
+
+import tempfile
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from cybersec_assets.errors import CybersecError
+from cybersec_assets.flows.apart import StepDiedError, apart
+from cybersec_assets.flows.ingest import ingest
+from cybersec_assets.flows.readers import AUTO
+from cybersec_assets.flows.readers.base import READING_FAILED
+from cybersec_assets.flows.source import FlowSource
+from cybersec_assets_tests.flows.logs import DAY, NOTHING
+from cybersec_assets_tests.fuzz.damage import damaged_file, damaged_lines
+from cybersec_assets_tests.fuzz.samples import SAMPLES
+
+SECONDS = 5
+"""Of the processor, so that a busy machine is not taken for a reader that hangs."""
+MEMORY = "/dev/shm"
+FOLDERS = MEMORY if Path(MEMORY).is_dir() else None
+"""Where files go: to memory, where a system has such a folder."""
+
+
+def try_lines(name, seeds):
+    """Require that of damaged lines none is lost and none is made."""
+    _try(partial(_try_lines, SAMPLES[name]), seeds)
+
+
+def _try_lines(sample, seed):
+    lines = damaged_lines(sample, seed)
+    count = sample.count(lines)
+    kept, rejected, said = outcome(sample.head + b"".join(line + b"\n" for line in lines), sample.fmt)
+    assert count is None or (kept + rejected, said) == (count, "")
+
+
+def try_bytes(name, seeds):
+    """Require that damaged files are read, or told in a line."""
+    _try(lambda seed: outcome(*_file(name, seed)), seeds)
+
+
+def _try(attempt, seeds):
+    """Try all files, and then raise what is wrong with any, each with its seed."""
+    found = []
+    for seed in seeds:
+        try:
+            attempt(seed)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            error.add_note(f"seed {seed}")
+            found.append(error)
+    if found:
+        raise ExceptionGroup("some files are read wrongly", found)
+
+
+def try_bytes_apart(name, seeds):
+    """Do so in another process, for all seeds at once; where one ends that process, try the product's own way."""
+    try:
+        apart(partial(try_bytes, name, seeds))
+    except StepDiedError:
+        middle = len(seeds) // 2
+        for half in (seeds[:middle], seeds[middle:]) if middle else ():
+            try_bytes_apart(name, half)
+        if not middle:
+            _try(partial(require_told_death, name), seeds)
+
+
+def require_told_death(name, seed):
+    """Require that a file that ends the process that reads it ends no other, and is told in a line."""
+    *_, said = outcome(*_file(name, seed), deadly=True)
+    assert "the process that read it ended with" in said
+
+
+def _file(name, seed):
+    return damaged_file(SAMPLES[name], seed), AUTO if seed % 2 else SAMPLES[name].fmt
+
+
+def outcome(content, fmt, *, deadly=False):
+    """Read a file, and tell how many records were kept, how many rejected, and what the error says if there is one."""
+    begin, found = time.process_time(), (0, 0, "")
+    with tempfile.TemporaryDirectory(dir=FOLDERS) as folder:
+        try:
+            kept, rejected = read(Path(folder), content, fmt, deadly=deadly)
+            found = kept.height, rejected.height, ""
+        except CybersecError as error:
+            found = 0, 0, str(error)
+    assert len(found[2].splitlines()) <= 1
+    assert time.process_time() - begin < SECONDS
+    return found
+
+
+def read(folder, content, fmt, *, deadly):
+    """Read a file in both ways, hold them against each other, and give what was kept and what was rejected.
+
+    Only where it is `deadly` is it read in a process of its own, as the product does: that takes far longer.
+    """
+    (folder / "log").write_bytes(content)
+    logs = FlowSource(str(folder / "log"), fmt).logs_of(DAY, folder / "logs")
+    slowly = replace(logs, parts=[replace(part, quick=None, deadly=deadly) for part in logs.parts])
+    ingested = ingest(slowly, folder / "kept", folder / "rejected")
+    (part,) = logs.parts
+    kept, rejected = pl.read_parquet(folder / "kept"), NOTHING
+    if ingested.rejected:
+        rejected = pl.read_parquet(folder / "rejected")
+    assert (kept.height, rejected.height) == (ingested.rows, ingested.rejected)
+    quickly = None if part.quick is None else in_the_quick_way(part.quick(part.files))
+    if quickly is not None:
+        assert rejected.is_empty()
+        assert quickly.equals(kept)
+    return kept, rejected
+
+
+def in_the_quick_way(quick):
+    """Read quickly, and give nothing where anything is suspect."""
+    try:
+        found = quick.collect(engine="streaming")
+    except READING_FAILED:
+        return None
+    return None if found["suspect"].any() else found.drop("suspect")
