@@ -58,8 +58,6 @@ def test_there_is_none_unless_it_is_asked_for(helm, values):
     assert "metrics" not in {labels["app.kubernetes.io/component"] for _, _, labels in pods(helm.manifests(values))}
     plain = helm.manifests(merged(values, {"metrics": {"enabled": True}}))
     assert not {each["kind"] for each in plain} & OPERATOR
-    off = helm.manifests(merged(values, {"metrics": {"serviceMonitor": True, "alerts": True}}))
-    assert not {each["kind"] for each in off} & OPERATOR
 
 
 def test_its_manifests_are_kubernetes_own(rendered):
