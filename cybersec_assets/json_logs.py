@@ -60,9 +60,20 @@ def write_json() -> None:
     logging.setLoggerClass(JsonLogger)
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(JsonFormatter())
-    logging.captureWarnings(capture=True)
+    _write_warnings()
     sys.excepthook = lambda *caught: LOGGER.critical("the program ended with an error", exc_info=caught)
     threading.excepthook = lambda caught: LOGGER.error("a thread ended with an error", exc_info=caught.exc_value)
+
+
+def _write_warnings() -> None:
+    """Give warnings a handler: a logger of theirs that has none gets one from Python that writes nothing."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logger = logging.getLogger("py.warnings")
+    logger.addHandler(handler)
+    # Whatever the program gives to the root logger would write each of them once more.
+    logger.propagate = False
+    logging.captureWarnings(capture=True)
 
 
 def _of_run(told: dict[str, Any]) -> dict[str, str]:

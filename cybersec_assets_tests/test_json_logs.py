@@ -85,6 +85,24 @@ def test_a_record_is_one_line():
     assert "ValueError: first\nsecond" in told["exception"]
 
 
+def test_a_warning_is_one_line():
+    """Where a program warns, that is a line like any other, once, and whether or not its root logger has a handler."""
+    program = """
+import logging, warnings
+from cybersec_assets.json_logs import write_json
+write_json()
+warnings.warn("before")
+logging.basicConfig()
+warnings.warn("after")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(each["logger"], each["level"]) for each in told] == [("py.warnings", "WARNING")] * 2
+    for each, said in zip(told, ("before", "after"), strict=True):
+        assert f"UserWarning: {said}" in each["message"]
+    assert done.stdout == ""
+
+
 @pytest.mark.slow
 def test_each_line_of_a_run_has_the_runs_id(run_worker):
     """All that a run's process writes is JSON and names run and day; a failure names its step and has its traceback."""

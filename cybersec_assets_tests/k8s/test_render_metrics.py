@@ -12,14 +12,22 @@ pytestmark = pytest.mark.render
 ALL = {"metrics": {"enabled": True, "serviceMonitor": True, "alerts": True, "labels": {"release": "prometheus"}}}
 OWN_ROLE = {"postgresql": {"metrics": {"user": "metrics", "existingSecret": "metrics-db"}}}
 OPERATOR = {"ServiceMonitor", "PrometheusRule"}
-ALERTS = {
-    "CybersecModelStale",
-    "CybersecModelMissing",
-    "CybersecPhaseFailed",
-    "CybersecAnomalyRatioOffBand",
-    "CybersecAuditDown",
-    "CybersecExporterDown",
+OURS = f'namespace="{NAMESPACE}", job="{FULLNAME}-metrics"'
+TRAINED = f'cybersec_last_success_timestamp_seconds{{asset="gold/isolation_forest", {OURS}}}'
+FAILURES = f"cybersec_phase_failures_total{{{OURS}}}"
+RATIO = "cybersec_anomaly_ratio"
+POD = "without (pod, instance, endpoint, container)"
+EXPRESSIONS = {
+    "CybersecModelStale": f"time() - max {POD} (max_over_time({TRAINED}[15m])) > 26 * 3600",
+    "CybersecModelMissing": f"max {POD} (max_over_time(cybersec_audit_up{{{OURS}}}[15m])) == 1 "
+    f"unless on () max_over_time({TRAINED}[15m])",
+    "CybersecPhaseFailed": f"max {POD} (max_over_time({FAILURES}[15m])) > min {POD} (min_over_time({FAILURES}[1h]))",
+    "CybersecAnomalyRatioOffBand": f"{RATIO}{{{OURS}}} > {RATIO}_max{{{OURS}}} "
+    f"or {RATIO}{{{OURS}}} < {RATIO}_min{{{OURS}}}",
+    "CybersecAuditDown": f"cybersec_audit_up{{{OURS}}} == 0",
+    "CybersecExporterDown": f"up{{{OURS}}} == 0 or absent(up{{{OURS}}})",
 }
+"""What promtool was asked about, with series of two pods that follow one another and of scrapes that failed."""
 SENT = {
     "cybersec_audit_up",
     "cybersec_last_success_timestamp_seconds",
@@ -58,8 +66,6 @@ def test_there_is_none_unless_it_is_asked_for(helm, values):
     assert "metrics" not in {labels["app.kubernetes.io/component"] for _, _, labels in pods(helm.manifests(values))}
     plain = helm.manifests(merged(values, {"metrics": {"enabled": True}}))
     assert not {each["kind"] for each in plain} & OPERATOR
-    off = helm.manifests(merged(values, {"metrics": {"serviceMonitor": True, "alerts": True}}))
-    assert not {each["kind"] for each in off} & OPERATOR
 
 
 def test_its_manifests_are_kubernetes_own(rendered):
@@ -124,7 +130,6 @@ def test_the_monitor_finds_the_service(rendered):
 
 def test_the_rules_are_promql_about_this_release(rendered):
     """Every expression parses, asks for metrics that there are, and of this release alone."""
-    assert rules(rendered).keys() == ALERTS
     asked = set()
     for rule in rules(rendered).values():
         found = list(selectors(promql_parser.parse(rule["expr"])))
@@ -134,6 +139,28 @@ def test_the_rules_are_promql_about_this_release(rendered):
             matchers = {matcher.name: matcher.value for matcher in each.matchers.matchers}
             assert (matchers["namespace"], matchers["job"]) == (NAMESPACE, f"{FULLNAME}-metrics")
     assert asked == SENT | {"up"}
+
+
+def test_when_each_of_them_warns(rendered):
+    """To the letter, the expressions are those that are known to warn when they should; so is how long they wait."""
+    assert {name: rule["expr"] for name, rule in rules(rendered).items()} == EXPRESSIONS
+    assert {name: rule.get("for") for name, rule in rules(rendered).items()} == {
+        "CybersecModelStale": "5m",
+        "CybersecModelMissing": "26h",
+        "CybersecPhaseFailed": None,
+        "CybersecAnomalyRatioOffBand": None,
+        "CybersecAuditDown": "10m",
+        "CybersecExporterDown": "10m",
+    }
+
+
+def test_how_long_there_may_be_no_model(helm, values):
+    """Values say after how many hours both rules warn; a release that has no schedule has neither."""
+    weekly = rules(helm.manifests(merged(values, merged(ALL, {"metrics": {"staleAfterHours": 170}}))))
+    assert weekly["CybersecModelStale"]["expr"] == EXPRESSIONS["CybersecModelStale"].replace("26 *", "170 *")
+    assert weekly["CybersecModelMissing"]["for"] == "170h"
+    by_hand = rules(helm.manifests(merged(values, ALL | {"schedule": {"enabled": False}})))
+    assert EXPRESSIONS.keys() - by_hand.keys() == {"CybersecModelStale", "CybersecModelMissing"}
 
 
 def test_an_expression_that_is_none_does_not_parse():

@@ -18,6 +18,19 @@ MISSING = {
     "webserver.ingress.host": {"webserver": {"ingress": {"host": ""}}},
     "webserver.readOnly.ingress.host": {"webserver": {"readOnly": {"ingress": {"host": ""}}}},
 }
+IN_VAIN = {
+    "metrics.serviceMonitor": ("metrics.enabled", {"metrics": {"serviceMonitor": True}}),
+    "metrics.alerts": ("metrics.enabled", {"metrics": {"alerts": True}}),
+    "webserver.readOnly.ingress.enabled": (
+        "webserver.readOnly.enabled",
+        {"webserver": {"readOnly": {"enabled": False, "ingress": {"enabled": True}}}},
+    ),
+    "postgresql.metrics.user": (
+        "postgresql.metrics.existingSecret",
+        {"metrics": {"enabled": True}, "postgresql": {"metrics": {"user": "metrics"}}},
+    ),
+}
+"""Values that nothing comes of without another."""
 WRONG = [
     ("image", {"image": {"repo": "x"}}),
     ("pullPolicy", {"image": {"pullPolicy": "Sometimes"}}),
@@ -45,6 +58,16 @@ WRONG = [
 def test_a_value_that_is_missing_is_named(helm, name):
     """What has to be given and is not is named in full."""
     assert f"{name} is empty" in helm.refusal(merged(OWN, MISSING[name]))
+
+
+@pytest.mark.parametrize("name", IN_VAIN)
+@pytest.mark.parametrize("base", [OWN, DEMO], ids=["own", "demo"])
+def test_a_value_without_effect_is_refused(helm, base, name):
+    """What would change nothing, as another value is missing, is named with that one, and both in full."""
+    needed, change = IN_VAIN[name]
+    said = helm.refusal(merged(base, change))
+    assert f"{name} is set, but {needed} is " in said
+    assert "leave" in said
 
 
 def test_a_trial_names_the_image_that_nobody_publishes(helm):
