@@ -25,21 +25,22 @@ def connect(url: sa.URL, owner: sa.URL | None = None, patience: float = PATIENCE
         patience: For how many seconds a connection that is lost later is sought again.
 
     Raises:
-        AuditError: The server cannot be reached, or refuses, or holds a schema that is newer than this program.
+        AuditError: The server cannot be reached, or refuses, or holds a newer schema that does not serve this program.
     """
     database = Database(url, patience)
     if not _is_ready(database.engine):
         with refusals(owner or url):
             _make_ready(owner or url, url)
-        with refusals(url):
-            _version(database.engine)
+        with refusals(url), database.engine.connect() as connection:
+            _version(connection)
     return database
 
 
 def _is_ready(engine: sa.Engine) -> bool:
     """Tell whether there is nothing to make: database, role and rights may be missing, or the schema's last steps."""
     try:
-        return _version(engine) == SCHEMA_VERSION
+        with engine.connect() as connection:
+            return _version(connection) == SCHEMA_VERSION or _serves(connection)
     except SQLAlchemyError:
         return False
 
@@ -50,6 +51,9 @@ def _make_ready(owner: sa.URL, application: sa.URL) -> None:
         _create_database(engine)
     with engine.begin() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        # A newer program may have held the lock. Its schema and the rights to it are not ours to change.
+        if _serves(connection):
+            return
         _migrate(connection)
         if owner.username != application.username:
             divide_rights(connection, str(application.username), application.password)
@@ -92,8 +96,16 @@ def _migrate(connection: sa.Connection) -> None:
         raise AuditError(f"the audit's schema is none that this program knows: {error}", UPGRADE) from error
 
 
-def _version(engine: sa.Engine) -> str | None:
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version", schema="public"):
-            return None
-        return str(connection.execute(sa.text("SELECT version_num FROM public.alembic_version")).scalar())
+def _serves(connection: sa.Connection) -> bool:
+    """Tell whether a newer program made the schema, and it says that it serves this one as well."""
+    if _version(connection) <= SCHEMA_VERSION or not sa.inspect(connection).has_table("audit_serves", schema="public"):
+        return False
+    oldest = connection.execute(sa.text("SELECT oldest FROM public.audit_serves")).scalar_one()
+    return str(oldest) <= SCHEMA_VERSION
+
+
+def _version(connection: sa.Connection) -> str:
+    """Give the newest migration that the database has; nothing where it has none."""
+    if not sa.inspect(connection).has_table("alembic_version", schema="public"):
+        return ""
+    return str(connection.execute(sa.text("SELECT version_num FROM public.alembic_version")).scalar() or "")

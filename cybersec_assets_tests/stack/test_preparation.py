@@ -64,6 +64,21 @@ def test_nobody_goes_on_before_the_preparation():
         wait_until_prepared(load_settings(), 1)
 
 
+def test_an_earlier_release_goes_on_with_a_newer_audit(cluster):
+    """After a rollback the earlier release's setup, pods and runs take a newer schema that serves them as it is."""
+    prepare(load_settings(), 30, lambda _: None)
+    with cluster.superuser(cluster.database) as cursor:
+        cursor.execute("UPDATE alembic_version SET version_num = '0099'")
+    with cluster.superuser(load_settings().dagster_pg_database) as cursor:
+        cursor.execute("INSERT INTO cybersec_prepared (program) VALUES ('cybersec-assets 9, audit 0099, dagster 9')")
+    wait_until_prepared(load_settings(), 5)
+    prepare(load_settings(), 30, lambda _: None)
+    check(load_settings())
+    with cluster.superuser(cluster.database) as cursor:
+        cursor.execute("SELECT version_num FROM alembic_version")
+        assert cursor.fetchone() == ("0099",)
+
+
 def test_a_mark_of_another_release_does_not_count(cluster):
     """What was prepared by another release is waited for again."""
     prepare(load_settings(), 30, lambda _: None)

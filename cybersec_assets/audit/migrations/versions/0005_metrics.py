@@ -1,9 +1,15 @@
-"""What monitoring asks for, a row for each asset, at a price that does not grow with the tables.
+"""What monitoring asks for, at a price that does not grow with the tables, and which programs the schema serves.
 
-    audit_metrics   failures so far; time, records and duration of the last success; the last evaluation's anomaly rate
+    audit_metrics   a row for each asset: failures so far; time, records and duration of the last success; the last
+                    evaluation's anomaly rate
+    audit_serves    the oldest program, by its newest migration, that works with the schema as it is
 
 The last success is found from the end of `journal_seq`'s index; failures are counted in an index that holds nothing
-else. A role for monitoring needs SELECT on this view alone.
+else. A role for monitoring needs SELECT on `audit_metrics` alone.
+
+A later migration that only adds views, indexes or tables leaves `audit_serves` as it is. One that changes an event
+table, or what guards the tables, replaces it and names itself: an older program could not write, or its check would
+take the change for damage.
 
 A migration is history: it says its own SQL and takes nothing from `tables`, which go on changing.
 """
@@ -29,10 +35,12 @@ LEFT JOIN LATERAL (
 ) AS last ON true
 ORDER BY known.place
 """
+SERVES = f"CREATE VIEW public.audit_serves AS SELECT '{revision}' AS oldest"
 
 
 def upgrade() -> None:
-    """Make the indexes and the view."""
+    """Make the indexes and the views."""
     for table in TABLES:
         op.execute(f"CREATE INDEX {table}_failed ON public.{table} (id) WHERE estado = 'FAILED'")
     op.execute(METRICS)
+    op.execute(SERVES)
