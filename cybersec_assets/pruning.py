@@ -47,5 +47,7 @@ def prune(settings: Settings, days: int) -> Pruned:
     kept = [run_id for run_id, needed in needed_by_run.items() if needed]
     with dg.DagsterInstance.get() as instance:
         for run_id in deleted:
+            # Dagster deletes the run first: of one that is interrupted there, nobody would ever find the events again.
+            instance.event_log_storage.delete_events(run_id)
             instance.delete_run(run_id)
     return Pruned(len(deleted), len(kept), database.thin_out(kept))

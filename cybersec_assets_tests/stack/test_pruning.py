@@ -3,6 +3,7 @@
 import dagster as dg
 import pytest
 from dagster._core.storage.dagster_run import DagsterRun
+from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
 from cybersec_assets.cli import app
@@ -22,6 +23,10 @@ LOGGED = "SELECT count(*) FROM event_logs WHERE run_id = %s"
 ABOUT_STEPS = """
 SELECT count(*) FROM event_logs WHERE run_id = %s
 AND (dagster_event_type IS NULL OR dagster_event_type LIKE 'STEP%%' OR dagster_event_type LIKE 'HANDLED%%')
+"""
+STOP = """
+CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'stopped'; END $$;
+CREATE TRIGGER stop BEFORE DELETE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION stop()
 """
 ABOUT_CHECKS = "SELECT count(*) FROM event_logs WHERE run_id = %s AND dagster_event_type = 'ASSET_CHECK_EVALUATION'"
 
@@ -111,6 +116,22 @@ def test_what_nobody_needs_goes_and_no_day_is_forgotten(prepared, instance, monk
     assert made(instance) == before
     assert audit(prepared) == audited
     assert prune(load_settings(), KEPT_DAYS) == Pruned(0, 1, 0)
+
+
+@pytest.mark.parametrize("table", ["event_logs", "runs"])
+def test_what_was_interrupted_is_done_by_the_next_time(prepared, instance, monkeypatch, table):
+    """Wherever it was stopped within a run, the next one finds that run, and leaves none of its events."""
+    vain = failed(instance, OTHER_DAY, monkeypatch)
+    ended(prepared, vain, KEPT_DAYS + 1)
+    with prepared.superuser(load_settings().dagster_pg_database) as cursor:
+        cursor.execute(STOP.format(table=table))
+    with pytest.raises(DBAPIError, match="stopped"):
+        prune(load_settings(), KEPT_DAYS)
+    with prepared.superuser(load_settings().dagster_pg_database) as cursor:
+        cursor.execute("DROP FUNCTION stop CASCADE")
+    assert prune(load_settings(), KEPT_DAYS) == Pruned(1, 0, 0)
+    assert instance.get_run_ids() == []
+    assert count(prepared, LOGGED, vain) == 0
 
 
 def test_without_its_newest_run_dagster_forgets_a_day(instance):
