@@ -4,7 +4,8 @@ import base64
 
 import pytest
 
-from cybersec_assets_tests.k8s.chart import DEMO, FULLNAME, OWN, find, merged, pods
+from cybersec_assets.flows.readers import AUTO, readers
+from cybersec_assets_tests.k8s.chart import DEMO, FULLNAME, OWN, dagster_yaml, find, merged, pods
 
 pytestmark = pytest.mark.render
 SECRET_VARIABLES = ("PASSWORD", "SECRET_KEY", "ACCESS_KEY", "SIGNING_KEY", "SECRET_ACCESS_KEY", "MINIO_ROOT_USER")
@@ -69,6 +70,30 @@ def test_free_key_names_reach_the_references(helm):
         "FLOWS_S3_ACCESS_KEY": ("logs-key", "accessKey"),
         "FLOWS_S3_SECRET_KEY": ("logs-key", "secretKey"),
     }
+
+
+def test_how_logs_are_read_reaches_the_runs(helm):
+    """The mapping of columns, and the key to pseudonyms by its Secret, are in the environment of runs; else neither."""
+    flows = {"columns": "bytes=sbytes+dbytes", "pseudonyms": {"existingSecret": "pseudonyms", "keyKey": "k"}}
+    for values, expected in (
+        (DEMO, {}),
+        (
+            merged(DEMO, {"flows": flows}),
+            {
+                "FLOWS_COLUMNS": {"value": "bytes=sbytes+dbytes"},
+                "FLOWS_PSEUDONYM_KEY": {"valueFrom": {"secretKeyRef": {"name": "pseudonyms", "key": "k"}}},
+            },
+        ),
+    ):
+        launcher = dagster_yaml(helm.manifests(values))["run_launcher"]["config"]["run_k8s_config"]
+        given = {each.pop("name"): each for each in launcher["container_config"]["env"]}
+        assert {name: given[name] for name in given if name in {"FLOWS_COLUMNS", "FLOWS_PSEUDONYM_KEY"}} == expected
+
+
+def test_every_format_may_be_named(helm):
+    """The schema takes each format that there is a reader for."""
+    for name in (AUTO, *readers()):
+        assert helm.manifests(merged(DEMO, {"flows": {"format": name}}))
 
 
 def test_one_key_signs_for_all(manifests):

@@ -41,5 +41,8 @@
 - {value: s3.existingSecret, secret: {{ $s3.existingSecret | quote }}, keys: [{{ $s3.accessKeyKey | quote }}, {{ $s3.secretKeyKey | quote }}]}
 - {value: s3.caSecret, secret: {{ $s3.caSecret | quote }}, keys: [{{ $s3.caKey | quote }}]}
 - {value: audit.existingSecret, secret: {{ $audit.existingSecret | quote }}, keys: [{{ $audit.signingKeyKey | quote }}]}
+{{- with .Values.flows.pseudonyms }}
+- {value: flows.pseudonyms.existingSecret, secret: {{ .existingSecret | quote }}, keys: [{{ .keyKey | quote }}]}
+{{- end }}
 - {value: flows.s3.existingSecret, secret: {{ $flows.existingSecret | quote }}, keys: [{{ $flows.accessKeyKey | quote }}, {{ $flows.secretKeyKey | quote }}]}
 {{- end }}

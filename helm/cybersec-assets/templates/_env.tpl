@@ -115,6 +115,15 @@
   value: {{ .Values.featureSet }}
 - name: FLOWS_FORMAT
   value: {{ .Values.flows.format }}
+{{- with .Values.flows.columns }}
+- name: FLOWS_COLUMNS
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.flows.pseudonyms }}
+{{- if .existingSecret }}
+{{ include "cybersec.env.secret" (list "FLOWS_PSEUDONYM_KEY" .existingSecret .keyKey) }}
+{{- end }}
+{{- end }}
 {{- if and .Values.flows.existingClaim (not .Values.flows.uri) }}
 {{- fail "flows.uri is empty, but flows.existingClaim is not: give the path below flows.mountPath, with {date}" }}
 {{- end }}
