@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -31,6 +32,11 @@ def stored_files(settings: Settings) -> list[Path]:
 def head_files(settings: Settings) -> list[Path]:
     """Give the audit's heads in a test's folder store."""
     return sorted((settings.cybersec_home / "store").glob(f"*-{BUCKET}/{HEADS}/*"))
+
+
+def pytest_configure() -> None:
+    """Hear interrupts also where a shell started the tests with `&`: what they start would be deaf to them, too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -93,8 +93,6 @@ def web_server(environment):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(port)]
-    # A shell that starts the tests with `&` has them ignore it, and what they start would inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command, env=environment, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
