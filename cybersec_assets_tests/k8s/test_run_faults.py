@@ -116,8 +116,13 @@ def test_an_upgrade_leaves_a_run_alone(slow):
     assert changed.returncode == 0, changed.stderr
     assert slow.finished(run_id, 300)["status"] == "SUCCESS"
     assert set(slow.phases(run_id).values()) == {"SUCCESS"}
-    code = slow.namespace.get("pods", "-l", "app.kubernetes.io/component in (webserver,daemon,code)")
-    assert not before & {pod["metadata"]["uid"] for pod in code}
+
+    def left():
+        pods = slow.namespace.get("pods", "-l", "app.kubernetes.io/component in (webserver,daemon,code)")
+        return before & {pod["metadata"]["uid"] for pod in pods}
+
+    # Helm does not wait for the old ones to be gone.
+    eventually(lambda: not left(), 60, "the pods from before to end")
 
 
 def test_a_run_out_of_memory_fails_and_is_closed(slow):
