@@ -15,7 +15,7 @@ import polars as pl
 from cybersec_assets.errors import DamagedLogError, UnreadableLogError
 from cybersec_assets.flows.apart import StepDiedError, apart
 from cybersec_assets.flows.day_logs import DayLogs, Part
-from cybersec_assets.flows.readers.base import READING_FAILED
+from cybersec_assets.flows.readers.base import READING_FAILED, unchanged
 from cybersec_assets.flows.schema import ORIGIN, RAW
 
 SHOWN = 5
@@ -153,12 +153,8 @@ def _unreadable(part: Part, why: str, otherwise: str = "") -> UnreadableLogError
 def _read_once(records: pl.LazyFrame) -> pl.LazyFrame:
     """Keep both sinks on one reading: pushed into it, their filters would make two different ones of it."""
     return records.map_batches(
-        _unchanged, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False, streamable=True
+        unchanged, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False, streamable=True
     )
-
-
-def _unchanged(batch: pl.DataFrame) -> pl.DataFrame:
-    return batch
 
 
 def _count(file: Path) -> int:

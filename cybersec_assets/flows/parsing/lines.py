@@ -18,11 +18,22 @@ def scan_lines(log: LogFile) -> pl.LazyFrame:
     Returns:
         A row a line, blank ones too: `file`; `line`, its number there; `text`; `rest`, null unless the line has NEVER.
     """
-    separator = absent_sign(log)
-    rows = pl.scan_csv(
+    rows = whole_lines(log)
+    halves = (pl.col("text"), pl.col("rest")) if _absent_sign(log) == NEVER else _halves(pl.col("text"))
+    return rows.select(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32), *halves)
+
+
+def whole_lines(log: LogFile) -> pl.LazyFrame:
+    """Read a log's lines lazily, none cut in two.
+
+    Returns:
+        A row a line, blank ones too: `line`, its number; `text`. Only in a log that has every one of SEPARATORS does
+        `text` end at NEVER, with `rest` behind it.
+    """
+    return pl.scan_csv(
         log.path,
         has_header=False,
-        separator=separator,
+        separator=_absent_sign(log),
         quote_char=None,
         schema={"text": pl.String, "rest": pl.String},
         missing_columns="insert",
@@ -32,8 +43,6 @@ def scan_lines(log: LogFile) -> pl.LazyFrame:
         row_index_offset=log.first_line,
         glob=False,
     )
-    halves = (pl.col("text"), pl.col("rest")) if separator == NEVER else _halves(pl.col("text"))
-    return rows.select(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32), *halves)
 
 
 def _halves(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
@@ -47,6 +56,6 @@ def holds(log: LogFile, sign: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def absent_sign(log: LogFile) -> str:
+def _absent_sign(log: LogFile) -> str:
     """Give a character that a log does not have: Polars shows no trace of one that ends a line."""
     return next((sign for sign in SEPARATORS if not holds(log, sign)), NEVER)

@@ -12,11 +12,11 @@ from dataclasses import replace
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.parsing.lines import absent_sign
+from cybersec_assets.flows.parsing.lines import whole_lines
 from cybersec_assets.flows.parsing.times import from_epoch
 from cybersec_assets.flows.parsing.zeek_conn import NEEDED, NUMBERS, conn_fields
 from cybersec_assets.flows.parsing.zeek_header import Block, Header, blocks
-from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, require_columns
+from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, require_columns, unchanged
 from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
 
 ESCAPE = re.compile(rb"\\x([0-9A-Fa-f]{2})")
@@ -87,18 +87,8 @@ def _shapes(block: Block) -> pl.LazyFrame:
     Polars gives the same for a field that is empty and one that is not there.
     """
     separator = block.header.separator
-    lines = pl.scan_csv(
-        block.log.path,
-        has_header=False,
-        separator=absent_sign(block.log),
-        quote_char=None,
-        schema={"text": pl.String},
-        extra_columns="ignore",
-        encoding="utf8-lossy",
-        glob=False,
-    )
     text = pl.col("text").fill_null("")
-    return lines.select(
+    return whole_lines(block.log).select(
         separators=text.str.count_matches(separator, literal=True), says_nothing=text.str.strip_chars(separator) == ""
     )
 
@@ -146,18 +136,15 @@ def _quick_block(block: Block) -> pl.LazyFrame:
         schema=schema,
         null_values=dict.fromkeys([*schema][:-1], header.unset),
         glob=False,
-    ).map_batches(_unchanged, projection_pushdown=False, streamable=True)
+    )
+    # Have every column asked for: only then does Polars raise where a line is too long.
+    rows = rows.map_batches(unchanged, projection_pushdown=False, streamable=True)
     texts = _texts(block, [last, *(name for name in names if name not in NUMBERS)])
     typed = {name: _column(header, name) for name in names if name in NUMBERS}
     doubt = pl.col([*schema][-1]).is_null()
     if last in NUMBERS:
         doubt |= texts[last].is_not_null() & texts[last].cast(NUMBERS[last], strict=False).is_null()
     return _checked(rows, conn_fields(texts | typed, from_epoch), doubt)
-
-
-def _unchanged(batch: pl.DataFrame) -> pl.DataFrame:
-    """Have every column asked for: only then does Polars raise where a line is too long."""
-    return batch
 
 
 def _checked(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> pl.LazyFrame:
