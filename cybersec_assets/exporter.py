@@ -90,15 +90,8 @@ def _place(settings: Settings, stack: ExitStack) -> dict[str, Any]:
     if settings.pg_host is None:
         folder = stack.enter_context(embedded_postgres(settings.cybersec_home))
         return {"host": str(folder), "user": "postgres", "dbname": settings.pg_database}
-    return {
-        "host": settings.pg_host,
-        "port": settings.pg_port,
-        "user": settings.pg_user,
-        "password": os.environ.get("PG_PASSWORD"),
-        "dbname": settings.pg_database,
-        "sslmode": settings.pg_sslmode,
-        "sslrootcert": settings.pg_sslrootcert and str(settings.pg_sslrootcert),
-    }
+    role = {"user": settings.pg_user, "password": os.environ.get("PG_PASSWORD")}
+    return settings.pg_server | role | {"dbname": settings.pg_database}
 
 
 def _up(*, answers: bool) -> Metric:

@@ -169,13 +169,10 @@ class InstanceDatabase:
         place = f"{login.user}@{self.settings.pg_host}:{self.settings.pg_port}/{database}"
         try:
             connection = psycopg2.connect(
-                host=self.settings.pg_host,
-                port=self.settings.pg_port,
+                **self.settings.pg_server,
                 user=login.user,
                 password=login.password,
                 dbname=database,
-                sslmode=self.settings.pg_sslmode,
-                sslrootcert=self.settings.pg_sslrootcert and str(self.settings.pg_sslrootcert),
                 connect_timeout=CONNECT_SECONDS,
             )
         except psycopg2.Error as error:

@@ -49,7 +49,7 @@ def prepare(settings: Settings, seconds: float, say: Say) -> None:
 
 
 def reach(settings: Settings, seconds: float, say: Say) -> None:
-    """Log in to both stores as who makes what is missing, and change nothing.
+    """Log in to both stores, to PostgreSQL as every role that is there, and change nothing.
 
     Args:
         settings: Where everything is.

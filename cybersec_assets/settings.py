@@ -51,6 +51,16 @@ class Settings(BaseSettings):
 
     audit_trusted_keys: str | None = None
 
+    @property
+    def pg_server(self) -> dict[str, Any]:
+        """Where PostgreSQL is and how it is spoken to, as libpq's parameters; without role and database."""
+        return {
+            "host": self.pg_host,
+            "port": self.pg_port,
+            "sslmode": self.pg_sslmode,
+            "sslrootcert": self.pg_sslrootcert and str(self.pg_sslrootcert),
+        }
+
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the environment.
