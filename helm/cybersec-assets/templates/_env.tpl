@@ -49,10 +49,8 @@
 {{- end }}
 {{- end }}
 
-{{/* What every pod knows that opens Dagster's instance: its database, and the key for its logs. */}}
-{{- define "cybersec.env.instance" -}}
-- name: DAGSTER_HOME
-  value: /opt/dagster
+{{/* Where PostgreSQL is. */}}
+{{- define "cybersec.env.postgresql" -}}
 - name: PG_HOST
   value: {{ include "cybersec.postgresql.host" . | quote }}
 - name: PG_PORT
@@ -63,6 +61,13 @@
 - name: PG_SSLROOTCERT
   value: /etc/cybersec/postgresql/ca.crt
 {{- end }}
+{{- end }}
+
+{{/* What every pod knows that opens Dagster's instance: its database, and the key for its logs. */}}
+{{- define "cybersec.env.instance" -}}
+- name: DAGSTER_HOME
+  value: /opt/dagster
+{{ include "cybersec.env.postgresql" . }}
 - name: DAGSTER_PG_DATABASE
   value: {{ .Values.postgresql.dagster.database | quote }}
 {{ include "cybersec.env.role" (list . "dagster" "DAGSTER_PG" "dagster-password") }}
