@@ -58,6 +58,12 @@ class Release:
         options = ("--wait", "--wait-for-jobs", "--timeout", f"{timeout:.0f}s", *(("--install",) * (verb == "upgrade")))
         return self.namespace.cluster.attempt(*command, *options, timeout=timeout + 60)
 
+    def upgrade(self, *more: str) -> "Release":
+        """Upgrade it, and see that this works."""
+        done = self.helm("upgrade", *more)
+        assert done.returncode == 0, done.stderr
+        return self
+
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """Ask the web server."""
         body = json.dumps({"query": query, "variables": variables}).encode()

@@ -94,8 +94,7 @@ def test_the_daily_schedule_fires(installed):
     """With a near time the schedule launches a run for the day before, which succeeds on the run launcher."""
     release, _ = installed
     # Every second minute, as nobody knows how long the upgrade takes; the day is the run's key, so there is one run.
-    changed = release.helm("upgrade", "schedule.cron=*/2 * * * *", "schedule.enabled=true")
-    assert changed.returncode == 0, changed.stderr
+    release.upgrade("schedule.cron=*/2 * * * *", "schedule.enabled=true")
     day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
 
     def scheduled():
@@ -109,10 +108,9 @@ def test_the_daily_schedule_fires(installed):
 
 def test_an_upgrade_keeps_the_generated_passwords(release):
     """An upgrade with the same values leaves the Secret as it was, and changes no pod."""
-    assert release.helm("upgrade").returncode == 0
+    release.upgrade()
     before = release.namespace.secret(f"{FULLNAME}-generated"), generations(release)
-    changed = release.helm("upgrade")
-    assert changed.returncode == 0, changed.stderr
+    release.upgrade()
     assert (release.namespace.secret(f"{FULLNAME}-generated"), generations(release)) == before
 
 
@@ -128,7 +126,7 @@ def test_an_upgrade_without_the_old_secret_is_refused(release):
         release.namespace.kubectl("apply", "-f", "-", given=json.dumps(kept))
     assert refused.returncode != 0
     assert f"the Secret {name} is not there" in refused.stderr
-    assert release.helm("upgrade").returncode == 0
+    release.upgrade()
 
 
 def generations(release):

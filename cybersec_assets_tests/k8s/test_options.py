@@ -22,9 +22,7 @@ GOLD = 'asset="gold/isolation_forest"'
 def full(installed):
     """The release with all of them."""
     release, _ = installed
-    changed = release.helm("upgrade", *SETTINGS)
-    assert changed.returncode == 0, changed.stderr
-    return release
+    return release.upgrade(*SETTINGS)
 
 
 @pytest.fixture(scope="module")
