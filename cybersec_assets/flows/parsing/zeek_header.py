@@ -6,10 +6,12 @@ file have a header each; where one differs from that above it, the file is cut, 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.logfile import HEAD_BYTES, LogFile
@@ -21,6 +23,7 @@ MAX_BLOCKS = 1_000
 SEPARATOR = re.compile(r"#separator[ \t](.*)")
 ESCAPE = re.compile(r"\\x([0-9A-Fa-f]{2})|\\t")
 ESCAPED = re.compile(rb"(?<!#separator[ \t])\\x")
+COMMENT = re.compile(rb"\n#[^\n]*")
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,14 @@ class Block:
         log: The part as a file of its own, or the whole file where its header never changes.
         header: How to read it.
         escaped: Whether some value may have a character that is written as `\xHH`.
+        even: Whether its records are known to have as many separators as the header on average, so that none has more
+            where none has fewer.
     """
 
     log: LogFile
     header: Header
     escaped: bool
+    even: bool
 
 
 def blocks(log: LogFile) -> list[Block]:
@@ -64,13 +70,14 @@ def blocks(log: LogFile) -> list[Block]:
     """
     first = _first_header(log)
     with log.path.open("rb") as file:
-        marks, escaped = _survey(file)
-        cuts = list(_changes(log, file, marks, first))
+        found = _survey(file, first.separator.encode())
+        cuts = list(_changes(log, file, found.marks, first))
         if len(cuts) >= MAX_BLOCKS:
             raise UnreadableLogError(f"{log.name} changes its header over {MAX_BLOCKS:,} times", "Split the file")
         logs = list(_cut(log, file, [place for place, _ in cuts])) if cuts else [log]
     headers = [first, *(header for _, header in cuts)]
-    return [Block(part, header, escaped) for part, header in zip(logs, headers, strict=True)]
+    even = not cuts and found.separators == found.records * (len(first.fields) - 1)
+    return [Block(part, header, found.escaped, even) for part, header in zip(logs, headers, strict=True)]
 
 
 def _first_header(log: LogFile) -> Header:
@@ -109,17 +116,42 @@ def _unescape(text: str) -> str:
     return chr(int(found[1] or "09", 16)) if found else text
 
 
-def _survey(file: BinaryIO) -> tuple[list[int], bool]:
-    """Find the line ends before `#fields`, and whether a character is escaped."""
-    marks, escaped, place, window = list[int](), False, 0, b""
+@dataclass
+class _Survey:
+    """What one pass over a log finds.
+
+    Attributes:
+        marks: The line ends before `#fields`.
+        escaped: Whether a character is escaped.
+        records: How many lines are no comments.
+        separators: How many separators those have. Of a comment that is cut by chunks, some may be counted too.
+    """
+
+    marks: list[int] = field(default_factory=list)
+    escaped: bool = False
+    records: int = 0
+    separators: int = 0
+
+
+def _survey(file: BinaryIO, separator: bytes) -> _Survey:
+    # The first line has no end before it.
+    found, place, window = _Survey(), 0, b"\n"
     while chunk := file.read(CHUNK_BYTES):
         window = window[1 - len(MARK) :] + chunk
         place += len(chunk)
+        signs = np.frombuffer(chunk, np.uint8)
+        found.records += int(np.count_nonzero(signs == ord("\n")))
+        found.separators += int(np.count_nonzero(signs == ord(separator)))
         # Records seldom have either character, and one is found far faster than many.
-        escaped = escaped or (b"\\" in window and ESCAPED.search(window) is not None)
+        found.escaped = found.escaped or (b"\\" in window and ESCAPED.search(window) is not None)
         if b"#" in window:
-            marks += [place - len(window) + found.start() for found in re.finditer(MARK, window)]
-    return marks, escaped
+            found.marks += [place - len(window) + mark.start() for mark in re.finditer(MARK, window)]
+            # One that begins with the last byte of the chunk before has not been met there.
+            comments = [mark[0] for mark in COMMENT.finditer(window, len(window) - len(chunk) - 1)]
+            found.records -= len(comments)
+            found.separators -= sum(comment.count(separator) for comment in comments)
+    found.records += not window.endswith(b"\n")
+    return found
 
 
 def _changes(log: LogFile, file: BinaryIO, marks: Sequence[int], first: Header) -> Iterator[tuple[int, Header]]:

@@ -30,7 +30,7 @@ class Reader:
         recognises: Tells by a file's head whether it is of this format.
         scan: Gives the records of files lazily: the columns of RAW, then those of ORIGIN.
         quick: Where there is a faster way for files without a fault: gives the columns of RAW, then `suspect`, true
-            for a record of which only `scan` can tell whether it is at fault. What it gives of others is the same.
+            for a record of which only `scan` can tell whether it is at fault. Where none is, both give the same.
         together: Whether one file says something of another's records, so that a day's are read at once.
         mapped: Whether FLOWS_COLUMNS can tell it which columns are meant.
         deadly: Whether a damaged file may end the process that reads it. `scan` can be pickled then.

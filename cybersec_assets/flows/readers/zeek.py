@@ -137,8 +137,9 @@ def _quick_block(block: Block) -> pl.LazyFrame:
         null_values=dict.fromkeys([*schema][:-1], header.unset),
         glob=False,
     )
-    # Have every column asked for: only then does Polars raise where a line is too long.
-    rows = rows.map_batches(unchanged, projection_pushdown=False, streamable=True)
+    if not block.even:
+        # Have every column asked for: only then does Polars raise where a line is too long.
+        rows = rows.map_batches(unchanged, projection_pushdown=False, streamable=True)
     texts = _texts(block, [last, *(name for name in names if name not in NUMBERS)])
     typed = {name: _column(header, name) for name in names if name in NUMBERS}
     doubt = pl.col([*schema][-1]).is_null()
