@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import socket
 import sys
+from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -19,6 +20,22 @@ from cybersec_assets.settings import load_settings
 app = typer.Typer(help="Daily flow logs in, an audited anomaly detector out.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 app.add_typer(stores_app, name="stores")
+
+
+def _tell_version(wanted: bool) -> None:  # noqa: FBT001 - typer gives an option's value so
+    if wanted:
+        typer.echo(f"cybersec-assets {metadata.version('cybersec-assets')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version, and no more.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()

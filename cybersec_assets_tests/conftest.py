@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from cybersec_assets import cli
 from cybersec_assets.definitions import audit_from, build_definitions
 from cybersec_assets.heads.head import BUCKET, PREFIX
 from cybersec_assets.resources.embedded_postgres import embedded_postgres
@@ -104,3 +106,27 @@ def shared_data() -> Path:
         missing = f"no real flow logs in {folder}: set CYBERSEC_TEST_DATA"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     return folder
+
+
+@pytest.fixture
+def cybersec(settings, monkeypatch, capsys):
+    """Run the command in this process; give its exit status and what it printed."""
+    monkeypatch.setenv("CYBERSEC_HOME", str(settings.cybersec_home))
+    monkeypatch.setenv("CYBERSEC_SYNTHETIC_FLOWS", "3000")
+    monkeypatch.setenv("PG_HOST", settings.pg_host)
+    monkeypatch.setenv("PG_DATABASE", settings.pg_database)
+    # What the command sets itself goes away with the test.
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.delenv("DAGSTER_HOME")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cybersec", *arguments])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            status = ended.code
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run

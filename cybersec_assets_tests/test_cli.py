@@ -1,40 +1,14 @@
-"""The command line: tables for people, JSON for machines, one line for what goes wrong."""
+"""The command line: tables for people, JSON for machines."""
 
 import json
-import socket
-import sys
+from importlib import metadata
 
 import pytest
 
-from cybersec_assets import cli
 from cybersec_assets.errors import StoreError
 from cybersec_assets_tests.conftest import DAY
 
 PHASES = ["raw/network_events", "silver/network_events", "gold/isolation_forest", "gold/evaluation"]
-
-
-@pytest.fixture
-def cybersec(settings, monkeypatch, capsys):
-    """Run the command in this process; give its exit status and what it printed."""
-    monkeypatch.setenv("CYBERSEC_HOME", str(settings.cybersec_home))
-    monkeypatch.setenv("CYBERSEC_SYNTHETIC_FLOWS", "3000")
-    monkeypatch.setenv("PG_HOST", settings.pg_host)
-    monkeypatch.setenv("PG_DATABASE", settings.pg_database)
-    # What the command sets itself goes away with the test.
-    monkeypatch.setenv("DAGSTER_HOME", "")
-    monkeypatch.delenv("DAGSTER_HOME")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cybersec", *arguments])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            status = ended.code
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return run
 
 
 def test_a_days_run_is_shown_to_people(cybersec):
@@ -76,71 +50,6 @@ def test_the_audit_answers_after_a_run(cybersec):
     assert model in cybersec("audit", "lineage", model)[1]
 
 
-def test_bad_input_is_one_line(cybersec):
-    """A missing log ends the run with its one line on standard error and status 2; the audit shows the failure."""
-    status, out, err = cybersec("run", "--date", DAY, "--flows-uri", "/nowhere/{date}.log")
-    errors = [line for line in err.splitlines() if line.startswith("error:")]
-    assert (status, len(errors)) == (2, 1)
-    assert f"/nowhere/{DAY}.log" in errors[0]
-    assert "Traceback" not in out + err
-    (failure,) = json.loads(cybersec("audit", "failures", "--json")[1])
-    assert failure["error"] in errors[0]
-
-
-def test_a_broken_rule_is_a_finding(cybersec, tmp_path):
-    """Data that breaks a rule ends with status 1, which tells it from wrong use."""
-    names = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n"
-    (tmp_path / "flows.csv").write_text(names + "1999-01-01 00:00:00,10.0.0.1,10.0.0.2,5,1,tcp\n")
-    status, out, err = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/flows.csv", "--json")
-    assert (status, json.loads(out)["success"]) == (1, False)
-    assert err == f"error: {json.loads(out)['errors'][0]}\n"
-    assert "within_day" in json.loads(out)["errors"][0]
-
-
-@pytest.mark.parametrize(
-    ("date", "said"),
-    [
-        ("2019-01-01", "2019-01-01 is before CYBERSEC_START_DATE=2025-01-01. Set CYBERSEC_START_DATE=2019-01-01"),
-        ("2999-01-01", "2999-01-01 is not over yet (UTC). Give a day up to yesterday"),
-        ("tomorrow", "'tomorrow' is no date. Give it as YYYY-MM-DD"),
-        ("2026-02-30", "'2026-02-30' is no date"),
-        ("2026-1-5", "'2026-1-5' is no date"),
-    ],
-)
-def test_a_day_that_is_no_partition_is_refused(cybersec, date, said):
-    """A day before the start or not over yet, or no day at all, is refused in one line before anything is made."""
-    status, out, err = cybersec("run", "--date", date)
-    assert (status, out, len(err.splitlines())) == (2, "", 1)
-    assert err.startswith(f"error: {said}")
-
-
-def test_records_of_no_date_are_refused(cybersec):
-    """A day that is no date is not the same as a day without records."""
-    assert cybersec("audit", "records", "--date", "foo")[0] == 2
-    assert cybersec("audit", "records", "--date", DAY)[1].startswith("Records handled: none in ")
-
-
-@pytest.mark.parametrize("variable", ["PG_PORT", "CYBERSEC_SCHEDULE_CRON"])
-def test_a_wrong_variable_is_named(cybersec, monkeypatch, variable):
-    """A variable with an impossible value is named with the value, whichever command reads it."""
-    monkeypatch.setenv(variable, "many")
-    status, _, err = cybersec("run", "--date", DAY)
-    errors = [line for line in err.splitlines() if line.startswith("error:")]
-    assert (status, len(errors), errors[0].startswith(f"error: {variable}='many'")) == (2, 1, True)
-
-
-def test_a_run_that_fails_before_its_phases_says_so(cybersec, monkeypatch):
-    """Where a resource cannot be made the run is no success, for people and for machines."""
-
-    def refuse(*_):
-        raise RuntimeError("no resource")
-
-    monkeypatch.setattr("cybersec_assets.resources.scratch.ScratchResource.yield_for_execution", refuse)
-    status, out, err = cybersec("run", "--date", DAY, "--json")
-    assert (status, json.loads(out)["success"]) == (2, False)
-    assert err.startswith("error: the run failed before its first phase")
-
-
 def test_flows_that_cannot_be_shown_do_not_undo_the_day(cybersec, monkeypatch):
     """Where the closing look at the store fails, the day's rows and figures are told all the same."""
 
@@ -152,57 +61,6 @@ def test_flows_that_cannot_be_shown_do_not_undo_the_day(cybersec, monkeypatch):
     told = json.loads(out)
     assert (status, told["success"], told["strangest"], len(told["phases"])) == (0, True, None, 4)
     assert "the store is away" in err
-
-
-def test_an_audit_that_is_away_is_one_line(cybersec, monkeypatch):
-    """A database that cannot be reached is named, with status 2."""
-    monkeypatch.setenv("PG_HOST", "127.0.0.1")
-    monkeypatch.setenv("PG_PORT", "1")
-    status, _, err = cybersec("audit", "records")
-    assert (status, len(err.strip().splitlines())) == (2, 1)
-    assert "127.0.0.1:1" in err
-
-
-def test_a_home_that_cannot_be_made_is_one_line(cybersec, monkeypatch, tmp_path):
-    """A CYBERSEC_HOME below a file is named, with status 2."""
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("CYBERSEC_HOME", str(tmp_path / "file" / "home"))
-    status, out, err = cybersec("run", "--date", DAY)
-    assert (status, out, len(err.strip().splitlines())) == (2, "", 1)
-    assert f"{tmp_path}/file" in err
-
-
-def test_a_dagster_home_that_is_none_is_one_line(cybersec, monkeypatch):
-    """A DAGSTER_HOME that Dagster would refuse is named, with status 2."""
-    monkeypatch.setenv("DAGSTER_HOME", "not/absolute")
-    status, _, err = cybersec("run", "--date", DAY)
-    assert (status, err.startswith("error: DAGSTER_HOME='not/absolute'")) == (2, True)
-
-
-def test_a_scratch_that_cannot_be_made_fails_the_first_phase(cybersec, monkeypatch, tmp_path):
-    """A CYBERSEC_SCRATCH below a file ends in one line and a FAILED row."""
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("CYBERSEC_SCRATCH", str(tmp_path / "file" / "scratch"))
-    status, _, err = cybersec("run", "--date", DAY)
-    assert status == 2
-    assert f"{tmp_path}/file" in next(line for line in err.splitlines() if line.startswith("error:"))
-    assert len(json.loads(cybersec("audit", "failures", "--json")[1])) == 1
-
-
-def test_a_run_without_its_audit_says_so_once(cybersec, monkeypatch):
-    """A run whose audit is away ends in one line and, for machines, a document without rows."""
-    monkeypatch.setenv("PG_HOST", "127.0.0.1")
-    monkeypatch.setenv("PG_PORT", "1")
-    status, out, err = cybersec("run", "--date", DAY, "--json")
-    assert (status, len(err.splitlines())) == (2, 1)
-    assert "127.0.0.1:1" in err
-    assert (json.loads(out)["success"], json.loads(out)["phases"]) == (False, [])
-
-
-def test_an_unknown_object_is_one_line(cybersec):
-    """Lineage of what the audit does not know says where to find names."""
-    status, _, err = cybersec("audit", "lineage", "model_x.pkl")
-    assert (status, "knows no object model_x.pkl" in err) == (2, True)
 
 
 def test_a_days_limits_are_options(cybersec, tmp_path):
@@ -258,16 +116,6 @@ def test_a_research_set_is_run_as_it_is(cybersec, tmp_path, monkeypatch, given):
     assert "auroc" in told["metrics"]
 
 
-def test_a_port_that_is_taken_is_refused(cybersec):
-    """A second UI on the same port is refused, instead of starting a second daemon beside the first."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        status, _, err = cybersec("ui", "--port", port)
-    assert (status, f"port {port} is in use" in err) == (2, True)
-
-
 def test_a_long_line_is_not_broken(cybersec):
     """What is piped on has each object's address in one piece."""
     cybersec("run", "--date", DAY, "--json")
@@ -284,3 +132,8 @@ def test_the_ui_is_dagsters_on_this_project(cybersec, settings, monkeypatch):
     assert (
         (settings.cybersec_home / "dagster" / "dagster.yaml").read_text().startswith("telemetry:\n  enabled: false\n")
     )
+
+
+def test_the_version_is_told(cybersec):
+    """Whoever reports a fault can say of which version."""
+    assert cybersec("--version") == (0, f"cybersec-assets {metadata.version('cybersec-assets')}\n", "")

@@ -83,6 +83,25 @@ def test_a_value_that_is_wrong_is_named(helm, name, change):
 
 
 @pytest.mark.parametrize(
+    "cron",
+    ["60 2 * * *", "0 24 * * *", "0 2 0 * *", "0 2 * 13 *", "0 2 * * 8", "0 2 * *", "*/0 2 * * *", "0 2 * * MONDAY"],
+)
+def test_a_time_that_is_wrong_is_named(helm, cron):
+    """A field out of its range is refused before anything is made, wherever a time is given."""
+    for jobs in ({"schedule": {"cron": cron}}, {"audit": {"reconcile": {"cron": cron}}}, {"prune": {"cron": cron}}):
+        said = helm.refusal(merged(OWN, jobs))
+        assert "cron" in said
+        assert f"'{cron}' does not match" in said
+
+
+@pytest.mark.parametrize("cron", ["*/2 * * * *", "0 2 * * MON-FRI", "0,30 1-5/2 1 JAN,7 0", "05 02 31 12 7"])
+def test_a_time_that_is_right_is_taken(helm, cron):
+    """What the schema refuses of times is no more than what nothing could be made of."""
+    jobs = {"schedule": {"cron": cron}, "audit": {"verify": {"cron": cron}}, "prune": {"cron": cron}}
+    assert helm.template(merged(OWN, jobs)).returncode == 0
+
+
+@pytest.mark.parametrize(
     ("peers", "ingress"), [("webserverFrom", "webserver.ingress"), ("readOnlyFrom", "webserver.readOnly.ingress")]
 )
 def test_an_ingress_that_the_network_closes_is_refused(helm, peers, ingress):
