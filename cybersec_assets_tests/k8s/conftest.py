@@ -12,6 +12,7 @@ from cybersec_assets_tests.conftest import CHECKOUT
 from cybersec_assets_tests.k8s.chart import DEMO, OWN, Helm
 from cybersec_assets_tests.k8s.cluster import Cluster, namespace
 from cybersec_assets_tests.k8s.release import Release
+from cybersec_assets_tests.k8s.slow_runs import SLOW
 
 REPOSITORY, TAG = "localhost/cybersec-assets", "test"
 MEASURED = pytest.StashKey[list[str]]()
@@ -125,3 +126,9 @@ def installed(cluster: Cluster, settings: tuple[str, ...]) -> Iterator[tuple[Rel
 def release(installed: tuple[Release, float]) -> Release:
     """The release alone."""
     return installed[0]
+
+
+@pytest.fixture(scope="module")
+def slow(release: Release) -> Release:
+    """The release with days so large that a run can be met in the middle, and a short start time-out."""
+    return release.upgrade(*SLOW)

@@ -1,0 +1,73 @@
+"""Volumes that are full: the cluster's are folders of the node's own disk, so that a small disk is mounted over one."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cybersec_assets_tests.k8s.chart import FULLNAME
+from cybersec_assets_tests.k8s.release import Release
+
+DISK_BYTES = 512 << 20
+
+
+@contextmanager
+def small_disk(release: Release, store: str) -> Iterator[Path]:
+    """Put a bundled store's volume on a disk of half a GiB, with all that it holds, and give where that is."""
+    folder = _folder(release, store)
+    with tempfile.NamedTemporaryFile(suffix=".ext4") as disk, tempfile.TemporaryDirectory() as aside:
+        disk.truncate(DISK_BYTES)
+        _run("mkfs.ext4", "-q", "-F", disk.name)
+        _scale(release, store, 0)
+        _move(folder, Path(aside))
+        _run("mount", "-o", "loop", disk.name, folder)
+        (folder / "lost+found").rmdir()
+        _move(Path(aside), folder)
+        _scale(release, store, 1)
+        try:
+            yield folder
+        finally:
+            _scale(release, store, 0)
+            _move(folder, Path(aside))
+            _run("umount", folder)
+            _move(Path(aside), folder)
+            _scale(release, store, 1)
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """Leave no byte of a disk free for a while."""
+    ballast = folder / "ballast"
+    with ballast.open("wb") as file:
+        subprocess.run(["cat", "/dev/zero"], stdout=file, stderr=subprocess.DEVNULL, check=False)
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
+def _folder(release: Release, store: str) -> Path:
+    """Find a store's volume on the node, which is this machine."""
+    claim = json.loads(release.namespace.kubectl("get", "pvc", f"data-{FULLNAME}-{store}-0", "-o", "json"))
+    volume = json.loads(release.namespace.kubectl("get", "pv", claim["spec"]["volumeName"], "-o", "json"))["spec"]
+    return Path((volume.get("hostPath") or volume["local"])["path"])
+
+
+def _scale(release: Release, store: str, replicas: int) -> None:
+    release.namespace.kubectl("scale", f"statefulset/{FULLNAME}-{store}", f"--replicas={replicas}")
+    if replicas:
+        release.namespace.kubectl("rollout", "status", f"statefulset/{FULLNAME}-{store}", "--timeout=120s")
+    else:
+        release.namespace.kubectl("wait", "--for=delete", f"pod/{FULLNAME}-{store}-0", "--timeout=120s")
+
+
+def _move(folder: Path, to: Path) -> None:
+    """Move all that a folder holds, with its owners, to another disk."""
+    _run("cp", "-a", f"{folder}/.", to)
+    _run("find", folder, "-mindepth", "1", "-delete")
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, check=True)
