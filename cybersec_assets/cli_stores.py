@@ -11,7 +11,7 @@ Timeout = Annotated[float, typer.Option(help="For how many seconds the stores ar
 
 
 @stores_app.command()
-def reach(timeout: Timeout = 30.0) -> None:
+def reach(timeout: Timeout = 15.0) -> None:
     """Log in to both stores, and change nothing."""
     from cybersec_assets.preparation import reach as log_in
 
