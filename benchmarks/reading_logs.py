@@ -1,7 +1,10 @@
 """The logs that reading is measured on: real ones, repeated until they are as large as a busy day's.
 
-They are looked for in CYBERSEC_TEST_DATA, or in `shared/data` beside the checkout; where they are missing, Zeek's are
-made up.
+`python -m benchmarks.reading_logs KIND FILE TIMES` writes one, in a process of its own: what it holds in memory would
+count as that of every process that is started after it.
+
+The real ones are looked for in CYBERSEC_TEST_DATA, or in `shared/data` beside the checkout; where they are missing,
+Zeek's are made up.
 """
 
 import gzip
@@ -9,6 +12,8 @@ import json
 import os
 import random
 import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,10 +86,11 @@ def write_zeek(to: Path, times: int) -> None:
             log.write(body)
 
 
-def pack(plain: Path, to: Path) -> None:
+def write_zeek_packed(to: Path, times: int) -> None:
     """Write the same with gzip."""
-    with plain.open("rb") as log, gzip.open(to, "wb", compresslevel=1) as packed:
-        shutil.copyfileobj(log, packed, 1 << 20)
+    with tempfile.NamedTemporaryFile() as plain, gzip.open(to, "wb", compresslevel=1) as packed:
+        write_zeek(Path(plain.name), times)
+        shutil.copyfileobj(plain, packed, 1 << 20)
 
 
 def write_zeek_json(to: Path, times: int) -> None:
@@ -108,9 +114,19 @@ def write_zeek_json(to: Path, times: int) -> None:
     to.write_text(body * times)
 
 
-def write_eve(to: Path, times: int) -> bool:
-    """Write Suricata's events, and tell whether there are any."""
-    events = data() / "suricata" / "eve.json"
-    if events.is_file():
-        to.write_bytes(events.read_bytes() * times)
-    return events.is_file()
+def write_eve(to: Path, times: int) -> None:
+    """Write Suricata's events."""
+    to.write_bytes((data() / "suricata" / "eve.json").read_bytes() * times)
+
+
+WRITERS = {
+    "zeek": write_zeek,
+    "zeek_packed": write_zeek_packed,
+    "zeek_json": write_zeek_json,
+    "eve": write_eve,
+}
+
+
+if __name__ == "__main__":
+    kind, file, count = sys.argv[1:]
+    WRITERS[kind](Path(file), int(count))
