@@ -50,6 +50,7 @@ breaks = st.sampled_from(
         lambda line, _: line.rpartition("\t")[0],
         lambda line, _: line + "\t",
         lambda line, _: line + "\tx\ty",
+        lambda line, _: line + line,
         lambda *_: "",
         lambda line, _: "#" + line,
         lambda line, _: line + "\r",
@@ -113,15 +114,25 @@ def test_a_line_that_is_too_long_does_not_pass_quickly(beyond, unused):
     assert quick is None or quick["suspect"].to_list() == [False, True]
 
 
-@pytest.mark.parametrize("above", ["", "\n", "\r\n", "#close\t2024\n", "T\n"])
-@pytest.mark.parametrize("below", ["", "\n", "\r\n", "#close\t2024", "T", "\n\n"])
-@pytest.mark.parametrize("begin", [0, 1, 2])
-def test_joined_lines_do_not_pass_quickly(above, below, begin):
-    """A line end in a wrong place leaves a line as long as two, and beside it what evens that out."""
+@pytest.mark.parametrize("begin", ["", "\ufeff", "#\n", "\ufeff#\n"])
+@pytest.mark.parametrize("beside", ["\n", "\r\n", "\n#close", "T\n", "T\r\n", " \n", "\x00\n", "T\n#"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_long_line_and_what_evens_it_out_do_not_pass_quickly(begin, beside, first):
+    """A line with as many fields too many as another has too few is told by that other one."""
     fields = ["local_orig", *ZEEK]
     row = "\t".join(ZEEK.get(name, "T") for name in fields) + "\n"
-    joined = row.replace("\n", "\t") + row
-    _, quick = both((zeek_header(fields) + row * begin + above + joined + below).encode())
+    twice = row.removesuffix("\n") + "\tx" * (len(fields) - 1) + "\n"
+    pair = [beside, twice] if first else [twice, beside]
+    _, quick = both("".join([begin, zeek_header(fields), row, *pair]).encode())
+    assert quick is None or quick["suspect"].any()
+
+
+@pytest.mark.parametrize("begin", ["", "\ufeff"])
+def test_a_long_line_alone_does_not_pass_quickly(begin):
+    """No line of the header makes up for it, with a byte order mark before it or without."""
+    fields = ["local_orig", *ZEEK]
+    row, beyond = "\t".join(ZEEK.get(name, "T") for name in fields), "\tx" * (len(fields) - 1)
+    _, quick = both(f"{begin}{zeek_header(fields)}{row}\n{row}{beyond}\n".encode())
     assert quick is None or quick["suspect"].any()
 
 

@@ -1,6 +1,7 @@
 """Wrong values: Helm refuses them, and names the value."""
 
 import pytest
+from dagster._utils.schedules import is_valid_cron_schedule
 
 from cybersec_assets_tests.k8s.chart import DEMO, OWN, merged
 
@@ -84,19 +85,23 @@ def test_a_value_that_is_wrong_is_named(helm, name, change):
 
 @pytest.mark.parametrize(
     "cron",
-    ["60 2 * * *", "0 24 * * *", "0 2 0 * *", "0 2 * 13 *", "0 2 * * 8", "0 2 * *", "*/0 2 * * *", "0 2 * * MONDAY"],
+    ["60 2 * * *", "0 24 * * *", "0 2 0 * *", "0 2 * 13 *", "0 2 * * 7", "0 2 * *", "*/0 2 * * *", "0 2 * * MONDAY"],
 )
 def test_a_time_that_is_wrong_is_named(helm, cron):
-    """A field out of its range is refused before anything is made, wherever a time is given."""
+    """A field out of the range that Kubernetes has for it is refused at once, wherever a time is given."""
     for jobs in ({"schedule": {"cron": cron}}, {"audit": {"reconcile": {"cron": cron}}}, {"prune": {"cron": cron}}):
         said = helm.refusal(merged(OWN, jobs))
         assert "cron" in said
         assert f"'{cron}' does not match" in said
 
 
-@pytest.mark.parametrize("cron", ["*/2 * * * *", "0 2 * * MON-FRI", "0,30 1-5/2 1 JAN,7 0", "05 02 31 12 7"])
+@pytest.mark.parametrize(
+    "cron",
+    ["*/2 * * * *", "0 2 * * MON-FRI", "0,30 1-5/2 1 Jan,7 0", "05 02 31 12 6", "*/120 0-6 ? * sun", "0 2 1 * ?"],
+)
 def test_a_time_that_is_right_is_taken(helm, cron):
-    """What the schema refuses of times is no more than what nothing could be made of."""
+    """Dagster knows it, and the schema takes it for the schedule and for the CronJobs."""
+    assert is_valid_cron_schedule(cron)
     jobs = {"schedule": {"cron": cron}, "audit": {"verify": {"cron": cron}}, "prune": {"cron": cron}}
     assert helm.template(merged(OWN, jobs)).returncode == 0
 

@@ -17,6 +17,7 @@ from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.logfile import HEAD_BYTES, LogFile
 
 CHUNK_BYTES = 1 << 20
+BOM = b"\xef\xbb\xbf"
 MARK = b"\n#fields"
 MAX_BLOCKS = 1_000
 """No sensor changes its columns so often, and every block costs a file and a reading."""
@@ -134,8 +135,9 @@ class _Survey:
 
 
 def _survey(file: BinaryIO, separator: bytes) -> _Survey:
+    place = len(BOM) if file.read(len(BOM)) == BOM else file.seek(0)
     # The first line has no end before it.
-    found, place, window = _Survey(), 0, b"\n"
+    found, window = _Survey(), b"\n"
     while chunk := file.read(CHUNK_BYTES):
         window = window[1 - len(MARK) :] + chunk
         place += len(chunk)
@@ -172,7 +174,7 @@ def _begin(file: BinaryIO, place: int) -> int:
     start = max(place - HEAD_BYTES, 0)
     file.seek(start)
     above = file.read(place - start).removesuffix(b"\n").split(b"\n")
-    header = list(takewhile(lambda line: line.removeprefix(b"\xef\xbb\xbf").startswith(b"#"), reversed(above)))
+    header = list(takewhile(lambda line: line.removeprefix(BOM).startswith(b"#"), reversed(above)))
     return place - sum(len(line) + 1 for line in header)
 
 
