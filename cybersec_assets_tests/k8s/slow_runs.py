@@ -59,5 +59,6 @@ def pods(release, run_id):
 
 
 def pod_over(release, run_id):
-    """Tell whether nothing of a run is at work."""
-    return all(pod["status"]["phase"] in {"Succeeded", "Failed"} for pod in pods(release, run_id))
+    """Tell whether a run's pod has come to its end."""
+    (pod,) = pods(release, run_id)
+    return pod["status"]["phase"] in {"Succeeded", "Failed"}

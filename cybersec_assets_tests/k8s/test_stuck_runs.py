@@ -16,8 +16,8 @@ MISSING = "localhost/cybersec-nothing:1"
 def stuck(slow, image):
     """A run that no node takes and one whose image has gone, from their launch to their end."""
     late = slow.launch("2026-01-05", WITHOUT_A_NODE)
-    launch_with(slow, MISSING)
     try:
+        launch_with(slow, MISSING)
         lost = slow.launch("2026-01-09", NO_RETRY)
         return {run_id: slow.finished(run_id, START_TIMEOUT + 90) for run_id in (late, lost)}
     finally:

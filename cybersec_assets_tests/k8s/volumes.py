@@ -1,11 +1,12 @@
 """Volumes that are full: the cluster's are folders of the node's own disk, so that a small disk is mounted over one."""
 
 import json
+import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 from cybersec_assets_tests.k8s.chart import FULLNAME
 from cybersec_assets_tests.k8s.release import Release
@@ -17,23 +18,21 @@ DISK_BYTES = 512 << 20
 def small_disk(release: Release, store: str) -> Iterator[Path]:
     """Put a bundled store's volume on a disk of half a GiB, with all that it holds, and give where that is."""
     folder = _folder(release, store)
-    with tempfile.NamedTemporaryFile(suffix=".ext4") as disk, tempfile.TemporaryDirectory() as aside:
+    with NamedTemporaryFile(suffix=".ext4") as disk, TemporaryDirectory() as aside, ExitStack() as undo:
         disk.truncate(DISK_BYTES)
         _run("mkfs.ext4", "-q", "-F", disk.name)
+        undo.callback(_scale, release, store, 1)
         _scale(release, store, 0)
+        undo.callback(_move, Path(aside), folder)
         _move(folder, Path(aside))
         _run("mount", "-o", "loop", disk.name, folder)
+        undo.callback(_run, "umount", folder)
         (folder / "lost+found").rmdir()
         _move(Path(aside), folder)
+        undo.callback(_move, folder, Path(aside))
+        undo.callback(_scale, release, store, 0)
         _scale(release, store, 1)
-        try:
-            yield folder
-        finally:
-            _scale(release, store, 0)
-            _move(folder, Path(aside))
-            _run("umount", folder)
-            _move(Path(aside), folder)
-            _scale(release, store, 1)
+        yield folder
 
 
 @contextmanager
@@ -43,6 +42,7 @@ def filled(folder: Path) -> Iterator[None]:
     with ballast.open("wb") as file:
         subprocess.run(["cat", "/dev/zero"], stdout=file, stderr=subprocess.DEVNULL, check=False)
     try:
+        assert shutil.disk_usage(folder).free == 0
         yield
     finally:
         ballast.unlink()
