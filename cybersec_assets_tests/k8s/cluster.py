@@ -88,7 +88,8 @@ class Namespace:
 
 @contextmanager
 def namespace(cluster: Cluster, name: str) -> Iterator[Namespace]:
-    """Make a namespace, and leave nothing of it."""
+    """Make a namespace, and have nothing left of it, which takes the cluster a while."""
+    cluster.call("kubectl", "wait", "--for=delete", f"namespace/{name}", "--timeout=180s")
     cluster.call("kubectl", "create", "namespace", name)
     cluster.call("kubectl", "label", "namespace", name, *RESTRICTED)
     try:
@@ -96,7 +97,7 @@ def namespace(cluster: Cluster, name: str) -> Iterator[Namespace]:
     finally:
         # Nothing in it is kept, so that nothing has to end well.
         cluster.call("kubectl", "delete", "pods", "--all", "--namespace", name, "--grace-period=0", "--force")
-        cluster.call("kubectl", "delete", "namespace", name, "--timeout=180s")
+        cluster.call("kubectl", "delete", "namespace", name, "--wait=false")
 
 
 def eventually(condition: Callable[[], Any], seconds: float, what: str) -> Any:

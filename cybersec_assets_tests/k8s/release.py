@@ -27,7 +27,10 @@ RUN = """
 query ($id: ID!) {
   runOrError(runId: $id) { ... on Run {
     status creationTime startTime endTime
-    eventConnection { events { __typename ... on MessageEvent { message } ... on LogsCapturedEvent { fileKey } } }
+    eventConnection { events {
+      __typename ... on MessageEvent { message } ... on LogsCapturedEvent { fileKey }
+      ... on ExecutionStepFailureEvent { error { message causes { message } } }
+    } }
   } }
 }
 """

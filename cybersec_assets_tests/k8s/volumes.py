@@ -1,26 +1,28 @@
 """Volumes that are full: the cluster's are folders of the node's own disk, so that a small disk is mounted over one."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 from cybersec_assets_tests.k8s.chart import FULLNAME
 from cybersec_assets_tests.k8s.release import Release
 
-DISK_BYTES = 512 << 20
+DISK_BYTES = 1536 << 20
+"""MinIO takes a disk with less than 900 MiB free for a full one."""
 
 
 @contextmanager
 def small_disk(release: Release, store: str) -> Iterator[Path]:
-    """Put a bundled store's volume on a disk of half a GiB, with all that it holds, and give where that is."""
+    """Put a bundled store's volume on a small disk of its own, with all that it holds, and give where that is."""
     folder = _folder(release, store)
     with NamedTemporaryFile(suffix=".ext4") as disk, TemporaryDirectory() as aside, ExitStack() as undo:
         disk.truncate(DISK_BYTES)
-        _run("mkfs.ext4", "-q", "-F", disk.name)
+        _run("mkfs.ext4", "-q", "-F", "-m", "0", disk.name)
         undo.callback(_scale, release, store, 1)
         _scale(release, store, 0)
         undo.callback(_move, Path(aside), folder)
@@ -39,8 +41,9 @@ def small_disk(release: Release, store: str) -> Iterator[Path]:
 def filled(folder: Path) -> Iterator[None]:
     """Leave no byte of a disk free for a while."""
     ballast = folder / "ballast"
-    with ballast.open("wb") as file:
-        subprocess.run(["cat", "/dev/zero"], stdout=file, stderr=subprocess.DEVNULL, check=False)
+    with ballast.open("wb") as file, suppress(OSError):
+        # Where its blocks are has to be noted too, so that the last of them do not fit.
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free)
     try:
         assert shutil.disk_usage(folder).free == 0
         yield
