@@ -135,6 +135,20 @@ def test_a_blank_line_is_none_and_shifts_no_number(log):
     assert faults(rejected) == [(4, "bytes", "x")]
 
 
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("note", ["\x01", "\x01x", "x\x01", "\x01\x01", "\x01\x02", "x\x01y"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_control_character_is_text_like_any_other(log, quote, note, first):
+    """Where nobody asks for a column, what it has is no matter, wherever it stands."""
+    text = csv_log(csv_row(), csv_row())
+    beside = ["note", *[f"{quote}{note}{quote}"] * 2]
+    lines = [
+        f"{value},{line}" if first else f"{line},{value}" for value, line in zip(beside, text.splitlines(), strict=True)
+    ]
+    kept, rejected = read(write(log, "\n".join(lines)))
+    assert (kept.height, rejected.height) == (2, 0)
+
+
 @pytest.mark.parametrize("line", ["\x01", " \x01", "\x01\x02"])
 def test_a_line_of_control_characters_is_no_blank_one(log, line):
     """A line that has nothing but characters that no log has is rejected like any that is no record."""

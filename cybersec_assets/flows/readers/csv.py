@@ -85,11 +85,10 @@ def _by_row(log: LogFile, rows: pl.LazyFrame) -> pl.LazyFrame:
 
 def _by_line(log: LogFile, rows: pl.LazyFrame, headers: int, fields: int) -> pl.LazyFrame:
     """Tell each row's place, where it is a line, and whether it has as many fields as the header; blank ones go."""
-    text = pl.col("text").fill_null("")
+    text = pl.concat_str("text", "rest", separator=NEVER, ignore_nulls=True)
     separators = text.str.replace_all(QUOTED, "").str.count_matches(separator_of(log), literal=True)
-    is_uneven = pl.col("rest").is_not_null() | (separators != fields - 1)
-    is_blank = (text.str.strip_chars(BLANK) == "") & pl.col("rest").is_null()
-    lines = scan_lines(log).select("file", "line", is_uneven=is_uneven, is_blank=is_blank)
+    is_blank = text.str.strip_chars(BLANK) == ""
+    lines = scan_lines(log).select("file", "line", is_uneven=separators != fields - 1, is_blank=is_blank)
     # Side by side: Polars itself does not tell a field that is missing from one that is empty.
     return pl.concat([lines.slice(headers), rows], how="horizontal").filter(~pl.col("is_blank"))
 
