@@ -8,6 +8,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -109,19 +110,17 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def cybersec(settings, monkeypatch, capsys):
+def cybersec(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """Run the command in this process; give its exit status and what it printed."""
-    monkeypatch.setenv("CYBERSEC_HOME", str(settings.cybersec_home))
-    monkeypatch.setenv("CYBERSEC_SYNTHETIC_FLOWS", "3000")
-    monkeypatch.setenv("PG_HOST", settings.pg_host)
-    monkeypatch.setenv("PG_DATABASE", settings.pg_database)
     # What the command sets itself goes away with the test.
     monkeypatch.setenv("DAGSTER_HOME", "")
     monkeypatch.delenv("DAGSTER_HOME")
 
-    def run(*arguments):
+    def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["cybersec", *arguments])
-        status = 0
+        status: Any = 0
         try:
             cli.main()
         except SystemExit as ended:
@@ -130,3 +129,12 @@ def cybersec(settings, monkeypatch, capsys):
         return status, printed.out, printed.err
 
     return run
+
+
+@pytest.fixture
+def in_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the command the test's own home and database, and few flows."""
+    monkeypatch.setenv("CYBERSEC_HOME", str(settings.cybersec_home))
+    monkeypatch.setenv("CYBERSEC_SYNTHETIC_FLOWS", "3000")
+    monkeypatch.setenv("PG_HOST", str(settings.pg_host))
+    monkeypatch.setenv("PG_DATABASE", settings.pg_database)

@@ -8,6 +8,8 @@ import pytest
 from cybersec_assets.errors import StoreError
 from cybersec_assets_tests.conftest import DAY
 
+pytestmark = pytest.mark.usefixtures("in_environment")
+
 PHASES = ["raw/network_events", "silver/network_events", "gold/isolation_forest", "gold/evaluation"]
 
 

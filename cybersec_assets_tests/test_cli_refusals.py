@@ -7,6 +7,8 @@ import pytest
 
 from cybersec_assets_tests.conftest import DAY
 
+pytestmark = pytest.mark.usefixtures("in_environment")
+
 
 def test_bad_input_is_one_line(cybersec):
     """A missing log ends the run with its one line on standard error and status 2; the audit shows the failure."""

@@ -2,15 +2,12 @@
 
 import random
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cybersec_assets import cli
 from cybersec_assets.audit.database import Database
 from cybersec_assets.audit.journal import Journal
 from cybersec_assets.definitions import audit_from
@@ -68,25 +65,3 @@ def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Settin
         return load_settings()
 
     return name
-
-
-@pytest.fixture
-def cybersec(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in this process; give its exit status and what it printed."""
-    # What the command sets itself goes away with the test.
-    monkeypatch.setenv("DAGSTER_HOME", "")
-    monkeypatch.delenv("DAGSTER_HOME")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["cybersec", *arguments])
-        status: Any = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            status = ended.code
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return run
