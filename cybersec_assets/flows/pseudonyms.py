@@ -21,15 +21,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from cybersec_assets.errors import SettingsError
+from cybersec_assets.flows.parsing.addresses import IPV4
 
 KEY_BYTES = 32
 BLOCK_BYTES = 16
 AT_ONCE = 4_096
 """Addresses that are encrypted together: IPv6 takes 2 KiB of blocks for each, and what fits the cache is faster."""
 NAME_DIGITS = 16
-OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-IPV4 = rf"^({OCTET}\.){{3}}{OCTET}$"
-"""What `ipaddress` takes for an IPv4 address; to ask it for each would take most of the time."""
 
 
 def read_key(text: str) -> bytes:

@@ -57,6 +57,14 @@ def test_a_damaged_line_that_tells_of_no_data_is_counted(log):
     assert faults(rejected) == [(2, "number of fields", ""), (3, "number of fields", "")]
 
 
+@pytest.mark.parametrize("name", ["srcaddr", "dstaddr"])
+def test_an_address_that_is_none_is_at_fault(log, name):
+    """Numbers that only look like an address are told by line, column and value."""
+    kept, rejected = read(write(log, AWS_VPC.log(AWS_VPC.row({name: "172.31.16.1390"}), AWS_VPC.row())))
+    column = {"srcaddr": "src_ip", "dstaddr": "dst_ip"}[name]
+    assert (kept.height, faults(rejected)) == (1, [(2, column, "172.31.16.1390")])
+
+
 CUSTOM = {
     "vpc-id": "vpc-abcdefab012345678",
     "subnet-id": "subnet-aaaaaaaa012345678",

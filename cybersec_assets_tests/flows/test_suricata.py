@@ -69,6 +69,7 @@ def test_other_events_are_passed_over(log):
         (event(end="later"), "duration", "later"),
         (event(src_ip=None), "src_ip", ""),
         (event(dest_ip="a b"), "dst_ip", "a b"),
+        (event(src_ip="300.1.1.1"), "src_ip", "300.1.1.1"),
         (event(bytes_toclient=2**63), "resp_bytes", str(2**63)),
         (event(dest_port="https"), "dst_port", "https"),
         (event(alerted="perhaps"), "alerted", "perhaps"),

@@ -10,7 +10,7 @@ import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.lines import scan_lines
-from cybersec_assets.flows.readers.base import Field, host, number, words
+from cybersec_assets.flows.readers.base import Field, address, number, words
 
 EVENT = ("event_type", "flow_id", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto")
 """What every event has that tells of a flow."""
@@ -22,8 +22,8 @@ def event_fields() -> dict[str, Field]:
     """Give the source of each raw column that any such event has."""
     service = pl.when(pl.col("app_proto") != UNDETECTED).then(pl.col("app_proto"))
     return {
-        "src_ip": Field(pl.col("src_ip"), host(pl.col("src_ip"))),
-        "dst_ip": Field(pl.col("dest_ip"), host(pl.col("dest_ip"))),
+        "src_ip": address(pl.col("src_ip")),
+        "dst_ip": address(pl.col("dest_ip")),
         "protocol": Field(pl.col("proto"), pl.col("proto").str.to_lowercase()),
         "uid": words(pl.col("flow_id")),
         "src_port": number(pl.col("src_port"), pl.Int32),

@@ -66,7 +66,7 @@ def text_field(raw: str, text: pl.Expr) -> Field:
     if raw in {"label", "alerted"}:
         return Field(verdict(text).cast(pl.String), verdict(text))
     if raw in {"src_ip", "dst_ip"}:
-        return Field(text, host(text))
+        return host(text)
     # Tools that know only floats write "12.0" for a count of 12.
     written = text.str.replace(r"\.0*$", "") if RAW[raw].is_integer() else text
     return Field(text, written.cast(RAW[raw], strict=False))

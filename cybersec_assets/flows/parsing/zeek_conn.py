@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from cybersec_assets.flows.parsing.labels import verdict
-from cybersec_assets.flows.readers.base import Field, volume
+from cybersec_assets.flows.readers.base import Field, address, volume
 
 NEEDED = {"ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"}
 NUMBERS: dict[str, pl.DataType] = {
@@ -22,7 +22,6 @@ NUMBERS: dict[str, pl.DataType] = {
     "id.resp_p": pl.Int32(),
 }
 """The fields that are numbers, a time in seconds since 1970 among them; all others are text."""
-ADDRESS = r"^[0-9A-Fa-f:.]+(%[\w.-]+)?$"
 
 
 def conn_fields(texts: Mapping[str, pl.Expr], time: Callable[[pl.Expr], pl.Expr]) -> dict[str, Field]:
@@ -36,9 +35,6 @@ def conn_fields(texts: Mapping[str, pl.Expr], time: Callable[[pl.Expr], pl.Expr]
     def number(name: str) -> Field:
         return Field(texts[name], texts[name].cast(NUMBERS[name], strict=False))
 
-    def address(name: str) -> Field:
-        return Field(texts[name], pl.when(texts[name].str.contains(ADDRESS)).then(texts[name]))
-
     def words(name: str) -> Field:
         return Field(texts[name], texts[name])
 
@@ -49,8 +45,8 @@ def conn_fields(texts: Mapping[str, pl.Expr], time: Callable[[pl.Expr], pl.Expr]
     sent, received = number("orig_bytes"), number("resp_bytes")
     fields = {
         "timestamp": Field(texts["ts"], time(texts["ts"])),
-        "src_ip": address("id.orig_h"),
-        "dst_ip": address("id.resp_h"),
+        "src_ip": address(texts["id.orig_h"]),
+        "dst_ip": address(texts["id.resp_h"]),
         "bytes": volume(sent, received),
         "duration": number("duration"),
         "protocol": Field(texts["proto"], texts["proto"].str.to_lowercase()),

@@ -18,10 +18,10 @@ from cybersec_assets.flows.parsing.times import parse_time, seconds_between
 from cybersec_assets.flows.readers.base import (
     Field,
     Reader,
-    address,
     assemble,
     count,
     each,
+    host,
     number,
     require_columns,
     those_present,
@@ -57,8 +57,8 @@ def _fields(header: Sequence[str]) -> dict[str, Field]:
     kind = protocol(pl.col("Proto"))
     fields = {
         "timestamp": Field(pl.col("StartTime"), _time("StartTime")),
-        "src_ip": address(pl.col("SrcAddr")),
-        "dst_ip": address(pl.col("DstAddr")),
+        "src_ip": host(pl.col("SrcAddr")),
+        "dst_ip": host(pl.col("DstAddr")),
         "bytes": count(pl.col("TotBytes")),
         "duration": number(pl.col("Dur"), pl.Float64) if "Dur" in header else _duration(),
         "protocol": kind,

@@ -13,6 +13,7 @@ import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.addresses import ADDRESS
 from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
 
 Scan = Callable[[Sequence[LogFile]], pl.LazyFrame]
@@ -90,9 +91,14 @@ def require_columns(log: LogFile, have: Sequence[str], need: Collection[str]) ->
         )
 
 
-def host(text: pl.Expr) -> pl.Expr:
-    """Give null for a host that is empty or holds a blank: a quote left open swallows whole lines."""
-    return pl.when(text.str.contains(r"^\S+$")).then(text)
+def host(text: pl.Expr) -> Field:
+    """Read a host, in whatever way it is named; none is empty or holds a blank: an open quote swallows whole lines."""
+    return Field(text, pl.when(text.str.contains(r"^\S+$")).then(text))
+
+
+def address(text: pl.Expr) -> Field:
+    """Read an IP address."""
+    return Field(text, pl.when(text.str.contains(ADDRESS)).then(text))
 
 
 def number(text: pl.Expr, dtype: type[pl.DataType]) -> Field:
@@ -108,11 +114,6 @@ def count(text: pl.Expr) -> Field:
 def words(text: pl.Expr) -> Field:
     """Take text as it is."""
     return Field(text, text)
-
-
-def address(text: pl.Expr) -> Field:
-    """Read a host, in whatever way it is named."""
-    return Field(text, host(text))
 
 
 def those_present(

@@ -18,10 +18,10 @@ from cybersec_assets.flows.parsing.times import parse_time, seconds_between
 from cybersec_assets.flows.readers.base import (
     Field,
     Reader,
-    address,
     assemble,
     count,
     each,
+    host,
     number,
     require_columns,
     those_present,
@@ -91,8 +91,8 @@ def _fields(names: Collection[str]) -> dict[str, Field]:
     received = count(pl.col("obyt") if "obyt" in names else pl.lit(None, pl.String))
     fields = {
         "timestamp": Field(pl.col("ts"), _time(pl.col("ts"))),
-        "src_ip": address(pl.col("sa")),
-        "dst_ip": address(pl.col("da")),
+        "src_ip": host(pl.col("sa")),
+        "dst_ip": host(pl.col("da")),
         "bytes": volume(sent, received),
         "duration": number(pl.col("td"), pl.Float64) if "td" in names else _duration(),
         "protocol": kind,
