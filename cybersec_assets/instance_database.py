@@ -39,7 +39,7 @@ THIN_OUT = """
 DELETE FROM event_logs
 WHERE run_id = ANY(%s) AND asset_key IS NULL AND coalesce(dagster_event_type, '') !~ '^(ASSET|PIPELINE)_'
 """
-REMEDY = "Check PG_HOST, PG_PORT, DAGSTER_PG_USER, DAGSTER_PG_PASSWORD and DAGSTER_PG_DATABASE"
+REMEDY = "Check PG_HOST, PG_PORT, PG_SSLMODE and PG_SSLROOTCERT, and the name and password of that role"
 
 
 @dataclass(frozen=True)

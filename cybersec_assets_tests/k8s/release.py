@@ -102,18 +102,20 @@ class Release:
         return (entry["locationOrLoadError"] or {}).get("__typename") == "RepositoryLocation"
 
     def run(self, run_id: str) -> dict[str, Any]:
-        """Give what the web server shows of a run."""
-        return self.ask(RUN, id=run_id)["runOrError"]
+        """Give what the web server shows of a run, once none of its connections is one to a database that was away."""
+        return eventually(lambda: self._shown(run_id), 30, "the web server's answer")
+
+    def _shown(self, run_id: str) -> dict[str, Any] | None:
+        with suppress(urllib.error.HTTPError):
+            return self.ask(RUN, id=run_id)["runOrError"]
+        return None
 
     def finished(self, run_id: str, seconds: float) -> dict[str, Any]:
         """Wait for a run's end."""
 
         def over() -> dict[str, Any] | None:
-            # Its database may be away.
-            with suppress(urllib.error.HTTPError):
-                run = self.run(run_id)
-                return run if run["status"] in OVER else None
-            return None
+            run = self._shown(run_id)
+            return run if run and run["status"] in OVER else None
 
         return eventually(over, seconds, f"the end of run {run_id}")
 

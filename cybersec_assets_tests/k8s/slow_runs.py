@@ -7,7 +7,13 @@ from cybersec_assets_tests.k8s.cluster import eventually
 
 FLOWS = 3_000_000
 START_TIMEOUT = 60
-SLOW = (f"flows.synthetic={FLOWS}", f"runs.startTimeoutSeconds={START_TIMEOUT}")
+SLOW = (
+    f"flows.synthetic={FLOWS}",
+    f"runs.startTimeoutSeconds={START_TIMEOUT}",
+    # So that a small node takes all that a test launches at once.
+    "runs.maxConcurrent=9",
+    "runs.resources.requests.cpu=100m",
+)
 FAILURE_SECONDS = 60
 AUDIT_SECONDS = 120
 NO_RETRY = {"dagster/max_retries": "0"}
@@ -16,8 +22,12 @@ MEMORY = {"memory": "420Mi"}
 SHORT_OF_MEMORY = NO_RETRY | {
     "dagster-k8s/config": json.dumps({"container_config": {"resources": {"limits": MEMORY, "requests": MEMORY}}})
 }
-LABEL = "cybersec-test"
-WITHOUT_A_NODE = NO_RETRY | {"dagster-k8s/config": json.dumps({"pod_spec_config": {"node_selector": {LABEL: "late"}}})}
+LATE, LATER = "cybersec-test/late", "cybersec-test/later"
+
+
+def without_a_node(label):
+    """Give the tags of a run that no node takes before it has a label."""
+    return NO_RETRY | {"dagster-k8s/config": json.dumps({"pod_spec_config": {"node_selector": {label: "true"}}})}
 
 
 def in_training(release, run_id):
@@ -47,10 +57,10 @@ def closed_in_time(release, run_id, since):
     assert "ABANDONED" in release.phases(run_id).values()
 
 
-def let_start(release, *, late):
-    """Give the pods that wait for a node one, or take it away again."""
+def let_start(release, label, *, now):
+    """Give the pods that wait for a node with a label one, or take it away again."""
     node = release.namespace.cluster.call("kubectl", "get", "nodes", "-o", "name").strip()
-    release.namespace.cluster.call("kubectl", "label", node, f"{LABEL}={'late'}" if late else f"{LABEL}-")
+    release.namespace.cluster.call("kubectl", "label", node, f"{label}=true" if now else f"{label}-")
 
 
 def pods(release, run_id):

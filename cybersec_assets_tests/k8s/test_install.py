@@ -8,9 +8,12 @@ import pytest
 from cybersec_assets_tests.k8s.chart import FULLNAME, RELEASE
 from cybersec_assets_tests.k8s.cluster import eventually, namespace
 from cybersec_assets_tests.k8s.release import LOGS, Release
+from cybersec_assets_tests.k8s.slow_runs import LATE, without_a_node
 
 pytestmark = pytest.mark.k8s
 DAY = "2026-01-02"
+KINDS = "all,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,ingresses,pvc"
+RUNS = "app.kubernetes.io/component=run"
 
 
 @pytest.fixture(scope="module")
@@ -135,17 +138,24 @@ def generations(release):
 
 
 def test_an_uninstall_leaves_the_volumes_and_nothing_else(cluster, settings):
-    """What stays are the claims of the bundled stores; a new install beside them is refused, and says why."""
+    """What stays are the claims of the bundled stores; a new install beside them is refused, and says why.
+
+    Runs go, too, that of somebody else's release in the namespace does not: the negative control.
+    """
     with namespace(cluster, "cybersec-test-uninstall") as own:
         release = Release(own, settings)
         assert release.helm("install").returncode == 0
+        release.finished(release.launch(DAY), 180)
+        release.launch("2026-01-03", without_a_node(LATE))
+        eventually(lambda: len(own.get("jobs", "-l", RUNS)) == 2, 60, "the second run's Job")
+        own.kubectl("create", "job", "another", "--image=localhost/nothing")
+        own.kubectl("label", "job", "another", "app.kubernetes.io/component=run", "app.kubernetes.io/instance=other")
         cluster.call("helm", "uninstall", RELEASE, "-n", own.name, "--wait")
-        kinds = "all,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,ingresses,pvc"
-        eventually(lambda: not own.get("pods"), 90, "the pods to be gone")
-        left = {(each["kind"], each["metadata"]["name"]) for each in own.get(kinds)}
-        given = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+        eventually(lambda: not own.get("pods", "-l", "app.kubernetes.io/instance=flows"), 90, "the pods to be gone")
+        left = {(each["kind"], each["metadata"]["name"]) for each in own.get(KINDS) if each["kind"] != "Pod"}
+        given = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"), ("Job", "another")}
         claims = {("PersistentVolumeClaim", f"data-{FULLNAME}-{store}-0") for store in ("postgresql", "minio")}
-        assert left - given == claims
+        assert left == given | claims
         again = release.helm("install")
         assert again.returncode != 0
         assert f"data-{FULLNAME}-postgresql-0 holds the database of an earlier release" in again.stderr

@@ -1,29 +1,28 @@
-"""Stores of one's own by free Secrets, and installs that cannot work: each says why, and a second try goes through."""
+"""Stores of one's own by free Secrets, over TLS; installs that cannot work each say why, and the next goes through."""
 
 import json
 
 import pytest
 
-from cybersec_assets_tests.k8s.chart import FULLNAME
+from cybersec_assets_tests.k8s.authority import Authority
 from cybersec_assets_tests.k8s.cluster import namespace
-from cybersec_assets_tests.k8s.release import Release
+from cybersec_assets_tests.k8s.own_stores import HOSTS, PASSWORDS, make_secret, start
+from cybersec_assets_tests.k8s.release import LOGS, Release
 
 pytestmark = pytest.mark.k8s
 NAME = "cybersec-test-own"
 OWNER = "cybersec_migration"
-SECRETS = ("audit-app", "audit-owner", "dagster-db", "s3-key")
 
 
 @pytest.fixture(scope="module")
-def own(cluster, installed, settings):
-    """A release that is not installed, whose stores are another release's."""
-    home, _ = installed
-    servers = {
-        store: f"{FULLNAME}-{store}.{home.namespace.name}.svc.cluster.local" for store in ("postgresql", "minio")
-    }
+def own(cluster, settings):
+    """A release that is not installed, whose stores are the company's."""
+    authority = Authority()
     given = [each for each in settings if not each.startswith("demo.")]
     given += [
-        f"postgresql.host={servers['postgresql']}",
+        f"postgresql.host={HOSTS['postgresql']}",
+        "postgresql.sslmode=verify-full",
+        "postgresql.caSecret=company-ca",
         "postgresql.audit.database=own_audit",
         "postgresql.audit.user=own_app",
         "postgresql.audit.existingSecret=audit-app",
@@ -33,27 +32,30 @@ def own(cluster, installed, settings):
         "postgresql.dagster.database=own_dagster",
         "postgresql.dagster.user=own_dagster",
         "postgresql.dagster.existingSecret=dagster-db",
-        f"s3.endpoint=http://{servers['minio']}:9000",
+        f"s3.endpoint=https://{HOSTS['minio']}:9000",
         "s3.existingSecret=s3-key",
+        "s3.caSecret=company-ca",
+        "s3.caKey=chain.pem",
         "bucketPrefix=own-ml",
         "jobs.timeoutSeconds=60",
     ]
     with namespace(cluster, NAME) as place:
+        start(place, authority, settings)
+        make_secret(place, "company-ca", {"ca.crt": authority.certificate, "chain.pem": authority.certificate})
+        make_secret(place, "other-ca", {"ca.crt": Authority().certificate, "chain.pem": Authority().certificate})
         yield Release(place, tuple(given))
 
 
-def make_secrets(own, stores, **changes):
+def make_secrets(own, **changes):
     """Make the Secrets, some of their values others than the stores'."""
     data = {
         "audit-app": {"password": "a pass/word of @ its:own"},
-        "audit-owner": {"username": OWNER, "pgpass": stores["migration-password"]},
+        "audit-owner": {"username": OWNER, "pgpass": PASSWORDS["migration-password"]},
         "dagster-db": {"password": "another%20one"},
-        "s3-key": {"accessKey": stores["s3-access-key"], "secretKey": stores["s3-secret-key"]},
+        "s3-key": {"accessKey": PASSWORDS["s3-access-key"], "secretKey": PASSWORDS["s3-secret-key"]},
     }
     for name, values in data.items():
-        given = [f"--from-literal={key}={changes.get(key, value)}" for key, value in values.items()]
-        own.namespace.kubectl("delete", "secret", name, "--ignore-not-found")
-        own.namespace.kubectl("create", "secret", "generic", name, *given)
+        make_secret(own.namespace, name, {key: changes.get(key, value) for key, value in values.items()})
 
 
 def refusal(own, *changes, seconds=120):
@@ -63,13 +65,6 @@ def refusal(own, *changes, seconds=120):
     return done.stdout + done.stderr
 
 
-@pytest.fixture
-def stores(installed):
-    """The passwords of the stores."""
-    release, _ = installed
-    return release.namespace.secret(f"{FULLNAME}-generated")
-
-
 def test_a_secret_that_is_missing_is_named(own):
     """Helm names the value, the Secret and the namespace, and nothing at all is made."""
     said = refusal(own)
@@ -77,60 +72,78 @@ def test_a_secret_that_is_missing_is_named(own):
     assert own.namespace.get("deployments,jobs,configmaps", "-l", "app.kubernetes.io/instance=flows") == []
 
 
-def test_a_key_that_is_missing_is_named(own, stores):
+def test_a_key_that_is_missing_is_named(own):
     """A Secret without the key that values name is refused as well."""
-    make_secrets(own, stores)
+    make_secrets(own)
     said = refusal(own, "postgresql.dagster.passwordKey=pw")
     assert "postgresql.dagster.existingSecret names the Secret dagster-db, which has no key pw" in said
 
 
-def test_a_wrong_password_is_told(own, stores):
+def test_a_wrong_password_is_told(own):
     """Helm shows which role was refused where; no pod was started for it but the one that tried."""
-    make_secrets(own, stores, pgpass="wrong")
+    make_secrets(own, pgpass="wrong")
     said = refusal(own)
-    assert f"{OWNER}@{FULLNAME}-postgresql" in said
+    assert f"{OWNER}@{HOSTS['postgresql']}" in said
     assert "password authentication failed" in said
     assert own.namespace.get("deployments") == []
 
 
-def test_a_wrong_password_of_a_role_that_is_there_is_told(own, stores):
-    """Helm shows the application's role, too, where the server knows it with another password."""
-    make_secrets(own, stores)
-    said = refusal(own, "postgresql.audit.database=mlops_db", "postgresql.audit.user=cybersec_app")
-    assert 'password authentication failed for user "cybersec_app"' in said
-
-
-def test_a_wrong_key_of_the_object_store_is_told(own, stores):
+def test_a_wrong_key_of_the_object_store_is_told(own):
     """Helm shows what the object store said."""
-    make_secrets(own, stores, secretKey="wrong")
+    make_secrets(own, secretKey="wrong")
     assert "SignatureDoesNotMatch" in refusal(own)
 
 
-def test_an_object_store_that_is_away_is_told(own, stores):
+def test_a_store_that_another_authority_vouches_for_is_told(own):
+    """Helm shows whose certificate nobody that is trusted has signed; so it is checked, of either store."""
+    make_secrets(own)
+    said = refusal(own, "postgresql.caSecret=other-ca")
+    assert OWNER in said
+    assert "certificate verify failed" in said
+    said = refusal(own, "s3.caSecret=other-ca")
+    assert f"https://{HOSTS['minio']}:9000 does not prove who it is" in said
+    assert own.namespace.get("deployments") == []
+
+
+def test_an_object_store_that_is_away_is_told(own):
     """Helm shows the address that nobody answers at."""
-    make_secrets(own, stores)
+    make_secrets(own)
     assert "http://nowhere.invalid:9000 cannot be reached" in refusal(own, "s3.endpoint=http://nowhere.invalid:9000")
 
 
-def test_a_setting_that_keeps_the_code_from_loading_is_told(own, stores):
+def test_a_setting_that_keeps_the_code_from_loading_is_told(own):
     """Helm shows which variable no code location would start with: a day that no month has."""
-    make_secrets(own, stores)
+    make_secrets(own)
     said = refusal(own, "startDate=2025-02-30")
     assert "CYBERSEC_START_DATE" in said
     assert "Traceback" not in said
 
 
-def test_an_image_that_does_not_exist_fails_the_install(own, stores):
+def test_an_image_that_does_not_exist_fails_the_install(own):
     """Helm gives up, and the pod names the image."""
-    make_secrets(own, stores)
+    make_secrets(own)
     refusal(own, "image.repository=localhost/cybersec-nothing", seconds=20)
     events = own.namespace.get("events")
     assert "localhost/cybersec-nothing" in json.dumps(events)
 
 
-def test_the_next_try_goes_through(own, stores):
-    """After all of those an install with what is right works, and a run of it succeeds on stores of one's own."""
-    make_secrets(own, stores)
+def test_the_next_try_goes_through(own):
+    """After all of those an install with what is right works, and a run of it succeeds, with its logs in the store."""
+    make_secrets(own)
     own.upgrade()
     run_id = own.launch("2026-01-02")
-    assert own.finished(run_id, 180)["status"] == "SUCCESS"
+    run = own.finished(run_id, 180)
+    assert run["status"] == "SUCCESS"
+    (key, *_) = (event["fileKey"] for event in run["eventConnection"]["events"] if event.get("fileKey"))
+    logs = own.ask(LOGS, key=[run_id, "compute_logs", key])["capturedLogs"]
+    assert "gold__evaluation" in logs["stderr"]
+
+
+def test_a_wrong_password_of_a_role_that_is_there_is_told(own):
+    """Helm shows the application's role, too, once the server knows it with another password; nothing is upgraded."""
+    before = own.namespace.get("deployments")
+    make_secrets(own, password="another")
+    said = refusal(own, "tickRetentionDays=80")
+    assert 'password authentication failed for user "own_app"' in said
+    specs = [each["spec"] for each in own.namespace.get("deployments")]
+    assert specs == [each["spec"] for each in before]

@@ -1,6 +1,7 @@
 """Every manifest that the chart makes: known to Kubernetes, restricted, with least rights."""
 
 import json
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -9,8 +10,20 @@ import kubernetes
 import pytest
 import yaml
 
-from cybersec_assets_tests.k8s.chart import CHART, DEMO, FULLNAME, KUBERNETES, NAMESPACE, OWN, find, merged, pods
+from cybersec_assets_tests.k8s.chart import (
+    CHART,
+    DEMO,
+    FULLNAME,
+    KUBERNETES,
+    NAMESPACE,
+    OWN,
+    dagster_yaml,
+    find,
+    merged,
+    pods,
+)
 from cybersec_assets_tests.k8s.pod_security import faults
+from cybersec_assets_tests.k8s.run_job import run_job
 
 pytestmark = pytest.mark.render
 ROLES = {
@@ -25,6 +38,7 @@ ROLES = {
         ("pods/log", "get"),
         ("events", "list"),
     },
+    f"{FULLNAME}-clear": {("jobs", "deletecollection")},
 }
 
 
@@ -58,9 +72,9 @@ def test_all_pods_are_restricted(manifests):
 
 
 def test_only_who_needs_it_gets_a_token(manifests):
-    """The web server and the daemon alone get a token of the Kubernetes API, and only they have a role."""
+    """The web server, the daemon and the uninstall get a token of the Kubernetes API, and only they have a role."""
     with_token = {name for name, spec, _ in pods(manifests) if spec.get("automountServiceAccountToken") is not False}
-    assert with_token == {f"{FULLNAME}-webserver", f"{FULLNAME}-daemon"}
+    assert with_token == ROLES.keys()
     bound = {each["subjects"][0]["name"] for each in manifests if each["kind"] == "RoleBinding"}
     assert bound == with_token
 
@@ -95,7 +109,8 @@ def test_all_wait_for_the_setup(manifests):
     """Whoever opens the stores waits for the setup first, but what comes before it, and the test that comes after."""
     waiting = {name for name, spec, _ in pods(manifests) if "wait-for-setup" in str(spec.get("initContainers"))}
     own = {name for name, spec, _ in pods(manifests) if "cybersec-assets:" in spec["containers"][0]["image"]}
-    assert own - waiting - {f"{FULLNAME}-reach"} == {f"{FULLNAME}-setup-1", f"{FULLNAME}-test-stores"}
+    others = {f"{FULLNAME}-{name}" for name in ("setup-1", "test-stores", "clear")}
+    assert own - waiting - {f"{FULLNAME}-reach"} == others
 
 
 def test_stores_of_ones_own_are_reached_before_anything_is_made(helm):
@@ -112,6 +127,23 @@ def test_stores_of_ones_own_are_reached_before_anything_is_made(helm):
     off = merged(OWN, {"jobs": {"reachFirst": False}})
     for values in (DEMO, off):
         assert not [each for each in helm.manifests(values) if each["metadata"]["name"].endswith("-reach")]
+
+
+def test_the_uninstall_ends_with_the_runs(manifests):
+    """What deletes the runs' Jobs comes last, needs nothing that is gone by then, and leaves nothing of its own."""
+    job = find(manifests, "Job", "-clear")
+    hooks = [each for each in manifests if each["metadata"].get("annotations", {}).get("helm.sh/hook") == "post-delete"]
+    assert {each["kind"] for each in hooks} == {"Job", "ServiceAccount", "Role", "RoleBinding", "NetworkPolicy"}
+    for each in hooks:
+        policies = each["metadata"]["annotations"]["helm.sh/hook-delete-policy"].split(",")
+        assert set(policies) == {"before-hook-creation", "hook-succeeded", "hook-failed"}
+        assert int(each["metadata"]["annotations"].get("helm.sh/hook-weight", 0)) == -(each is not job)
+    spec = job["spec"]["template"]["spec"]
+    assert "volumes" not in spec
+    assert "env" not in spec["containers"][0]
+    run = run_job(dagster_yaml(manifests))["metadata"]["labels"]
+    (asked,) = re.findall(r'label_selector="(.*)"', spec["containers"][0]["args"][-1])
+    assert dict(each.split("=") for each in asked.split(",")).items() <= run.items()
 
 
 def test_only_the_setup_knows_the_owner(manifests):

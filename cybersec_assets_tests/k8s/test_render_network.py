@@ -79,7 +79,7 @@ def test_who_talks_to_whom_in_a_trial(helm):
     """The stores are reached by those who use them and go nowhere; the code by web server and daemon alone."""
     manifests = helm.manifests(DEMO)
     pod = labels_by_component(manifests)
-    assert pod.keys() == CLIENTS | {"postgresql", "minio"}
+    assert pod.keys() == CLIENTS | {"postgresql", "minio", "clear"}
     reach = {
         (source, target)
         for source in pod
@@ -90,10 +90,10 @@ def test_who_talks_to_whom_in_a_trial(helm):
     assert reach == expected | {("webserver", "code"), ("daemon", "code")}
 
 
-def test_only_web_server_and_daemon_reach_the_api_server(manifests):
+def test_only_who_has_a_token_reaches_the_api_server(manifests):
     """A run, which runs the users' code, reaches no API server, and neither does any other pod."""
     pod = labels_by_component(manifests)
-    assert {name for name in pod if may_go(manifests, pod[name], None, 6443)} == {"webserver", "daemon"}
+    assert {name for name in pod if may_go(manifests, pod[name], None, 6443)} == {"webserver", "daemon", "clear"}
 
 
 def test_all_find_names(manifests):

@@ -1,4 +1,7 @@
-"""The negative control of what watches over runs: without the daemon and the audit's CronJob nobody ends a dead one."""
+"""What watches over runs, and its negative control: without daemon and audit's CronJob nobody ends one that is lost.
+
+The same runs are seen twice: two minutes after their end, while nobody looks, and once somebody does again.
+"""
 
 import json
 import time
@@ -9,36 +12,67 @@ from cybersec_assets_tests.k8s.chart import FULLNAME
 from cybersec_assets_tests.k8s.cluster import eventually, kill_on_node
 from cybersec_assets_tests.k8s.slow_runs import (
     AUDIT_SECONDS,
+    FAILURE_SECONDS,
+    LATE,
+    LATER,
     NO_RETRY,
     SHORT_OF_MEMORY,
-    WITHOUT_A_NODE,
+    START_TIMEOUT,
     closed_in_time,
     in_training,
     let_start,
     out_of_memory,
+    pod_over,
+    without_a_node,
 )
 
 pytestmark = pytest.mark.k8s
-DAYS = {"killed": "2026-01-08", "out of memory": "2026-01-14", "late": "2026-01-15"}
+MISSING = "localhost/cybersec-nothing:1"
+LAUNCHED = {
+    "killed": ("2026-01-08", NO_RETRY),
+    "out of memory": ("2026-01-14", SHORT_OF_MEMORY),
+    "without a database": ("2026-01-16", NO_RETRY),
+    "late": ("2026-01-15", without_a_node(LATE)),
+    "too late": ("2026-01-05", without_a_node(LATER)),
+}
+DEAD = ("killed", "out of memory", "without a database")
+STUCK = ("too late", "without an image")
 
 
 @pytest.fixture(scope="module")
-def unwatched(slow):
-    """A run that is killed, one that is out of memory and one without a node, two minutes later, and nobody looked."""
-    tags = (NO_RETRY, SHORT_OF_MEMORY, WITHOUT_A_NODE)
-    runs = {kind: slow.launch(day, tag) for (kind, day), tag in zip(DAYS.items(), tags, strict=True)}
-    begun = {"STARTING", "STARTED"}
-    eventually(lambda: {slow.run(run_id)["status"] for run_id in runs.values()} <= begun, 60, "the runs' pods")
+def unwatched(slow, image):
+    """Runs that are lost, each in its own way, two minutes later, and nobody has looked."""
+    watching(slow, away=True)
     try:
+        runs = {kind: slow.launch(day, tag) for kind, (day, tag) in LAUNCHED.items()}
+        launch_with(slow, MISSING)
+        runs["without an image"] = slow.launch("2026-01-09", NO_RETRY)
+        launch_with(slow, image)
+        watching(slow, away=False)
+        begun = {"STARTING", "STARTED"}
+        eventually(lambda: {slow.run(run_id)["status"] for run_id in runs.values()} <= begun, 60, "the runs' pods")
         watching(slow, away=True)
-        in_training(slow, runs["killed"])
-        kill_on_node(runs["killed"])
-        out_of_memory(slow, runs["out of memory"])
-        time.sleep(AUDIT_SECONDS)
+        lose(slow, runs)
         yield runs
     finally:
         watching(slow, away=False)
-        slow.namespace.kubectl("delete", "job", "-l", f"dagster/run-id={runs['late']}")
+
+
+def lose(release, runs):
+    """End those that are to die, and give those who watch all the time that they have."""
+    in_training(release, runs["without a database"])
+    in_training(release, runs["killed"])
+    kill_on_node(runs["killed"])
+    out_of_memory(release, runs["out of memory"])
+    since = time.monotonic()
+    postgresql = f"statefulset/{FULLNAME}-postgresql"
+    release.namespace.kubectl("scale", postgresql, "--replicas=0")
+    try:
+        eventually(lambda: pod_over(release, runs["without a database"]), 240, "the run to give up on its database")
+    finally:
+        release.namespace.kubectl("scale", postgresql, "--replicas=1")
+        release.namespace.kubectl("rollout", "status", postgresql, "--timeout=120s")
+    time.sleep(max(0, since + AUDIT_SECONDS - time.monotonic()))
 
 
 def watching(release, *, away):
@@ -55,26 +89,70 @@ def watching(release, *, away):
         eventually(all_ended, 60, "those who watch to be gone")
 
 
-@pytest.mark.parametrize("kind", ["killed", "out of memory"])
+def launch_with(release, image):
+    """Have the code location name an image for its runs; the web server is the one who reads it there."""
+    code, webserver = (f"deployment/{FULLNAME}-{name}" for name in ("code", "webserver"))
+    release.namespace.kubectl("set", "env", code, f"DAGSTER_CURRENT_IMAGE={image}")
+    release.namespace.kubectl("rollout", "status", code, "--timeout=120s")
+    release.namespace.kubectl("rollout", "restart", webserver)
+    release.namespace.kubectl("rollout", "status", webserver, "--timeout=120s")
+
+
+@pytest.mark.parametrize("kind", DEAD)
 def test_a_dead_run_stays(slow, unwatched, kind):
     """Long after the time in which it should have been ended a run is still at work, as both say."""
     assert slow.run(unwatched[kind])["status"] == "STARTED"
     assert "STARTED" in slow.phases(unwatched[kind]).values()
 
 
+@pytest.mark.parametrize("kind", STUCK)
+def test_a_stuck_run_stays(slow, unwatched, kind):
+    """Long after the time in which its pod should have started a run is still starting."""
+    assert slow.run(unwatched[kind])["status"] == "STARTING"
+
+
 def test_a_late_pod_does_its_work(slow, unwatched):
     """A pod that starts far too late makes its layers, as nobody has ended its run: it is not the pod that refuses."""
-    assert slow.run(unwatched["late"])["status"] == "STARTING"
-    let_start(slow, late=True)
+    let_start(slow, LATE, now=True)
     try:
         eventually(lambda: slow.phases(unwatched["late"]), 120, "the late pod's first phase")
     finally:
-        let_start(slow, late=False)
+        let_start(slow, LATE, now=False)
 
 
-def test_once_they_are_back_they_are_ended(slow, unwatched):
-    """It is daemon and CronJob who end dead runs, and nothing else that happens."""
+def test_a_run_whose_job_goes_does_not_succeed(slow, unwatched):
+    """An upgrade that took the Job of a run with it would end the run: the control of one that leaves it alone."""
+    slow.namespace.kubectl("delete", "job", "-l", f"dagster/run-id={unwatched['late']}")
+    assert slow.finished(unwatched["late"], 60)["status"] == "FAILURE"
+    assert set(slow.phases(unwatched["late"]).values()) != {"SUCCESS"}
+
+
+def test_once_they_are_back_all_are_ended(slow, unwatched):
+    """It is daemon and CronJob who end lost runs, in time, and nothing else that happens."""
     watching(slow, away=False)
     since = time.monotonic()
-    for kind in ("killed", "out of memory"):
+    for kind in DEAD:
         closed_in_time(slow, unwatched[kind], since)
+    for kind in STUCK:
+        assert slow.finished(unwatched[kind], since + FAILURE_SECONDS - time.monotonic())["status"] == "FAILURE"
+
+
+def test_an_image_that_does_not_exist_is_told(slow, unwatched):
+    """A run whose image has gone names the image, and leaves no row in the audit."""
+    run_id = unwatched["without an image"]
+    assert MISSING in json.dumps(slow.run(run_id)["eventConnection"]["events"])
+    assert slow.phases(run_id) == {}
+
+
+def test_a_pod_that_starts_too_late_does_nothing(slow, unwatched):
+    """A run whose pod cannot start says so; when the pod starts after all, it leaves nothing."""
+    run_id = unwatched["too late"]
+    said = " ".join(event.get("message", "") for event in slow.run(run_id)["eventConnection"]["events"])
+    assert f"longer than {START_TIMEOUT} seconds to start" in said
+    let_start(slow, LATER, now=True)
+    try:
+        eventually(lambda: pod_over(slow, run_id), 120, "the late pod's end")
+    finally:
+        let_start(slow, LATER, now=False)
+    assert slow.phases(run_id) == {}
+    assert slow.run(run_id)["status"] == "FAILURE"

@@ -1,0 +1,50 @@
+"""A company's certificate authority, for servers that only those may trust who know it."""
+
+import datetime as dt
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+VALID = dt.timedelta(days=1)
+
+
+class Authority:
+    """An authority with a key of its own.
+
+    Attributes:
+        certificate: Its own certificate as PEM, by which others trust what it has signed.
+    """
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        # Of two authorities with the same name OpenSSL would tell less clearly which is the wrong one.
+        self._name = _name(f"Authority {x509.random_serial_number()}")
+        may_sign = x509.BasicConstraints(ca=True, path_length=None)
+        own = _builder(self._name, self._name, self._key).add_extension(may_sign, critical=True)
+        self.certificate = _pem(own.sign(self._key, SHA256()))
+
+    def sign(self, *hosts: str) -> tuple[str, str]:
+        """Give a certificate for a server of some names, and its key, both as PEM."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+        signed = _builder(_name(hosts[0]), self._name, key).add_extension(names, critical=False)
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        return _pem(signed.sign(self._key, SHA256())), private
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number())
+    return builder.not_valid_before(now - VALID).not_valid_after(now + VALID)
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
