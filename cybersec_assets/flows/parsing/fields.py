@@ -11,7 +11,7 @@ import polars as pl
 from cybersec_assets.errors import SettingsError, UnreadableLogError
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.columns import Columns, Constant, Named
-from cybersec_assets.flows.parsing.labels import verdict
+from cybersec_assets.flows.parsing.labels import label
 from cybersec_assets.flows.parsing.times import parse_time
 from cybersec_assets.flows.readers.base import Field, assemble, host, require_columns
 from cybersec_assets.flows.schema import RAW, REQUIRED
@@ -64,7 +64,7 @@ def text_field(raw: str, text: pl.Expr) -> Field:
     if raw == "protocol":
         return Field(text, text.str.to_lowercase())
     if raw in {"label", "alerted"}:
-        return Field(verdict(text).cast(pl.String), verdict(text))
+        return label(text)
     if raw in {"src_ip", "dst_ip"}:
         return host(text)
     # Tools that know only floats write "12.0" for a count of 12.

@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from cybersec_assets.flows.readers.base import Field
+
 # Words such as "no" or "unknown" say nothing inside of a longer label: "unknown malware" names malice.
 # CTU-13 has "Backgrund", too.
 NO_VERDICT = r"(?i)\bbackgro?und\b|^\W*(unknown|unlabell?ed|unset|none|null|nan|n/a)?\W*$"
@@ -25,3 +27,8 @@ def verdict(text: pl.Expr) -> pl.Expr:
         .when(text.is_not_null())
         .then(statement=True)
     )
+
+
+def label(text: pl.Expr) -> Field:
+    """Read a label; its own value stands for its text, as one that gives no verdict is no fault."""
+    return Field(verdict(text).cast(pl.String), verdict(text))

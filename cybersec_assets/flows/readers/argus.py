@@ -11,7 +11,7 @@ import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.delimited import header_of, scan_fields
-from cybersec_assets.flows.parsing.labels import verdict
+from cybersec_assets.flows.parsing.labels import label
 from cybersec_assets.flows.parsing.lines import scan_lines
 from cybersec_assets.flows.parsing.protocols import PORTED, port, protocol
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
@@ -69,7 +69,7 @@ def _fields(header: Sequence[str]) -> dict[str, Field]:
             "src_port": ("Sport", lambda text: _port(text, kind)),
             "dst_port": ("Dport", lambda text: _port(text, kind)),
             "conn_state": ("State", words),
-            "label": ("Label", _label),
+            "label": ("Label", label),
         },
         header,
     )
@@ -102,11 +102,6 @@ def _port(text: pl.Expr, kind: Field) -> Field:
     """Read a port; `ra` prints a service's name for one where it is not told to print numbers."""
     digits = text.str.extract(r"^(\d+)$")
     return port(digits, kind, (*PORTED, *OVER_UDP))
-
-
-def _label(text: pl.Expr) -> Field:
-    # A label that gives no verdict is no fault, so its own value stands for its text.
-    return Field(verdict(text).cast(pl.String), verdict(text))
 
 
 def recognises(log: LogFile) -> bool:
