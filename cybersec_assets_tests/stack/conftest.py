@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cybersec_assets_tests.conftest import CHECKOUT
+from cybersec_assets_tests.stack.log_bucket import LogBucket
 from cybersec_assets_tests.stack.servers import HOST, Minio, Postgres
 from cybersec_assets_tests.stack.workbench import Workbench, minio_binary
 
@@ -133,6 +134,23 @@ def cluster(bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         # Its own database is where the migrations' role starts from, as in a bundled server.
         cursor.execute(f"CREATE DATABASE {bench.database}")
     return bench
+
+
+@pytest.fixture
+def logs(minio: Minio) -> LogBucket:
+    """A bucket of the test's own."""
+    return LogBucket(minio)
+
+
+@pytest.fixture
+def own_logs(binary: Path, tmp_path: Path) -> Iterator[LogBucket]:
+    """A bucket on a MinIO that a test may kill, and which gives readers up that take nothing for two seconds."""
+    server = Minio(binary, tmp_path / "minio", access_key="made-up-reader", environment={"MINIO_IDLE_TIMEOUT": "2s"})
+    try:
+        server.start()
+        yield LogBucket(server)
+    finally:
+        server.kill()
 
 
 def use_minio(monkeypatch: pytest.MonkeyPatch, minio: Minio) -> None:

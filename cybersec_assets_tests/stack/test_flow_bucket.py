@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,11 +15,9 @@ from wcmatch import glob
 
 from cybersec_assets.errors import StoreError, UnreadableLogError
 from cybersec_assets.flows.spool import spool
-from cybersec_assets.resources.flow_bucket import FlowBucket
-from cybersec_assets.stores.s3_variables import MINIO
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.stack.admin import add_user, allow
-from cybersec_assets_tests.stack.servers import HOST, Minio, free_port
+from cybersec_assets_tests.stack.servers import HOST, free_port
 from cybersec_assets_tests.stack.workbench import failures, s3_client
 
 pytestmark = pytest.mark.stack
@@ -34,45 +31,6 @@ KEYS = ("2026-01-02/conn.a.log", "2026-01-02/conn.b.log", "2026-01-02/x/conn.a.l
 KEYS += ("2026-01-02/.conn.log", "2026-01-02/[1].log", "2026-01-03/conn.a.log", "conn.log", "2026-01-02/dns.a.log")
 PATTERNS = ("2026-01-02/conn.*.log", "2026-01-02/*", "*/conn.a.log", "**/*.log", "2026-01-02/**/conn.?.log", "conn.log")
 PATTERNS += ("2026-01-0[2-3]/conn.a.log", r"2026-01-02/\[1\].log", "2026-01-02/[[]1].log", "conn", "2026-01-02/**")
-
-
-class Logs:
-    """A bucket of logs, and the server that it is on."""
-
-    def __init__(self, minio):
-        """Make the bucket."""
-        self.minio, self.name = minio, f"logs-{uuid.uuid4().hex}"
-        self.client = s3_client(minio)
-        self.client.create_bucket(Bucket=self.name)
-
-    def put(self, key, content):
-        """Store an object."""
-        self.client.put_object(Bucket=self.name, Key=key, Body=content)
-
-    def delete(self, key):
-        """Remove an object, with a connection of its own."""
-        s3_client(self.minio).delete_object(Bucket=self.name, Key=key)
-
-    def files(self, pattern):
-        """Find objects, as the product does."""
-        return FlowBucket(s3_client(self.minio), MINIO).files(f"s3://{self.name}/{pattern}")
-
-
-@pytest.fixture
-def logs(minio):
-    """A bucket of the test's own."""
-    return Logs(minio)
-
-
-@pytest.fixture
-def own_logs(binary, tmp_path):
-    """A bucket on a MinIO that a test may kill, and which gives readers up that take nothing for two seconds."""
-    server = Minio(binary, tmp_path / "minio", access_key="made-up-reader", environment={"MINIO_IDLE_TIMEOUT": "2s"})
-    try:
-        server.start()
-        yield Logs(server)
-    finally:
-        server.kill()
 
 
 def flows(octet):
