@@ -39,7 +39,7 @@ THIN_OUT = """
 DELETE FROM event_logs
 WHERE run_id = ANY(%s) AND asset_key IS NULL AND coalesce(dagster_event_type, '') !~ '^(ASSET|PIPELINE)_'
 """
-REMEDY = "Check PG_HOST, PG_PORT, PG_SSLMODE and PG_SSLROOTCERT, and the name and password of that role"
+REMEDY = "Check PG_HOST, PG_PORT, PG_SSLMODE and PG_SSLROOTCERT, the names of role and database, and the password"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 VALID = dt.timedelta(days=1)
+USES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+USES += ("key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+MAY_SIGN = x509.KeyUsage(**{use: use in {"key_cert_sign", "crl_sign"} for use in USES})
 
 
 class Authority:
@@ -22,15 +25,19 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         # Of two authorities with the same name OpenSSL would tell less clearly which is the wrong one.
         self._name = _name(f"Authority {x509.random_serial_number()}")
-        may_sign = x509.BasicConstraints(ca=True, path_length=None)
-        own = _builder(self._name, self._name, self._key).add_extension(may_sign, critical=True)
+        own = _builder(self._name, self._name, self._key)
+        own = own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        own = own.add_extension(MAY_SIGN, critical=True)
+        own = own.add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
         self.certificate = _pem(own.sign(self._key, SHA256()))
 
     def sign(self, *hosts: str) -> tuple[str, str]:
         """Give a certificate for a server of some names, and its key, both as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
-        signed = _builder(_name(hosts[0]), self._name, key).add_extension(names, critical=False)
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        signed = _builder(_name(hosts[0]), self._name, key)
+        signed = signed.add_extension(names, critical=False).add_extension(signer, critical=False)
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
         return _pem(signed.sign(self._key, SHA256())), private
 

@@ -102,7 +102,7 @@ class Release:
         return (entry["locationOrLoadError"] or {}).get("__typename") == "RepositoryLocation"
 
     def run(self, run_id: str) -> dict[str, Any]:
-        """Give what the web server shows of a run, once none of its connections is one to a database that was away."""
+        """Give what the web server shows of a run; asked anew for 30 s, as its database may just have come back."""
         return eventually(lambda: self._shown(run_id), 30, "the web server's answer")
 
     def _shown(self, run_id: str) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.k8s
 DAY = "2026-01-02"
 KINDS = "all,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,ingresses,pvc"
 RUNS = "app.kubernetes.io/component=run"
+OTHERS_RUN = (RUNS, "app.kubernetes.io/name=cybersec-assets", "app.kubernetes.io/instance=other")
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +150,7 @@ def test_an_uninstall_leaves_the_volumes_and_nothing_else(cluster, settings):
         release.launch("2026-01-03", without_a_node(LATE))
         eventually(lambda: len(own.get("jobs", "-l", RUNS)) == 2, 60, "the second run's Job")
         own.kubectl("create", "job", "another", "--image=localhost/nothing")
-        own.kubectl("label", "job", "another", "app.kubernetes.io/component=run", "app.kubernetes.io/instance=other")
+        own.kubectl("label", "job", "another", *OTHERS_RUN)
         cluster.call("helm", "uninstall", RELEASE, "-n", own.name, "--wait")
         eventually(lambda: not own.get("pods", "-l", "app.kubernetes.io/instance=flows"), 90, "the pods to be gone")
         left = {(each["kind"], each["metadata"]["name"]) for each in own.get(KINDS) if each["kind"] != "Pod"}

@@ -118,7 +118,7 @@ def test_stores_of_ones_own_are_reached_before_anything_is_made(helm):
     job = find(helm.manifests(OWN), "Job", "-reach")
     assert job["metadata"]["annotations"] == {
         "helm.sh/hook": "pre-install,pre-upgrade",
-        "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+        "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded,hook-failed",
         "helm.sh/hook-output-log-policy": "hook-failed",
     }
     spec = job["spec"]["template"]["spec"]
@@ -143,7 +143,9 @@ def test_the_uninstall_ends_with_the_runs(manifests):
     assert "env" not in spec["containers"][0]
     run = run_job(dagster_yaml(manifests))["metadata"]["labels"]
     (asked,) = re.findall(r'label_selector="(.*)"', spec["containers"][0]["args"][-1])
-    assert dict(each.split("=") for each in asked.split(",")).items() <= run.items()
+    selector = dict(each.split("=") for each in asked.split(","))
+    assert selector.items() <= run.items()
+    assert selector.keys() == {f"app.kubernetes.io/{name}" for name in ("name", "instance", "component")}
 
 
 def test_only_the_setup_knows_the_owner(manifests):

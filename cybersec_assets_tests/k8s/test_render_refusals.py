@@ -37,6 +37,7 @@ WRONG = [
     ("pullPolicy", {"image": {"pullPolicy": "Sometimes"}}),
     ("cron", {"schedule": {"cron": "daily"}}),
     ("startDate", {"startDate": "01.01.2025"}),
+    ("startDate", {"startDate": "2025-13-01"}),
     ("featureSet", {"featureSet": "all"}),
     ("bucketPrefix", {"bucketPrefix": "Upper_Case"}),
     ("format", {"flows": {"format": "pcap"}}),
