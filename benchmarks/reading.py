@@ -15,7 +15,7 @@ from benchmarks import report
 from benchmarks.child import run
 from benchmarks.reading_logs import data
 
-TURNS = 3
+TURNS = 7
 SMALL, LARGE = 20, 200
 """How many times the 105,918 real records are in the log: 2.1 and 21 million."""
 JSON_TIMES, EVE_TIMES = 7, 120
