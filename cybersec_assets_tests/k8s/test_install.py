@@ -95,15 +95,16 @@ def test_logs_outlive_the_pod(release, done):
 
 
 def test_the_daily_schedule_fires(installed):
-    """With a near time the schedule launches a run for the day before, which succeeds on the run launcher."""
+    """With a near time the schedule, and only that, launches a run for the day before, which succeeds in its pod."""
     release, _ = installed
-    # Every minute, as nobody knows how long the upgrade takes; the day is the run's key, so that there is one run.
-    release.upgrade("schedule.cron=* * * * *", "schedule.enabled=true")
-    day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
 
     def scheduled():
         return [run for run in release.runs() if run["tags"].get("dagster/schedule_name") == "daily_training_schedule"]
 
+    assert scheduled() == []
+    # Every minute, as nobody knows how long the upgrade takes; the day is the run's key, so that there is one run.
+    release.upgrade("schedule.cron=* * * * *", "schedule.enabled=true")
+    day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
     (run,) = eventually(scheduled, 240, "the schedule's run")
     assert run["tags"]["dagster/partition"] == day
     assert release.finished(run["runId"], 180)["status"] == "SUCCESS"
