@@ -130,6 +130,7 @@ def test_a_stuck_run_stays(slow, unwatched, kind):
 
 def test_a_late_pod_does_its_work(slow, unwatched):
     """A pod that starts far too late makes its layers, as nobody has ended its run: it is not the pod that refuses."""
+    assert slow.run(unwatched["late"])["status"] == "STARTING"
     let_start(slow, LATE, now=True)
     try:
         eventually(lambda: slow.phases(unwatched["late"]), 120, "the late pod's first phase")
