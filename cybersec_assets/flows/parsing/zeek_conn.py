@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from cybersec_assets.flows.parsing.labels import label
-from cybersec_assets.flows.readers.base import Field, address, count, number, volume, words
+from cybersec_assets.flows.readers.base import Field, address, number, volume, words
 
 NEEDED = {"ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"}
 NUMBERS: dict[str, pl.DataType] = {
@@ -24,21 +24,17 @@ NUMBERS: dict[str, pl.DataType] = {
 """The fields that are numbers, a time in seconds since 1970 among them; all others are text."""
 
 
-def _port(text: pl.Expr) -> Field:
-    return number(text, pl.Int32)
-
-
-OPTIONAL: dict[str, tuple[str, Callable[[pl.Expr], Field]]] = {
-    "uid": ("uid", words),
-    "src_port": ("id.orig_p", _port),
-    "dst_port": ("id.resp_p", _port),
-    "service": ("service", words),
-    "conn_state": ("conn_state", words),
-    "orig_packets": ("orig_pkts", count),
-    "resp_packets": ("resp_pkts", count),
-    "label": ("label", label),
+OPTIONAL = {
+    "uid": "uid",
+    "src_port": "id.orig_p",
+    "dst_port": "id.resp_p",
+    "service": "service",
+    "conn_state": "conn_state",
+    "orig_packets": "orig_pkts",
+    "resp_packets": "resp_pkts",
+    "label": "label",
 }
-"""What a log may lack: Zeek's name of each raw column, and what reads it."""
+"""What a log may lack: Zeek's name of each raw column."""
 
 
 def conn_fields(texts: Mapping[str, pl.Expr], time: Callable[[pl.Expr], pl.Expr]) -> dict[str, Field]:
@@ -48,15 +44,21 @@ def conn_fields(texts: Mapping[str, pl.Expr], time: Callable[[pl.Expr], pl.Expr]
         texts: What the log has, by Zeek's name for it; null where it is unset. Those in NEEDED must be there.
         time: Reads the log's kind of time.
     """
-    sent, received = count(texts["orig_bytes"]), count(texts["resp_bytes"])
+    sent, received = (_read(name, texts[name]) for name in ("orig_bytes", "resp_bytes"))
     fields = {
         "timestamp": Field(texts["ts"], time(texts["ts"])),
         "src_ip": address(texts["id.orig_h"]),
         "dst_ip": address(texts["id.resp_h"]),
         "bytes": volume(sent, received),
-        "duration": number(texts["duration"], pl.Float64),
+        "duration": _read("duration", texts["duration"]),
         "protocol": Field(texts["proto"], texts["proto"].str.to_lowercase()),
         "orig_bytes": sent,
         "resp_bytes": received,
     }
-    return fields | {raw: make(texts[name]) for raw, (name, make) in OPTIONAL.items() if name in texts}
+    return fields | {raw: _read(name, texts[name]) for raw, name in OPTIONAL.items() if name in texts}
+
+
+def _read(name: str, text: pl.Expr) -> Field:
+    if name in NUMBERS:
+        return number(text, NUMBERS[name])
+    return label(text) if name == "label" else words(text)

@@ -101,7 +101,7 @@ def address(text: pl.Expr) -> Field:
     return Field(text, pl.when(text.str.contains(ADDRESS)).then(text))
 
 
-def number(text: pl.Expr, dtype: type[pl.DataType]) -> Field:
+def number(text: pl.Expr, dtype: pl.DataType | type[pl.DataType]) -> Field:
     """Read a number."""
     return Field(text, text.cast(dtype, strict=False))
 
