@@ -88,6 +88,13 @@ http://{{ include "cybersec.fullname" . }}-minio:9000
 {{- end }}
 {{- end }}
 
+{{/* The API server's address is known only by its port. */}}
+{{- define "cybersec.apiServerPorts" -}}
+{{- range .Values.networkPolicy.apiServerPorts }}
+- {protocol: TCP, port: {{ . }}}
+{{- end }}
+{{- end }}
+
 {{/* Peers of a NetworkPolicy: this release's pods of some components; takes (list context component…). */}}
 {{- define "cybersec.pods" -}}
 - podSelector:
