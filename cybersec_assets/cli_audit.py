@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cybersec_assets.errors import SettingsError
+from cybersec_assets.errors import SettingsError, quoted
 from cybersec_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _moment(text: str) -> dt.datetime:
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError(f"--since {text!r} is no time", "Give it as 2026-11-22 or 2026-11-22T10:00") from None
+        raise SettingsError(f"--since {quoted(text)} is no time", "Give it as 2026-11-22 or 2026-11-22T10:00") from None
     return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 

@@ -22,9 +22,16 @@ Somebody who reads only the message knows which file, value or service is meant 
 
 from typing import ClassVar
 
+QUOTED_CHARS = 80
+"""The longest value that a message quotes whole."""
+LINE_CHARS = 480
+"""The longest message. With the prefix of a shell or a log it still fits into 500 characters."""
+REMEDY_CHARS = 280
+"""The longest remedy. It leaves the problem at least as much as a path and a value need."""
+
 
 class CybersecError(Exception):
-    """Say what went wrong and what to do next, on one line.
+    """Say what went wrong and what to do next, on one line of at most 480 characters.
 
     Args:
         problem: What went wrong, naming the file, value or service.
@@ -34,9 +41,10 @@ class CybersecError(Exception):
     exit_status: ClassVar[int] = 2
 
     def __init__(self, problem: str, remedy: str) -> None:
-        """Join both halves, folding line breaks that came in with a quoted value."""
-        self.problem = _plain(problem).rstrip(".?! ")
-        self.remedy = _plain(remedy)
+        """Join both halves. Line breaks and control characters of a quoted value are folded or escaped."""
+        self.remedy = shortened(remedy, REMEDY_CHARS)
+        # Both halves are joined by a full stop and a blank, and end with a full stop.
+        self.problem = shortened(problem.rstrip(".?! "), LINE_CHARS - len(self.remedy) - 3)
         super().__init__(f"{self.problem}. {self.remedy}.")
 
 
@@ -121,11 +129,42 @@ class ModelError(CybersecError):
 
 
 def first_line(error: BaseException) -> str:
-    """Give an error's first line, or its type's name where it has no text."""
+    """Return the first line of an error's text, shortened, or the name of its type where it has no text."""
     lines = str(error).strip().splitlines()
-    return _plain(lines[0]) if lines else type(error).__name__
+    return shortened(lines[0]) if lines else type(error).__name__
 
 
-def _plain(text: str) -> str:
-    """Write on one line what a database can hold and a terminal can show: no NUL, no half of a character."""
-    return " ".join(text.split()).replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+def quoted(value: object) -> str:
+    """Return a value in quotes, its unprintable characters escaped, cut to 80 characters.
+
+    The length of a value that was cut follows it: `'AAAA…' (200,000 characters)`.
+    """
+    text = str(value)
+    kept = text[:QUOTED_CHARS]
+    # An escape such as \x00 takes four characters, and the quotes take two.
+    while len(repr(kept)) > QUOTED_CHARS + 2:
+        kept = kept[:-1]
+    if kept == text:
+        return repr(kept)
+    quote = repr(kept)[-1]
+    return f"{repr(kept)[:-1]}…{quote} ({len(text):,} characters)"
+
+
+def shortened(text: str, limit: int = LINE_CHARS) -> str:
+    """Return a text as one printable line of at most `limit` characters.
+
+    White space becomes single blanks, characters that a terminal or a database cannot take are escaped, and the
+    middle of a text that is too long is cut out, since paths and messages differ at their ends.
+    """
+    # Only the ends of a very long text can show.
+    if len(text) > 4 * limit:
+        text = f"{text[: 2 * limit]}…{text[-2 * limit :]}"
+    line = "".join(_printable(character) for character in " ".join(text.split()))
+    if len(line) <= limit:
+        return line
+    head = (limit - 1) * 2 // 3
+    return f"{line[:head]}…{line[head + 1 - limit :]}"
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import polars as pl
 
-from cybersec_assets.errors import ModelError
+from cybersec_assets.errors import ModelError, quoted
 
 _BASIC = ("bytes", "duration", "bytes_per_second")
 
@@ -29,7 +29,7 @@ def feature_names(feature_set: str) -> tuple[str, ...]:
         ModelError: There is no such set.
     """
     if feature_set not in FEATURE_SETS:
-        raise ModelError(f"FEATURE_SET={feature_set!r} is unknown", f"Use one of {', '.join(FEATURE_SETS)}")
+        raise ModelError(f"FEATURE_SET={quoted(feature_set)} is unknown", f"Use one of {', '.join(FEATURE_SETS)}")
     return FEATURE_SETS[feature_set]
 
 

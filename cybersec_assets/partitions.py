@@ -4,7 +4,7 @@ import datetime as dt
 
 import dagster as dg
 
-from cybersec_assets.errors import SettingsError
+from cybersec_assets.errors import SettingsError, quoted
 
 DAY_FORMAT = "%Y-%m-%d"
 
@@ -44,5 +44,5 @@ def read_day(text: str) -> dt.date:
     except ValueError:
         day = None
     if day is None or day.strftime(DAY_FORMAT) != text:
-        raise SettingsError(f"{text!r} is no date", "Give it as YYYY-MM-DD")
+        raise SettingsError(f"{quoted(text)} is no date", "Give it as YYYY-MM-DD")
     return day

@@ -10,7 +10,7 @@ from dagster._core.instance.ref import InstanceRef
 
 from cybersec_assets.audit import tables
 from cybersec_assets.definitions import build_definitions
-from cybersec_assets.errors import SettingsError
+from cybersec_assets.errors import SettingsError, quoted
 from cybersec_assets.outcome import Outcome, outcome_of
 from cybersec_assets.settings import Settings
 from cybersec_assets.write_path import Point, reached
@@ -34,7 +34,9 @@ def use_instance(home: Path) -> None:
     """
     if given := os.environ.get("DAGSTER_HOME"):
         if not (Path(given).is_absolute() and Path(given).is_dir()):
-            raise SettingsError(f"DAGSTER_HOME={given!r} is no folder's absolute path", "Make the folder, or unset it")
+            raise SettingsError(
+                f"DAGSTER_HOME={quoted(given)} is no folder's absolute path", "Make the folder, or unset it"
+            )
         return
     folder = home.resolve() / "dagster"
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from cybersec_assets.errors import SettingsError
+from cybersec_assets.errors import SettingsError, quoted
 from cybersec_assets.partitions import DAY_FORMAT
 
 if TYPE_CHECKING:
@@ -68,5 +68,5 @@ def daily_training_schedule(
         )(for_the_day_before)
     except dg.DagsterInvalidDefinitionError as error:
         raise SettingsError(
-            f"CYBERSEC_SCHEDULE_CRON={cron!r} is no cron string", "Give five fields, such as '0 2 * * *'"
+            f"CYBERSEC_SCHEDULE_CRON={quoted(cron)} is no cron string", "Give five fields, such as '0 2 * * *'"
         ) from error

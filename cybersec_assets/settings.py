@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cybersec_assets.errors import SettingsError
+from cybersec_assets.errors import SettingsError, quoted
 
 
 class Settings(BaseSettings):
@@ -76,4 +76,4 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0]).upper()
-        raise SettingsError(f"{name}={fault['input']!r}: {fault['msg']}", f"Correct or unset {name}") from None
+        raise SettingsError(f"{name}={quoted(fault['input'])}: {fault['msg']}", f"Correct or unset {name}") from None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cybersec_assets.errors import UnreadableLogError
+from cybersec_assets.errors import UnreadableLogError, quoted
 from cybersec_assets.flows.files import SourceFile
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.columns import Columns
@@ -16,8 +16,6 @@ from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets.flows.readers.base import Reader, Scan
 from cybersec_assets.flows.spool import spool
 
-QUOTED = 40
-"""How much of a file's beginning is shown where it is no log."""
 FILES_AT_ONCE = 50
 """How many files are one table: each takes memory and time to plan, and a day in a bucket may have thousands."""
 
@@ -111,7 +109,7 @@ def _reader(log: LogFile, how: Reading) -> Reader:
     asked = [reader for reader in readers().values() if reader.mapped or not log.columns]
     known = [reader for reader in asked if reader.recognises(log)]
     if not known:
-        begins = f", it begins with {log.first_lines[0][:QUOTED]!r}" if how.quotes else ""
+        begins = f", it begins with {quoted(log.first_lines[0])}" if how.quotes else ""
         raise UnreadableLogError(
             f"{log.name} is no flow log of a known kind{begins}",
             f"Narrow FLOWS_URI, or set FLOWS_FORMAT to one of {', '.join(readers())}",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cybersec_assets.errors import DamagedLogError, UnreadableLogError
+from cybersec_assets.errors import DamagedLogError, UnreadableLogError, quoted
 from cybersec_assets.flows.apart import StepDiedError, apart
 from cybersec_assets.flows.day_logs import DayLogs, Part
 from cybersec_assets.flows.readers.base import READING_FAILED, unchanged
@@ -163,7 +163,7 @@ def _count(file: Path) -> int:
 
 def _damaged(ingested: Ingested, allowed: float) -> DamagedLogError:
     first = ingested.examples.row(0, named=True)
-    what = f"{first['value']!r} does not parse" if first["value"] else "is missing or wrong"
+    what = f"{quoted(first['value'])} does not parse" if first["value"] else "is missing or wrong"
     total = ingested.rows + ingested.rejected
     return DamagedLogError(
         f"{first['file']} line {first['line']}: {first['fault']} {what}; {ingested.rejected} of {total} lines "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cybersec_assets.errors import NoFlowLogsError, SettingsError
+from cybersec_assets.errors import NoFlowLogsError, SettingsError, quoted
 from cybersec_assets.flows.day_logs import DayLogs, Part, Reading, read_logs
 from cybersec_assets.flows.files import SourceFile, local_files
 from cybersec_assets.flows.logfile import LogFile
@@ -59,7 +59,7 @@ class FlowSource:
     def __post_init__(self) -> None:
         """Refuse what does not fit together before anything is read."""
         if self.fmt not in formats():
-            raise SettingsError(f"FLOWS_FORMAT={self.fmt!r} is unknown", f"Use one of {', '.join(formats())}")
+            raise SettingsError(f"FLOWS_FORMAT={quoted(self.fmt)} is unknown", f"Use one of {', '.join(formats())}")
         if self.uri is None and self.fmt not in {AUTO, SYNTHETIC}:
             raise SettingsError(f"FLOWS_FORMAT={self.fmt} without FLOWS_URI", "Say in FLOWS_URI where the logs are")
         if self.columns:
@@ -126,7 +126,8 @@ def _fill(uri: str, day: dt.date) -> str:
         return uri.removeprefix("file://").format(date=day)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise SettingsError(
-            f"FLOWS_URI={uri} has another template than {{date}}", "Use {date} or {date:%Y%m%d} as the only template"
+            f"FLOWS_URI={uri} has another template than {{date}}",
+            "Use {date} or {date:%Y%m%d} as the only template",
         ) from error
 
 

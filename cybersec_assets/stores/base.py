@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cybersec_assets.artifact import Artifact, Fingerprint, fingerprint_of
-from cybersec_assets.errors import ObjectChangedError, StoreError
+from cybersec_assets.errors import ObjectChangedError, StoreError, quoted
 from cybersec_assets.write_path import Point, reached
 
 MAX_NAMES = 120
@@ -148,7 +148,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     """
     match = re.fullmatch(r"s3://([^/]+)/(.+)", uri)
     if match is None:
-        raise StoreError(f"{uri!r} is no object's address", "Give s3://bucket/name")
+        raise StoreError(f"{quoted(uri)} is no object's address", "Give s3://bucket/name")
     return match[1], match[2]
 
 
