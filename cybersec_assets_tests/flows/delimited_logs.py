@@ -1,7 +1,7 @@
 """Logs with named fields for the tests, each format's written after its public specification."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cybersec_assets_tests.flows.logs import MIDNIGHT
 
@@ -23,6 +23,11 @@ class Kind:
     needed: tuple[str, ...]
     faults: tuple[tuple[str, str, str], ...]
     separator: str = ","
+
+    @property
+    def id(self) -> str:
+        """Return what the kind is called in the tests' names."""
+        return f"{self.name}-{len(self.record)}-{ord(self.separator):02x}"
 
     def header(self) -> str:
         """Give the header's line."""
@@ -180,4 +185,14 @@ AWS_VPC = Kind(
 )
 """A record of the default format."""
 
-KINDS = (ARGUS, NFDUMP, NFDUMP_LATER, AWS_VPC)
+KINDS = (
+    ARGUS,
+    NFDUMP,
+    NFDUMP_LATER,
+    AWS_VPC,
+    replace(ARGUS, separator="\t"),
+    replace(ARGUS, separator="|"),
+    replace(NFDUMP, separator=";"),
+    replace(NFDUMP_LATER, separator="\t"),
+)
+"""Every format of fields under a header, with the separators that it is found with."""

@@ -15,7 +15,7 @@ from cybersec_assets.flows.spool import spool
 from cybersec_assets_tests.flows.delimited_logs import AWS_VPC, KINDS, NFDUMP
 from cybersec_assets_tests.flows.logs import csv_log, csv_row, examples, faults, find, only, read, write, zeek_log
 
-every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.name}-{len(kind.record)}")
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.id)
 NOT_SAID = {"": "", "-": ""}
 """How a value shows that says nothing, in one format or another."""
 
@@ -75,7 +75,7 @@ def test_bytes_that_are_no_text_lose_no_line(log, kind):
 @pytest.mark.parametrize(
     ("kind", "name", "value", "column"),
     [(kind, *fault) for kind in KINDS for fault in kind.faults],
-    ids=lambda value: getattr(value, "name", value),
+    ids=lambda value: getattr(value, "id", value),
 )
 def test_a_value_that_does_not_parse_is_at_fault(log, kind, name, value, column):
     """A value that its column cannot hold rejects its line with place, column and value, and no other line."""

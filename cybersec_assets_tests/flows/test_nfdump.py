@@ -24,6 +24,16 @@ def log(tmp_path):
     return tmp_path / "flows.csv"
 
 
+@pytest.mark.parametrize("separator", ["\t", ";", "|"])
+@pytest.mark.parametrize("kind", [NFDUMP, NFDUMP_LATER], ids=["tokens", "longer names"])
+def test_other_separators_change_nothing(log, kind, separator):
+    """A file whose commas were replaced has the same flows, and its summary is no flow either."""
+    text = kind.log(kind.row()) + SUMMARY
+    expected, _ = read(write(log, text))
+    kept, rejected = read(write(log, text.replace(",", separator)))
+    assert (kept.rows(), rejected.height) == (expected.rows(), 0)
+
+
 def test_a_line_becomes_a_record(log):
     """Each token goes where the raw schema wants it, and both directions are added."""
     kept, rejected = read(write(log, NFDUMP.log(NFDUMP.row()) + SUMMARY))

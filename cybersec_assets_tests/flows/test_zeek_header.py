@@ -1,10 +1,26 @@
 """Zeek's header lines: what they say, where they change, and which are of no use."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.parsing.zeek_header import MAX_BLOCKS
-from cybersec_assets_tests.flows.logs import ZEEK, faults, find, only, read, write, zeek_header, zeek_log, zeek_row
+from cybersec_assets_tests.flows.logs import (
+    ZEEK,
+    examples,
+    faults,
+    find,
+    only,
+    read,
+    write,
+    zeek_header,
+    zeek_log,
+    zeek_row,
+)
 
 NEEDED = ["ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"]
 SWAPPED = [*list(ZEEK)[:9], "resp_bytes", "orig_bytes", *list(ZEEK)[11:]]
@@ -115,12 +131,43 @@ def test_a_log_without_a_needed_column_is_refused(log, name):
         find(log)
 
 
-@pytest.mark.parametrize("declared", ["", "\\x", "\\]", "ab", "\\xe9", "\\u2028", "\\x0a"])
-def test_a_separator_that_is_not_one_character_is_refused(log, declared):
-    """A separator that no log can have is named, with the file."""
+@pytest.mark.parametrize("declared", ["", "\\x", "\\]", "\\u2028", "\\x0a", "|\\x0d", "|" * 17])
+def test_a_separator_that_no_log_can_have_is_refused(log, declared):
+    """A separator that is empty, too long, a line end or a broken escape is refused, with the file's name."""
     write(log, zeek_log(zeek_row()).replace("\\x09", declared, 1))
-    with pytest.raises(UnreadableLogError, match=rf"^{log}: its #separator is not one character\. Set one in Zeek\.$"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log}: its #separator is empty, too long, or not written as"):
         find(log)
+
+
+@examples
+@given(
+    st.text(
+        st.characters(codec="utf-8", exclude_categories=["Cs", "Nd", "L", "Z", "Cc"]), min_size=1, max_size=5
+    ).filter(lambda text: not set(text) & set("\\\ufffd-.:#_")),
+    st.sets(st.sampled_from(range(3))),
+)
+def test_a_separator_may_have_several_bytes(separator, escaped):
+    """A log with a longer separator has the records of one with tabs, whichever of its bytes are escaped."""
+    declared = "".join(
+        "".join(rf"\x{byte:02x}" for byte in sign.encode()) if place in escaped or sign == "," else sign
+        for place, sign in enumerate(separator)
+    )
+    damaged = zeek_row(duration="long")
+    plain = zeek_log(zeek_row(), damaged) + zeek_log(zeek_row(), fields=SWAPPED)
+    text = plain.replace("\t", separator).replace("#separator \\x09", f"#separator {declared}")
+    with tempfile.TemporaryDirectory() as folder:
+        expected = read(write(Path(folder) / "conn.log", plain))
+        kept, rejected = read(write(Path(folder) / "conn.log", text))
+    assert kept.rows() == expected[0].rows()
+    assert rejected.drop("file").rows() == expected[1].drop("file").rows()
+
+
+def test_longer_separators_may_begin_and_end_in_a_log(log):
+    """Of joined logs each is cut by its own separator, and a value keeps what separates in another."""
+    long = zeek_log(zeek_row(uid="b\tb")).replace("\t", "||").replace("b||b", "b\tb")
+    text = zeek_log(zeek_row(uid="a||a")) + long.replace("\\x09", "\\x7c\\x7c") + zeek_log(zeek_row(uid="c||c"))
+    kept, rejected = read(write(log, text))
+    assert (kept["uid"].to_list(), rejected.height) == (["a||a", "b\tb", "c||c"], 0)
 
 
 def test_a_log_without_a_fields_line_is_refused(log):

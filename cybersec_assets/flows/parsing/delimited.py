@@ -14,6 +14,15 @@ BLANK = f" \t\r{BYTE_ORDER_MARK}"
 """What a blank line may have."""
 
 
+SEPARATORS = (",", "\t", ";", "|")
+"""The separators that tools which let a user choose one are used with."""
+
+
+def separator_of(log: LogFile, known: Collection[str]) -> str:
+    """Return the separator by which a log's first line has most of the known column names; a comma where none has."""
+    return max(SEPARATORS, key=lambda separator: len(set(known) & set(header_of(log, separator))))
+
+
 def header_of(log: LogFile, separator: str = ",") -> list[str]:
     """Give the names in a log's first line."""
     return log.first_lines[0].removeprefix(BYTE_ORDER_MARK).split(separator)

@@ -1,7 +1,8 @@
-"""What the lines that begin with `#` say of a Zeek log, and where in the log they begin to say something else.
+r"""What the lines that begin with `#` say of a Zeek log, and where in the log they begin to say something else.
 
 The header lines and their meaning: https://docs.zeek.org/en/master/log-formats.html. Logs that were joined into one
 file have a header each; where one differs from that above it, the file is cut, and each block is read by its own.
+A separator of several bytes (`\x7c\x7c`) is first replaced with a character that the log does not have.
 """
 
 import re
@@ -15,6 +16,7 @@ import numpy as np
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.logfile import HEAD_BYTES, LogFile
+from cybersec_assets.flows.parsing.lines import SEPARATORS, holds
 
 CHUNK_BYTES = 1 << 20
 BOM = b"\xef\xbb\xbf"
@@ -22,7 +24,8 @@ MARK = b"\n#fields"
 MAX_BLOCKS = 1_000
 """No sensor changes its columns so often, and every block costs a file and a reading."""
 SEPARATOR = re.compile(r"#separator[ \t](.*)")
-ESCAPE = re.compile(r"\\x([0-9A-Fa-f]{2})|\\t")
+SEPARATOR_PART = re.compile(r"\\x[0-9A-Fa-f]{2}|\\t|[^\\]")
+MAX_SEPARATOR_BYTES = 16
 ESCAPED = re.compile(rb"(?<!#separator[ \t])\\x")
 COMMENT = re.compile(rb"\n#[^\n]*")
 
@@ -69,6 +72,13 @@ def blocks(log: LogFile) -> list[Block]:
         UnreadableLogError: The first header is missing, or does not stand above all records; a header has no usable
             `#separator`; or there are over 1,000 parts.
     """
+    try:
+        return _blocks(log)
+    except _LongSeparatorError:
+        return _blocks(_with_short_separators(log))
+
+
+def _blocks(log: LogFile) -> list[Block]:
     first = _first_header(log)
     with log.path.open("rb") as file:
         found = _survey(file, first.separator.encode())
@@ -102,19 +112,64 @@ def _parse(log: LogFile, lines: Sequence[str], above: Header) -> Header:
     """Read header lines; what they do not say is as it was above."""
     # Of headers with no record between them it is the last that counts.
     declared = next((found[1] for line in reversed(lines) if (found := SEPARATOR.match(line))), None)
-    separator = above.separator if declared is None else _unescape(declared.strip())
-    if len(separator.encode()) != 1 or separator in "\r\n":
-        # What it is instead is not told: it may be anything, an address too.
-        raise UnreadableLogError(f"{log.name}: its #separator is not one character", "Set one in Zeek")
+    separator = above.separator if declared is None else _separator(log, declared)
     said = dict(line[1:].split(separator, 1) for line in lines if separator in line)
     fields = said["fields"].split(separator) if "fields" in said else above.fields
     return Header(fields, separator, said.get("unset_field", above.unset), said.get("empty_field", above.empty))
 
 
-def _unescape(text: str) -> str:
-    r"""Read a character that is written as `\xHH`, as Zeek does, or as `\t`; other text stays as it is."""
-    found = ESCAPE.fullmatch(text)
-    return chr(int(found[1] or "09", 16)) if found else text
+class _LongSeparatorError(Exception):
+    """A header's separator is not one ASCII character."""
+
+
+def _separator(log: LogFile, declared: str) -> str:
+    separator = _separator_bytes(declared)
+    if separator is None:
+        # The separator is not quoted: in a damaged file it may be anything, an address too.
+        raise UnreadableLogError(
+            f"{log.name}: its #separator is empty, too long, or not written as characters and \\xHH",
+            "Set one such as \\x09 in Zeek",
+        )
+    if len(separator) > 1 or not separator.isascii():
+        raise _LongSeparatorError
+    return separator.decode()
+
+
+def _separator_bytes(declared: str) -> bytes | None:
+    r"""Return the bytes of a separator in which some may be written as `\xHH` or `\t`, or None if it is not usable."""
+    text = declared.strip()
+    parts = SEPARATOR_PART.findall(text)
+    # U+FFFD stands for bytes that are not UTF-8.
+    if not parts or "".join(parts) != text or "\ufffd" in text:
+        return None
+    separator = b"".join(_separator_byte(part) for part in parts)
+    return None if len(separator) > MAX_SEPARATOR_BYTES or set(separator) & set(b"\r\n") else separator
+
+
+def _separator_byte(part: str) -> bytes:
+    if part.startswith(r"\x"):
+        return bytes.fromhex(part[2:])
+    return b"\t" if part == r"\t" else part.encode()
+
+
+def _with_short_separators(log: LogFile) -> LogFile:
+    """Write a copy of a log in which one character that the log does not have replaces each longer separator."""
+    sign = next((sign for sign in SEPARATORS if not holds(log, sign)), None)
+    if sign is None:
+        raise UnreadableLogError(f"{log.name} has control characters of every kind", "Take it out: it is no log")
+    copy = log.path.with_name(f"{log.path.name}.separators")
+    with log.path.open("rb") as file, copy.open("wb") as to:
+        separator = b""
+        for line in file:
+            declared = SEPARATOR.match(line.removeprefix(BOM).decode("utf-8", "replace").rstrip("\r\n"))
+            if declared is None:
+                to.write(line.replace(separator, sign.encode()) if separator else line)
+                continue
+            found = _separator_bytes(declared[1])
+            is_long = found is not None and (len(found) > 1 or not found.isascii())
+            separator = found if found is not None and is_long else b""
+            to.write(f"#separator \\x{ord(sign):02x}\n".encode() if is_long else line)
+    return replace(log, path=copy)
 
 
 @dataclass

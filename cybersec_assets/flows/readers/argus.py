@@ -1,5 +1,6 @@
 """Argus flows as `ra -c ,` prints them, and the binetflow files of CTU-13, read by their own header.
 
+The separator is the one with which the header has Argus' names: a comma, a tab, a semicolon or a vertical bar.
 The fields: https://manpages.ubuntu.com/manpages/noble/en/man1/ra.1.html (`-s` names them); the labelled captures:
 https://www.stratosphereips.org/datasets-ctu13. `ra` prints local time: let it run with `TZ=UTC`. Records of Argus
 about itself (`man`) are no flows.
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.parsing.delimited import header_of, scan_fields
+from cybersec_assets.flows.parsing.delimited import header_of, scan_fields, separator_of
 from cybersec_assets.flows.parsing.labels import label
 from cybersec_assets.flows.parsing.lines import scan_lines
 from cybersec_assets.flows.parsing.protocols import PORTED, port, protocol
@@ -46,9 +47,10 @@ def scan(log: LogFile) -> pl.LazyFrame:
     Raises:
         UnreadableLogError: A column that flows need is missing.
     """
-    header = header_of(log)
+    separator = separator_of(log, NEEDED)
+    header = header_of(log, separator)
     require_columns(log, header, NEEDED - ({"Dur"} if "LastTime" in header else set()))
-    rows = scan_fields(scan_lines(log), header, NEEDED | OPTIONAL, "SrcAddr")
+    rows = scan_fields(scan_lines(log), header, NEEDED | OPTIONAL, "SrcAddr", separator=separator)
     flows = rows.filter(pl.col("misfit").is_not_null() | pl.col("Proto").ne_missing(MANAGEMENT))
     return assemble(flows, _fields(header), misfit=pl.col("misfit"))
 
@@ -106,7 +108,7 @@ def _port(text: pl.Expr, kind: Field) -> Field:
 
 def recognises(log: LogFile) -> bool:
     """Tell by the names in the first line."""
-    return len(NEEDED & set(header_of(log))) >= RECOGNISED_BY
+    return len(NEEDED & set(header_of(log, separator_of(log, NEEDED)))) >= RECOGNISED_BY
 
 
 READER = Reader("argus", recognises, each(scan))

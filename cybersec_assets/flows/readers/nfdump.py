@@ -3,15 +3,17 @@
 The columns are nfdump's format tokens: https://manpages.ubuntu.com/manpages/noble/en/man1/nfdump.1.html. Up to 1.7.3
 the header has the tokens themselves; later ones have longer names for them, as in
 https://github.com/phaag/nfdump/blob/master/src/output/output_csv.c, and protocols by number; `-o csv-fast` has times
-in milliseconds. nfdump prints local time: let it run with `TZ=UTC`. The summary at the end is no flow.
+in milliseconds. nfdump prints local time: let it run with `TZ=UTC`. The summary at the end is no flow. nfdump itself
+writes commas; files whose commas were replaced with tabs, semicolons or vertical bars are read as well.
 """
 
+import re
 from collections.abc import Collection, Sequence
 
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.parsing.delimited import header_of, scan_fields
+from cybersec_assets.flows.parsing.delimited import header_of, scan_fields, separator_of
 from cybersec_assets.flows.parsing.lines import scan_lines
 from cybersec_assets.flows.parsing.protocols import port, protocol
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
@@ -52,8 +54,8 @@ RECOGNISED_BY = 3
 """How many of these a first line has to name to be taken for a header."""
 REMARK = r"^(Summary|No match(ed|ing) flows?)$"
 """A line about the flows."""
-TOTALS, SUMS = "flows,bytes,packets,avg_bps,avg_pps,avg_bpp", r"^\d+(,\d+){5}$"
-"""The summary's header, and what the line under it looks like."""
+TOTALS = ("flows", "bytes", "packets", "avg_bps", "avg_pps", "avg_bpp")
+"""The summary's header; a number for each of these is on the line under it."""
 
 
 def scan(log: LogFile) -> pl.LazyFrame:
@@ -65,12 +67,17 @@ def scan(log: LogFile) -> pl.LazyFrame:
     Raises:
         UnreadableLogError: A column that flows need is missing.
     """
-    header = header_of(log)
+    separator = _separator(log)
+    header = header_of(log, separator)
     names = _names(header)
     require_columns(log, list(names), NEEDED - ({"td"} if "te" in names else set()))
     wanted = {names[token]: token for token in NEEDED | OPTIONAL if token in names}
-    rows = scan_fields(_flow_lines(log), header, wanted, names["sa"]).rename(wanted)
+    rows = scan_fields(_flow_lines(log, separator), header, wanted, names["sa"], separator=separator).rename(wanted)
     return assemble(rows, _fields(names), misfit=pl.col("misfit"))
+
+
+def _separator(log: LogFile) -> str:
+    return separator_of(log, NEEDED | OPTIONAL | set(TOKENS))
 
 
 def _names(header: Sequence[str]) -> dict[str, str]:
@@ -78,12 +85,15 @@ def _names(header: Sequence[str]) -> dict[str, str]:
     return {TOKENS.get(name, name): name for name in header}
 
 
-def _flow_lines(log: LogFile) -> pl.LazyFrame:
-    lines, text = scan_lines(log), pl.col("text").fill_null("")
+def _flow_lines(log: LogFile, separator: str) -> pl.LazyFrame:
+    lines = scan_lines(log)
+    text = pl.col("text").fill_null("")
+    header = text == separator.join(TOTALS)
+    numbers = "^" + re.escape(separator).join(len(TOTALS) * [r"\d+"]) + "$"
     # Looked up beforehand: beside a `shift`, Polars keeps all other columns in memory.
-    totals = lines.filter(text == TOTALS).select(pl.col("line") + 1).collect(engine="streaming")["line"]
-    sums = text.str.contains(SUMS) & pl.col("line").is_in(totals.implode())
-    return lines.filter(~(text.str.contains(REMARK) | (text == TOTALS) | sums))
+    totals = lines.filter(header).select(pl.col("line") + 1).collect(engine="streaming")["line"]
+    sums = text.str.contains(numbers) & pl.col("line").is_in(totals.implode())
+    return lines.filter(~(text.str.contains(REMARK) | header | sums))
 
 
 def _fields(names: Collection[str]) -> dict[str, Field]:
@@ -122,7 +132,7 @@ def _duration() -> Field:
 
 def recognises(log: LogFile) -> bool:
     """Tell by the names in the first line."""
-    return len(_names(header_of(log)).keys() & (NEEDED | OPTIONAL)) >= RECOGNISED_BY
+    return len(_names(header_of(log, _separator(log))).keys() & (NEEDED | OPTIONAL)) >= RECOGNISED_BY
 
 
 READER = Reader("nfdump", recognises, each(scan))
