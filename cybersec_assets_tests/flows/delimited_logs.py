@@ -169,7 +169,7 @@ AWS_VPC = Kind(
     ("srcaddr", "dstaddr", "protocol", "bytes", "start", "end"),
     (
         ("start", "-", "timestamp"),
-        ("start", f"{MIDNIGHT}000", "timestamp"),
+        ("start", f"{MIDNIGHT}0000", "timestamp"),
         ("end", "later", "duration"),
         ("end", f"{MIDNIGHT}", "duration"),
         ("srcaddr", "-", "src_ip"),

@@ -38,7 +38,20 @@ ODD = [
     *("1e3", "1E5", "1e", "1.0", "-5.", ".5", "5.", ".", "1,5", "e5", "+.5", "-0.0", "0x1p3", "1d5", "true", "1e-999"),
     *("inf", "-inf", "+inf", "Infinity", "INF", "nan", "NaN", "-nan", "1e999", "1" * 400, "0." + "1" * 400),
     *(str(n) for power in (15, 16, 31, 32, 63, 64) for n in (2**power - 1, 2**power, -(2**power), -(2**power) - 1)),
-    *("1713484795943", "1e300", "253402300800", "-62135596800", "10.0.0.1 ", " ::1", "fe80::1%eth0", "host", "::1,"),
+    *(
+        "1713484795943",
+        "1713484795943250",
+        "1713484795943250123",
+        "20240419000000",
+        "1e300",
+        "253402300800",
+        "-62135596800",
+        "10.0.0.1 ",
+        " ::1",
+        "fe80::1%eth0",
+        "host",
+        "::1,",
+    ),
 ]
 odd = st.sampled_from(ODD) | st.sampled_from(ODD).map(lambda text: text * 2) | st.floats().map(str)
 damages = st.dictionaries(st.sampled_from([*ZEEK, "label", "tunnel_parents"]), odd, max_size=2)
@@ -195,7 +208,7 @@ def test_a_log_without_a_fault_is_not_suspect(unset, end):
         zeek_row(resp_pkts="0x10"),
         zeek_row(id__orig_p="65536"),
         zeek_row(id__resp_p="-1"),
-        zeek_row(ts="1713484795943"),
+        zeek_row(ts="20240419000000"),
     ],
 )
 def test_damage_does_not_pass_quickly(damaged):

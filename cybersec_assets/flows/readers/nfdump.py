@@ -29,7 +29,6 @@ from cybersec_assets.flows.readers.base import (
     those_present,
     volume,
 )
-from cybersec_assets.flows.schema import TIMESTAMP
 
 TOKENS = {
     "firstSeen": "ts",
@@ -100,7 +99,7 @@ def _fields(names: Collection[str]) -> dict[str, Field]:
     kind, sent = protocol(pl.col("pr")), count(pl.col("ibyt"))
     received = count(pl.col("obyt") if "obyt" in names else pl.lit(None, pl.String))
     fields = {
-        "timestamp": Field(pl.col("ts"), _time(pl.col("ts"))),
+        "timestamp": Field(pl.col("ts"), parse_time(pl.col("ts"))),
         "src_ip": host(pl.col("sa")),
         "dst_ip": host(pl.col("da")),
         "bytes": volume(sent, received),
@@ -120,14 +119,8 @@ def _fields(names: Collection[str]) -> dict[str, Field]:
     )
 
 
-def _time(text: pl.Expr) -> pl.Expr:
-    """Read a time; a whole number of thirteen digits is in milliseconds."""
-    milliseconds = pl.when(text.str.contains(r"^\d{13}$")).then(text).cast(pl.Int64)
-    return pl.coalesce(milliseconds.cast(pl.Datetime("ms", "UTC")).cast(TIMESTAMP), parse_time(text))
-
-
 def _duration() -> Field:
-    return Field(pl.col("te"), seconds_between(_time(pl.col("ts")), _time(pl.col("te"))))
+    return Field(pl.col("te"), seconds_between(parse_time(pl.col("ts")), parse_time(pl.col("te"))))
 
 
 def recognises(log: LogFile) -> bool:

@@ -13,7 +13,7 @@ import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.lines import whole_lines
-from cybersec_assets.flows.parsing.times import from_epoch
+from cybersec_assets.flows.parsing.times import from_epoch, from_float_epoch
 from cybersec_assets.flows.parsing.zeek_conn import NEEDED, NUMBERS, conn_fields
 from cybersec_assets.flows.parsing.zeek_header import Block, Header, blocks
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, require_columns, unchanged
@@ -145,7 +145,7 @@ def _quick_block(block: Block) -> pl.LazyFrame:
     doubt = pl.col([*schema][-1]).is_null()
     if last in NUMBERS:
         doubt |= texts[last].is_not_null() & texts[last].cast(NUMBERS[last], strict=False).is_null()
-    return _checked(rows, conn_fields(texts | typed, from_epoch), doubt)
+    return _checked(rows, conn_fields(texts | typed, from_float_epoch), doubt)
 
 
 def _checked(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> pl.LazyFrame:

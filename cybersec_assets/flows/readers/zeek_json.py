@@ -8,7 +8,7 @@ import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.json_lines import first_objects, is_nested, scan_objects, scan_typed
-from cybersec_assets.flows.parsing.times import from_epoch, parse_time, parse_zoned
+from cybersec_assets.flows.parsing.times import from_float_epoch, parse_time, parse_zoned
 from cybersec_assets.flows.parsing.zeek_conn import NEEDED, conn_fields
 from cybersec_assets.flows.readers.base import Reader, assemble, each, screen
 
@@ -54,7 +54,7 @@ def quick(log: LogFile) -> pl.LazyFrame:
     """
     is_iso = any(isinstance(record.get("ts"), str) for record in first_objects(log))
     types = TYPES | {"ts": pl.String()} if is_iso else TYPES
-    fields = conn_fields(FIELDS, parse_zoned if is_iso else from_epoch)
+    fields = conn_fields(FIELDS, parse_zoned if is_iso else from_float_epoch)
     return screen(_connections(scan_typed(log, types)), fields, is_nested(types))
 
 
