@@ -8,6 +8,7 @@ import dagster as dg
 
 from cybersec_assets.errors import RunInterruptedError
 
+NOTES_SHOWN = 5
 OUTSIDE_DAY = "within_day"
 
 
@@ -51,6 +52,10 @@ def _notes(result: dg.ExecuteInProcessResult) -> Iterator[str]:
         told: dict[str, Any] = {name: entry.value for name, entry in event.materialization.metadata.items()}
         if told.get("rejected_lines"):
             yield f"damaged lines left out: {told['rejected_lines']:,} ({told['rejected_share']:.2%})"
+        notes = told.get("source_notes", [])
+        yield from notes[:NOTES_SHOWN]
+        if more := len(notes[NOTES_SHOWN:]):
+            yield f"the same of {more:,} more files; the run's log names them"
         if dropped := sum(told.get("dropped", {}).values()):
             yield f"repeated records left out of silver: {dropped:,}"
     for check in result.get_asset_check_evaluations():

@@ -8,6 +8,7 @@ import pytest
 
 from cybersec_assets.definitions import build_definitions
 from cybersec_assets.flows.clean import clean
+from cybersec_assets.outcome import outcome_of
 from cybersec_assets_tests.conftest import DAY, stored_files
 from cybersec_assets_tests.flows.logs import CSV, abortive_parquet
 
@@ -105,6 +106,21 @@ def test_a_truncated_gzip(make_settings, materialize, tmp_path):
     (tmp_path / "a.log.gz").write_bytes(whole)
     (tmp_path / "b.log.gz").write_bytes(whole[: len(whole) // 2])
     assert_refused(materialize, make_settings(flows_uri=f"{tmp_path}/*.gz"), "b.log.gz is a damaged gzip file")
+
+
+def test_a_padded_gzip(make_settings, materialize, tmp_path):
+    """Padding after gzip data does not cost the day: the run's metadata, its log and the command name it."""
+    packed = gzip.compress("".join([HEADER, *map(line, range(300))]).encode())
+    for number in range(7):
+        (tmp_path / f"{number}.log.gz").write_bytes(packed + bytes(512))
+    result, rows = materialize(make_settings(flows_uri=f"{tmp_path}/*.gz"))
+    assert rows[0]["records"] == 7 * 300
+    expected = [f"{tmp_path}/{n}.log.gz: 512 zero bytes after the end of its gzip data are ignored" for n in range(7)]
+    (raw,) = result.asset_materializations_for_node("raw__network_events")
+    assert raw.metadata["source_notes"].value == expected
+    notes = outcome_of(result).notes
+    assert [note for note in notes if "ignored" in note] == expected[:5]
+    assert "the same of 2 more files; the run's log names them" in notes
 
 
 def test_a_missing_column(make_settings, materialize, log):

@@ -58,6 +58,8 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             day, kept = day_of(context.partition_key), scratch.new_file("raw.parquet")
             source = flow_source.source()
             logs = source.logs_of(day, scratch.new_file("logs"))
+            for note in _notes(logs.files):
+                context.log.warning(note)
             phase.inputs += [_file(log) | source.reading() for log in logs.files] or [{"file": SYNTHETIC}]
             ingested = ingest(logs, kept, rejected := scratch.new_file("rejected.parquet"))
             if ingested.rejected:
@@ -80,6 +82,11 @@ def _file(log: LogFile) -> dict[str, object]:
     return {"file": log.name, "size": found.size, "mtime": log.modified.isoformat(), "sha256": found.sha256}
 
 
+def _notes(logs: Sequence[LogFile]) -> list[str]:
+    """Return what a person should know about how the files were read."""
+    return [note for log in logs for note in log.notes][:FILES_SHOWN]
+
+
 def _rejected(ingested: Ingested, quarantine: Artifact) -> dict[str, object]:
     """Tell how many lines are damaged, and where they are."""
     found = quarantine.fingerprint
@@ -90,6 +97,7 @@ def _rejected(ingested: Ingested, quarantine: Artifact) -> dict[str, object]:
 def _metadata(kept: Path, logs: Sequence[LogFile], ingested: Ingested, rejected: object) -> dict[str, Any]:
     examples = dg.MetadataValue.md(to_markdown(ingested.examples))
     damaged = {"rejected_examples": examples, "quarantine": rejected} if rejected else {}
+    notes = _notes(logs)
     return {
         **describe_table(kept, PREVIEWED),
         "volume_per_hour": volume_per_hour(kept),
@@ -98,4 +106,5 @@ def _metadata(kept: Path, logs: Sequence[LogFile], ingested: Ingested, rejected:
         "rejected_lines": ingested.rejected,
         "rejected_share": ingested.rejected_share,
         **damaged,
+        **({"source_notes": notes} if notes else {}),
     }

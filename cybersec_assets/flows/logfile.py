@@ -22,6 +22,7 @@ class LogFile:
         modified: When the file was written last, UTC.
         fingerprint: The file's own size and SHA-256, compressed as it may be.
         columns: Which of its columns make each raw column, for those that do not bear their names.
+        notes: What a person should know about how it was read, one line each.
     """
 
     name: str
@@ -30,6 +31,7 @@ class LogFile:
     fingerprint: Fingerprint
     first_line: int = field(default=1, kw_only=True)
     columns: Columns = field(default_factory=dict, hash=False, kw_only=True)
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def head(self) -> bytes:

@@ -1,6 +1,6 @@
 """A log file brought into the run's own folder: decompressed, hashed, measured, in one pass and in bounded memory.
 
-    SourceFile → its bytes, hashed → gzip or zstd undone → lines measured → LogFile
+    SourceFile → its bytes, hashed → decompressed → lines measured → LogFile
 
 The copy is what gets parsed, so that the audit's SHA-256 is that of the very bytes that became flows, and a file that
 its writer cuts off meanwhile cannot take the process with it, as one that is mapped into memory would.
@@ -8,33 +8,27 @@ its writer cuts off meanwhile cannot take the process with it, as one that is ma
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
-
-from backports import zstd
-from isal import igzip, isal_zlib
+from typing import BinaryIO
 
 from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.errors import UnreadableLogError
+from cybersec_assets.flows.compression import CHUNK_BYTES, plain_chunks
 from cybersec_assets.flows.files import STILL_WRITTEN, SourceFile
 from cybersec_assets.flows.logfile import LogFile, is_text
 
-CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 1 << 20
 """No flow takes a longer line, and whatever reads lines holds many of them at once."""
 MAX_RATIO = 250
-"""How many times its size a compressed file may become: logs reach some 30, a bomb over a thousand."""
+"""How many times its size a compressed file may become, whatever its compression.
+
+Real logs reach 14 with gzip and 22 with xz, bzip2 and zstd; bombs 1,000 with gzip and 5,000 or more with the others.
+Only a flood whose records are all alike comes close to a bomb: whoever has one decompresses it first.
+"""
 RATIO_FROM_BYTES = 64 << 20
 """From which size on the ratio counts."""
-Unpack = Callable[[BinaryIO], AbstractContextManager[Any]]
-PACKED: dict[bytes, tuple[str, Unpack]] = {
-    b"\x1f\x8b": ("gzip", lambda stream: igzip.IGzipFile(fileobj=stream)),
-    b"\x28\xb5\x2f\xfd": ("zstd", zstd.ZstdFile),
-}
-"""The kinds of compression, by the bytes that such a file begins with."""
 
 
 def spool(source: SourceFile, copy: Path) -> LogFile:
@@ -49,18 +43,19 @@ def spool(source: SourceFile, copy: Path) -> LogFile:
     """
     with source.open() as raw, copy.open("xb") as to:
         hashed = _Hashed(raw)
-        written = _write(source.name, hashed, to)
+        notes = list[str]()
+        written = _write(source.name, hashed, to, notes)
     if hashed.size != source.size:
         raise UnreadableLogError(f"{source.name} changed while it was read", STILL_WRITTEN)
     if not written:
         raise UnreadableLogError(f"{source.name} is empty", "Restore the file or take it out of FLOWS_URI")
-    return LogFile(source.name, copy, source.modified, Fingerprint(hashed.size, hashed.sha256))
+    return LogFile(source.name, copy, source.modified, Fingerprint(hashed.size, hashed.sha256), notes=tuple(notes))
 
 
-def _write(name: str, hashed: "_Hashed", to: BinaryIO) -> int:
-    """Write a file's plain bytes, and tell how many they are."""
+def _write(name: str, hashed: "_Hashed", to: BinaryIO, notes: list[str]) -> int:
+    """Write a file's plain bytes, and return how many they are."""
     ruler, written, has_lines = _Ruler(), 0, False
-    for chunk in _ahead(_plain(name, hashed)):
+    for chunk in _ahead(_plain(name, hashed, notes)):
         has_lines = is_text(chunk) if written == 0 else has_lines
         if has_lines and not ruler.fits(chunk):
             to.flush()
@@ -68,7 +63,8 @@ def _write(name: str, hashed: "_Hashed", to: BinaryIO) -> int:
         written += to.write(chunk)
         if written > max(RATIO_FROM_BYTES, MAX_RATIO * hashed.size):
             raise UnreadableLogError(
-                f"{name} becomes over {MAX_RATIO} times its size when it is decompressed", "Take it out: it is no log"
+                f"{name} becomes over {MAX_RATIO} times its size when it is decompressed",
+                "Take it out; if it is a log, decompress it first",
             )
     return written
 
@@ -82,19 +78,10 @@ def _ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
             yield chunk
 
 
-def _plain(name: str, hashed: "_Hashed") -> Iterator[bytes]:
-    """Give a file's bytes, decompressed where they are compressed: that is told by the content, never by the name."""
-    stream = io.BufferedReader(hashed, CHUNK_BYTES)
-    begin = stream.peek(4)
-    kind, unpack = next((how for magic, how in PACKED.items() if begin.startswith(magic)), ("plain", nullcontext))
+def _plain(name: str, hashed: "_Hashed", notes: list[str]) -> Iterator[bytes]:
+    """Return a file's plain bytes."""
     try:
-        with unpack(stream) as plain:
-            while chunk := plain.read(CHUNK_BYTES):
-                yield chunk
-    except (EOFError, igzip.BadGzipFile, isal_zlib.error, zstd.ZstdError) as error:
-        raise UnreadableLogError(
-            f"{name} is a damaged {kind} file: {error}", "Fetch the file again, or wait until the sensor has closed it"
-        ) from error
+        yield from plain_chunks(name, io.BufferedReader(hashed, CHUNK_BYTES), notes)
     except OSError as error:
         raise UnreadableLogError(f"{name} cannot be read: {error}", "Restore the file or take it out") from error
 
