@@ -1,7 +1,8 @@
 """The rules of the layers as asset checks.
 
-A rule that breaks has failed its phase before anything was stored; a check repeats, with its number, what held.
-Only the anomaly rate's band is a check alone: it warns, since a strange day is a finding and not a fault.
+A broken rule fails its phase before anything is stored. Its checks are evaluated first, so that Dagster shows the value
+and the limit of every rule. The band of the anomaly rate is a check alone: it warns, since a strange day is a finding
+and not a fault.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,19 +23,41 @@ SILVER_RULES = {"rows_accounted_for": "Silver has as many rows as raw less those
 EVALUATION_RULES = {ANOMALY_RATE: "The share of anomalous flows is that of an ordinary day."}
 
 
-def specs(asset: dg.AssetKey, rules: Mapping[str, str]) -> list[dg.AssetCheckSpec]:
-    """Declare an asset's checks, one a rule, from names and descriptions."""
-    return [dg.AssetCheckSpec(rule, asset=asset, description=said) for rule, said in rules.items()]
+def specs(asset: dg.AssetKey, rules: Mapping[str, str], *, blocking: bool) -> list[dg.AssetCheckSpec]:
+    """Declare an asset's checks, one for each rule.
+
+    Args:
+        asset: The asset.
+        rules: Descriptions by name.
+        blocking: Whether a broken rule fails the phase.
+    """
+    return [dg.AssetCheckSpec(rule, asset=asset, description=said, blocking=blocking) for rule, said in rules.items()]
 
 
 def results(findings: Iterable[Finding]) -> Iterator[dg.AssetCheckResult]:
-    """Report what the rules found."""
+    """Yield the results of rules that hold, for the object that was stored."""
     for finding in findings:
-        yield dg.AssetCheckResult(
+        yield dg.AssetCheckResult(check_name=finding.rule, passed=finding.holds, metadata=_figures(finding))
+
+
+def evaluations(asset: dg.AssetKey, findings: Iterable[Finding]) -> Iterator[dg.AssetCheckEvaluation]:
+    """Yield the evaluations of rules of which at least one is broken.
+
+    They are of no materialization: a check result would name the partition's earlier one, which is not at fault.
+    """
+    for finding in findings:
+        yield dg.AssetCheckEvaluation(
+            asset_key=asset,
             check_name=finding.rule,
             passed=finding.holds,
-            metadata={"value": finding.value, "limit": finding.limit},
+            metadata=_figures(finding),
+            description=None if finding.holds else finding.said,
+            blocking=True,
         )
+
+
+def _figures(finding: Finding) -> dict[str, float]:
+    return {"value": finding.value, "limit": finding.limit}
 
 
 def anomaly_rate_in_band(rate: float, low: float, high: float) -> dg.AssetCheckResult:

@@ -66,11 +66,12 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Where the UI listens.")] = 3000) -> None:
     """Open Dagster's UI on this project; Ctrl-C ends it."""
-    from cybersec_assets.runner import use_instance
+    from cybersec_assets.runner import WORKSPACE, use_instance
 
     _require_free(port)
     use_instance(load_settings().cybersec_home)
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "cybersec_assets.definitions", "-p", str(port)]
+    # With `-m` Dagster would name the code location after the module, so that its schedules would be others.
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-p", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 - the process becomes Dagster's, so that signals reach it
 
 

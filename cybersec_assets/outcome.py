@@ -1,6 +1,6 @@
 """How a run ended, read from its Dagster events: the lines that a shell shows of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,26 +29,37 @@ class Outcome:
     notes: list[str]
 
 
-def outcome_of(result: dg.ExecuteInProcessResult) -> Outcome:
-    """Read how a run ended from its events."""
-    errors, status = list[str](), 0 if result.success else 2
-    for event in result.filter_events(lambda event: event.is_step_failure):
+def outcome_of(run_id: str, events: Sequence[dg.DagsterEvent]) -> Outcome:
+    """Return how a run ended.
+
+    Args:
+        run_id: Dagster's.
+        events: All of the run's events, in order.
+    """
+    success = any(event.event_type is dg.DagsterEventType.RUN_SUCCESS for event in events)
+    errors = list[str]()
+    status = 0 if success else 2
+    for event in events:
+        if not event.is_step_failure:
+            continue
         data = event.step_failure_data
         known = data.user_failure_data
         if data.error and data.error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
             interrupted = RunInterruptedError()
-            return Outcome(result.run_id, [str(interrupted)], interrupted.exit_status, [])
+            return Outcome(run_id, [str(interrupted)], interrupted.exit_status, [])
         errors.append(str(known.description) if known else _unforeseen(data))
         if known and len(errors) == 1:
             status = int(str(known.metadata["exit_status"].value))
-    if not result.success and not errors:
+    if not success and not errors:
         errors.append("the run failed before its first phase. Read its log in `cybersec ui`.")
-    return Outcome(result.run_id, errors, status, list(_notes(result)))
+    return Outcome(run_id, errors, status, [*_left_out(events), *_warnings(events)])
 
 
-def _notes(result: dg.ExecuteInProcessResult) -> Iterator[str]:
-    """Tell what was left out, and which figures stand out."""
-    for event in result.filter_events(lambda event: event.is_step_materialization):
+def _left_out(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
+    """Yield what was left out of the layers, and what a person should know of the source."""
+    for event in events:
+        if not event.is_step_materialization:
+            continue
         told: dict[str, Any] = {name: entry.value for name, entry in event.materialization.metadata.items()}
         if told.get("rejected_lines"):
             yield f"damaged lines left out: {told['rejected_lines']:,} ({told['rejected_share']:.2%})"
@@ -58,8 +69,18 @@ def _notes(result: dg.ExecuteInProcessResult) -> Iterator[str]:
             yield f"the same of {more:,} more files; the run's log names them"
         if dropped := sum(told.get("dropped", {}).values()):
             yield f"repeated records left out of silver: {dropped:,}"
-    for check in result.get_asset_check_evaluations():
+
+
+def _warnings(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
+    """Yield which figures stand out, and which checks warn."""
+    for event in events:
+        if event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            continue
+        check = event.asset_check_evaluation_data
         figure = check.metadata["value"].value
+        if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
+            # The phase's error says so already.
+            continue
         if check.check_name == OUTSIDE_DAY and figure:
             yield f"{figure:.2%} of the flows began outside of the day"
         if not check.passed:

@@ -1,12 +1,19 @@
 """One day's run from a shell, in this process, recorded in Dagster's instance so that the UI shows it."""
 
-import logging
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.code_pointer import CodePointer
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.execution.api import execute_run_iterator
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.origin import DEFAULT_DAGSTER_ENTRY_POINT, JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from cybersec_assets.audit import tables
 from cybersec_assets.definitions import build_definitions
@@ -15,14 +22,18 @@ from cybersec_assets.outcome import Outcome, outcome_of
 from cybersec_assets.settings import Settings
 from cybersec_assets.write_path import Point, reached
 
-PROGRESS = "progress"
+JOB = "daily_training"
 RAW_OP = tables.RAW.replace("/", "__")
 # Capturing what is printed takes helper processes, which Ctrl-C would end with a traceback; the run prints nothing.
 NO_CAPTURE = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 }
+QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
+"""The shell shows progress and errors itself; a logger of its own would make the run's config unfit for the UI."""
 INSTANCE_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 """Nothing is sent out, and no window asks for an address."""
+WORKSPACE = Path(__file__).with_name("workspace.yaml")
+"""The code location as Dagster opens it; the file of the same name in the repository's root is a copy."""
 Notify = Callable[[str, str], None]
 
 
@@ -55,32 +66,40 @@ def run_day(day: str, settings: Settings, notify: Notify, limits: Mapping[str, f
         limits: Values in place of the raw layer's own, by the config field's name.
         notify: Called with an asset's key and `STEP_START`, `STEP_SUCCESS` or `STEP_FAILURE`.
     """
-    definitions = build_definitions(settings, loggers={PROGRESS: _progress_logger(notify)})
+    job = build_definitions(settings).resolve_job_def(JOB)
     with dg.DagsterInstance.from_ref(
         InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=NO_CAPTURE)
     ) as instance:
-        result = definitions.resolve_job_def("daily_training").execute_in_process(
-            run_config={"loggers": {PROGRESS: {}}, "ops": {RAW_OP: {"config": dict(limits or {})}}},
-            partition_key=day,
-            instance=instance,
-            raise_on_error=False,
+        # `execute_in_process` would leave out the origins, without which the UI's pages do not list the run.
+        run = instance.create_run_for_job(
+            job,
+            run_config={"loggers": QUIET, "ops": {RAW_OP: {"config": dict(limits or {})}}},
+            tags={**job.run_tags, **job.get_tags_for_partition_key(day, None)},
+            remote_job_origin=_remote_origin(),
+            job_code_origin=_code_origin(),
         )
-    return outcome_of(result)
+        events = list(_notified(execute_run_iterator(InMemoryJob(job), run, instance), notify))
+    return outcome_of(run.run_id, events)
 
 
-def _progress_logger(notify: Notify) -> dg.LoggerDefinition:
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            event = getattr(record, "dagster_event", None)
-            if event is not None and event.is_step_materialization:
-                reached(Point.EVENT_WRITTEN)
-            if event is not None and event.event_type_value.startswith("STEP_") and event.step_key:
-                notify(event.step_key.replace("__", "/"), event.event_type_value)
+def _remote_origin() -> RemoteJobOrigin:
+    """Return the job's address in the workspace that `cybersec ui` opens."""
+    (location,) = location_origins_from_yaml_paths([str(WORKSPACE)])
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME), JOB)
 
-    @dg.logger(config_schema={}, description="Tells the command line how far the run is.")
-    def progress(_context: dg.InitLoggerContext) -> logging.Logger:
-        told = logging.Logger(PROGRESS, logging.DEBUG)  # noqa: LOG001 - it is this run's alone
-        told.addHandler(Handler())
-        return told
 
-    return progress
+def _code_origin() -> JobPythonOrigin:
+    """Return where another process finds the job's code."""
+    pointer = CodePointer.from_module("cybersec_assets.definitions", "defs", working_directory=None)
+    repository = RepositoryPythonOrigin(sys.executable, pointer, entry_point=DEFAULT_DAGSTER_ENTRY_POINT)
+    return JobPythonOrigin(JOB, repository)
+
+
+def _notified(events: Iterator[dg.DagsterEvent], notify: Notify) -> Iterator[dg.DagsterEvent]:
+    """Notify of each step's start and end while its events pass."""
+    for event in events:
+        if event.is_step_materialization:
+            reached(Point.EVENT_WRITTEN)
+        if event.event_type_value.startswith("STEP_") and event.step_key:
+            notify(event.step_key.replace("__", "/"), event.event_type_value)
+        yield event

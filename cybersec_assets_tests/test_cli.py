@@ -6,6 +6,7 @@ from importlib import metadata
 import pytest
 
 from cybersec_assets.errors import StoreError
+from cybersec_assets.runner import WORKSPACE
 from cybersec_assets_tests.conftest import DAY
 
 pytestmark = pytest.mark.usefixtures("in_environment")
@@ -130,7 +131,7 @@ def test_the_ui_is_dagsters_on_this_project(cybersec, settings, monkeypatch):
     started = []
     monkeypatch.setattr("os.execv", lambda _, command: started.append(command))
     assert cybersec("ui", "--port", "4000")[0] == 0
-    assert started[0][1:] == ["-m", "dagster", "dev", "-m", "cybersec_assets.definitions", "-p", "4000"]
+    assert started[0][1:] == ["-m", "dagster", "dev", "-w", str(WORKSPACE), "-p", "4000"]
     assert (
         (settings.cybersec_home / "dagster" / "dagster.yaml").read_text().startswith("telemetry:\n  enabled: false\n")
     )

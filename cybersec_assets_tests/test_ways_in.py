@@ -1,20 +1,16 @@
 """The ways in that people use, each tried with real processes: the shell, and the web server."""
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from cybersec_assets.definitions import audit_from
 from cybersec_assets_tests.conftest import CHECKOUT, DAY
+from cybersec_assets_tests.web import ask, opened, wait_for
 
 pytestmark = pytest.mark.slow
 DAGSTER = str(Path(sys.executable).parent / "dagster")
@@ -89,43 +85,8 @@ def test_an_interrupted_run_says_so_and_can_be_run_again(settings, environment):
 @pytest.fixture
 def web_server(environment):
     """`dagster dev` in the repository's root, without options but the port; gives its GraphQL address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(
-        command, env=environment, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        url = f"http://127.0.0.1:{port}/graphql"
-        wait_for(lambda: is_loaded(url), 120)
+    with opened([DAGSTER, "dev", "-h", "127.0.0.1"], environment, CHECKOUT) as url:
         yield url
-        server.send_signal(signal.SIGINT)
-        server.wait(60)
-
-
-def wait_for(condition, seconds):
-    """Ask again and again until something holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "gave up waiting"
-        time.sleep(0.2)
-
-
-def ask(url, query, **variables):
-    """Send a GraphQL query."""
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)["data"]
-
-
-def is_loaded(url):
-    """Tell whether the web server answers and has the code location."""
-    try:
-        nodes = ask(url, "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }")
-    except (urllib.error.URLError, ConnectionError):
-        return False
-    return bool(nodes["repositoriesOrError"].get("nodes"))
 
 
 def test_the_web_server_materializes_a_day(settings, web_server):

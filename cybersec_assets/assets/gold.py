@@ -67,7 +67,7 @@ def evaluation_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefin
         group_name="gold",
         partitions_def=partitions,
         io_manager_key="parquet_io_manager",
-        check_specs=checks.specs(EVALUATION, checks.EVALUATION_RULES),
+        check_specs=checks.specs(EVALUATION, checks.EVALUATION_RULES, blocking=False),
         kinds={"polars", "scikitlearn"},
     )
     def evaluation(

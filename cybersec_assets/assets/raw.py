@@ -10,10 +10,11 @@ from pydantic import Field
 from cybersec_assets import checks
 from cybersec_assets.artifact import Artifact
 from cybersec_assets.assets.metadata import describe_table, to_markdown, volume_per_hour
+from cybersec_assets.assets.past_days import RAW, past_days_evaluation
 from cybersec_assets.audit import tables
 from cybersec_assets.flows.ingest import Ingested, ingest, require_share
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.quality import parse_finding, raw_findings, require
+from cybersec_assets.flows.quality import all_hold, parse_finding, raw_findings, require
 from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.partitions import day_of
 from cybersec_assets.resources.audit import AuditResource
@@ -22,7 +23,6 @@ from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets.resources.quarantine import store_rejected
 from cybersec_assets.resources.scratch import ScratchResource
 
-RAW = dg.AssetKey.from_user_string(tables.RAW)
 PREVIEWED = ["timestamp", "src_ip", "src_port", "dst_ip", "dst_port", "protocol", "bytes", "duration"]
 FILES_SHOWN = 100
 
@@ -42,7 +42,7 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         group_name="raw",
         partitions_def=partitions,
         io_manager_key="parquet_io_manager",
-        check_specs=checks.specs(RAW, checks.RAW_RULES),
+        check_specs=checks.specs(RAW, checks.RAW_RULES, blocking=True),
         kinds={"polars", "parquet"},
     )
     def network_events(
@@ -65,12 +65,16 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             if ingested.rejected:
                 quarantine = store_rejected(rejected, logs, store, scratch)
                 phase.facts |= {"rejected": _rejected(ingested, quarantine)}
-            require_share(ingested, config.max_rejected_share)
             findings = raw_findings(kept, day, config.max_outside_day)
+            findings.append(parse_finding(ingested.rejected_share, config.max_rejected_share))
+            if not all_hold(findings):
+                yield from checks.evaluations(RAW, findings)
+                # Its own step is skipped once this one has failed.
+                yield past_days_evaluation(audit, flow_source)
+            require_share(ingested, config.max_rejected_share)
             require(findings, f"{tables.RAW} of {day}")
             phase.facts |= {"num_registros": ingested.rows}
             yield dg.Output(kept, metadata=_metadata(kept, logs.files, ingested, phase.facts.get("rejected")))
-            findings.append(parse_finding(ingested.rejected_share, config.max_rejected_share))
             yield from checks.results(findings)
 
     return network_events

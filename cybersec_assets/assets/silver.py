@@ -8,11 +8,11 @@ import polars as pl
 
 from cybersec_assets import checks
 from cybersec_assets.assets.metadata import describe_table
-from cybersec_assets.assets.raw import RAW
+from cybersec_assets.assets.past_days import RAW
 from cybersec_assets.audit import tables
 from cybersec_assets.features import add_features
 from cybersec_assets.flows.clean import REPEATED, clean, count_repeats
-from cybersec_assets.flows.quality import require, silver_findings
+from cybersec_assets.flows.quality import all_hold, require, silver_findings
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.scratch import ScratchResource
 
@@ -29,7 +29,7 @@ def silver_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         group_name="silver",
         partitions_def=partitions,
         io_manager_key="parquet_io_manager",
-        check_specs=checks.specs(SILVER, checks.SILVER_RULES),
+        check_specs=checks.specs(SILVER, checks.SILVER_RULES, blocking=True),
         kinds={"polars", "parquet"},
     )
     def network_events(
@@ -42,6 +42,8 @@ def silver_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
             described, dropped = describe_table(file, PREVIEWED), {REPEATED: repeats}
             rows = described["dagster/row_count"]
             findings = silver_findings(raw.select(pl.len()).collect().item(), rows, dropped)
+            if not all_hold(findings):
+                yield from checks.evaluations(SILVER, findings)
             require(findings, f"{tables.SILVER} of {context.partition_key}")
             phase.facts |= {"num_registros": rows}
             yield dg.Output(file, metadata=described | {"dropped": dropped})

@@ -33,6 +33,11 @@ class Finding:
     limit: float
     remedy: str
 
+    @property
+    def said(self) -> str:
+        """The rule with its value and its limit, for an error or a check that failed."""
+        return f"{self.rule}: {self.value:.6g}, limit {self.limit:.6g}"
+
 
 def raw_findings(raw: Path, day: dt.date, max_outside_day: float) -> list[Finding]:
     """Look at a raw layer.
@@ -72,7 +77,7 @@ def raw_findings(raw: Path, day: dt.date, max_outside_day: float) -> list[Findin
 
 
 def parse_finding(rejected_share: float, allowed: float) -> Finding:
-    """Say which share of lines did not parse; more than allowed never comes this far."""
+    """Return the rule on the share of lines that did not parse."""
     return Finding("lines_parse", rejected_share <= allowed, rejected_share, allowed, "Repair the damaged lines")
 
 
@@ -80,6 +85,11 @@ def silver_findings(raw_rows: int, silver_rows: int, dropped: Mapping[str, int])
     """Look at whether silver has as many rows as raw less those that it says it dropped."""
     unaccounted = abs(raw_rows - sum(dropped.values()) - silver_rows)
     return [Finding("rows_accounted_for", unaccounted == 0, unaccounted, 0, "Report this: silver lost or made rows")]
+
+
+def all_hold(findings: Iterable[Finding]) -> bool:
+    """Return whether no rule is broken."""
+    return all(finding.holds for finding in findings)
 
 
 def require(findings: Iterable[Finding], what: str) -> None:
@@ -94,6 +104,4 @@ def require(findings: Iterable[Finding], what: str) -> None:
     """
     for finding in findings:
         if not finding.holds:
-            raise QualityError(
-                f"{what} breaks {finding.rule}: {finding.value:.6g}, limit {finding.limit:.6g}", finding.remedy
-            )
+            raise QualityError(f"{what} breaks {finding.said}", finding.remedy)

@@ -17,6 +17,7 @@ from cybersec_assets_tests.k8s.pod_security import faults
 from cybersec_assets_tests.k8s.run_job import launcher_config, run_job
 
 pytestmark = pytest.mark.render
+ONE_OF_A_DAY = {"key": "dagster/partition", "limit": 1, "value": {"applyLimitPerUniqueValue": True}}
 
 
 @pytest.fixture
@@ -88,11 +89,20 @@ def run_queue(instance, folder):
 
 
 def test_runs_at_once_are_limited(helm, tmp_path):
-    """The daemon's run queue takes as many runs at once as the values say, and knows no limits of tags unasked."""
+    """The daemon's run queue takes as many runs at once as the values say, and at most one of a day."""
     values = merged(DEMO, {"runs": {"maxConcurrent": 7}})
     queue = run_queue(dagster_yaml(helm.manifests(values)), tmp_path)
     assert queue.max_concurrent_runs == 7
-    assert not queue.tag_concurrency_limits
+    assert queue.tag_concurrency_limits == [ONE_OF_A_DAY]
+
+
+def test_limits_of_tags_keep_the_limit_of_days(helm, tmp_path):
+    """A limit on another tag comes beside that of days; one on the days' own tag takes its place."""
+    backfills = {"key": "dagster/backfill", "limit": 3}
+    two_of_a_day = ONE_OF_A_DAY | {"limit": 2}
+    for given, found in (([backfills], [backfills, ONE_OF_A_DAY]), ([two_of_a_day], [two_of_a_day])):
+        values = merged(DEMO, {"runs": {"tagConcurrencyLimits": given}})
+        assert run_queue(dagster_yaml(helm.manifests(values)), tmp_path).tag_concurrency_limits == found
 
 
 def test_backfills_leave_room_for_the_schedule(helm, tmp_path):

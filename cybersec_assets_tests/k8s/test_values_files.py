@@ -75,13 +75,20 @@ def test_bitnamis_postgresql_is_used_as_it_is(helm):
 
 def test_the_official_charts_values_are_known_to_it(official, deployment):
     """Every name is one that the official chart's schema has, and what that needs is there."""
-    assert official.keys() == {"dagster-user-deployments", "runLauncher"}
+    assert official.keys() == {"dagsterWebserver", "dagster-user-deployments", "runLauncher"}
     assert official["runLauncher"] == {"type": "K8sRunLauncher"}
     assert official["dagster-user-deployments"].keys() <= SUBCHART
     assert NEEDED <= deployment.keys() <= DEPLOYMENT
     assert deployment["image"].keys() == {"repository", "tag", "pullPolicy"}
     assert deployment["includeConfigInLaunchedRuns"] == {"enabled": True}
     assert all(isinstance(value, str) for value in deployment["env"].values())
+
+
+def test_the_official_charts_workspace_has_the_code_locations_name(official, deployment):
+    """The workspace names the code location as all other ways in do, and reaches the deployment's Service."""
+    workspace = official["dagsterWebserver"]["workspace"]
+    server = {"host": deployment["name"], "port": deployment["port"], "name": "cybersec_assets"}
+    assert workspace == {"enabled": True, "servers": [server]}
 
 
 def test_its_variables_are_those_that_the_code_reads(deployment):

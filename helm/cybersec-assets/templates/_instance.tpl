@@ -54,10 +54,18 @@ run_coordinator:
 concurrency:
   runs:
     max_concurrent_runs: {{ int .Values.runs.maxConcurrent }}
-    {{- with .Values.runs.tagConcurrencyLimits }}
     tag_concurrency_limits:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
+      {{- $ofDays := list }}
+      {{- range .Values.runs.tagConcurrencyLimits }}
+      - {{- toYaml . | nindent 8 }}
+      {{- if eq .key "dagster/partition" }}
+      {{- $ofDays = append $ofDays . }}
+      {{- end }}
+      {{- end }}
+      {{- if not $ofDays }}
+      # Two runs of a day would do the same work twice. A limit of one's own on this tag takes its place.
+      - {key: dagster/partition, limit: 1, value: {applyLimitPerUniqueValue: true}}
+      {{- end }}
 run_monitoring:
   enabled: true
   poll_interval_seconds: {{ int .Values.runs.monitoringSeconds }}
