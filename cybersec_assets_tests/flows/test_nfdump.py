@@ -111,7 +111,7 @@ def test_a_statistic_is_refused(log):
         ("ICMP", "icmp", "8.0"),
         ("ICMP", "icmp", "2048"),
         ("1", "icmp", "8.0"),
-        ("ICMP6", "icmp6", "128.0"),
+        ("ICMP6", "ipv6-icmp", "128.0"),
         ("58", "ipv6-icmp", "128.0"),
         ("GRE", "gre", "0"),
         ("253  ", "253", "0"),

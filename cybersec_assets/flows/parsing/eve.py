@@ -10,6 +10,7 @@ import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.lines import scan_lines
+from cybersec_assets.flows.parsing.protocols import protocol
 from cybersec_assets.flows.readers.base import Field, address, number, words
 
 EVENT = ("event_type", "flow_id", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto")
@@ -24,7 +25,7 @@ def event_fields() -> dict[str, Field]:
     return {
         "src_ip": address(pl.col("src_ip")),
         "dst_ip": address(pl.col("dest_ip")),
-        "protocol": Field(pl.col("proto"), pl.col("proto").str.to_lowercase()),
+        "protocol": protocol(pl.col("proto")),
         "uid": words(pl.col("flow_id")),
         "src_port": number(pl.col("src_port"), pl.Int32),
         "dst_port": number(pl.col("dest_port"), pl.Int32),

@@ -12,6 +12,7 @@ from cybersec_assets.errors import SettingsError, UnreadableLogError
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.columns import Columns, Constant, Named
 from cybersec_assets.flows.parsing.labels import label
+from cybersec_assets.flows.parsing.protocols import protocol
 from cybersec_assets.flows.parsing.times import parse_time
 from cybersec_assets.flows.readers.base import Field, assemble, host, require_columns
 from cybersec_assets.flows.schema import RAW, REQUIRED
@@ -62,7 +63,7 @@ def text_field(raw: str, text: pl.Expr) -> Field:
     if raw == "timestamp":
         return Field(text, parse_time(text))
     if raw == "protocol":
-        return Field(text, text.str.to_lowercase())
+        return protocol(text)
     if raw in {"label", "alerted"}:
         return label(text)
     if raw in {"src_ip", "dst_ip"}:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from cybersec_assets.flows.parsing.labels import label
+from cybersec_assets.flows.parsing.protocols import protocol
 from cybersec_assets.flows.readers.base import Field, address, number, volume, words
 
 NEEDED = {"ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"}
@@ -51,7 +52,7 @@ def conn_fields(texts: Mapping[str, pl.Expr], time: Callable[[pl.Expr], pl.Expr]
         "dst_ip": address(texts["id.resp_h"]),
         "bytes": volume(sent, received),
         "duration": _read("duration", texts["duration"]),
-        "protocol": Field(texts["proto"], texts["proto"].str.to_lowercase()),
+        "protocol": protocol(texts["proto"]),
         "orig_bytes": sent,
         "resp_bytes": received,
     }

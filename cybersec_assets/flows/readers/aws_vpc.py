@@ -11,7 +11,7 @@ import polars as pl
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.delimited import header_of, scan_fields
 from cybersec_assets.flows.parsing.lines import scan_lines
-from cybersec_assets.flows.parsing.protocols import named, port
+from cybersec_assets.flows.parsing.protocols import port, protocol
 from cybersec_assets.flows.parsing.times import from_epoch, seconds_between
 from cybersec_assets.flows.readers.base import (
     Field,
@@ -79,7 +79,7 @@ def _says_nothing(header: Sequence[str]) -> pl.Expr:
 
 
 def _fields(header: Sequence[str]) -> dict[str, Field]:
-    kind, volume = Field(pl.col("protocol"), named(pl.col("protocol"))), count(pl.col("bytes"))
+    kind, volume = protocol(pl.col("protocol")), count(pl.col("bytes"))
     start, end = from_epoch(pl.col("start")), from_epoch(pl.col("end"))
     fields = {
         "timestamp": Field(pl.col("start"), start),
