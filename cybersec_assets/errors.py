@@ -14,6 +14,7 @@
     │   ├── AuditLostError        it went away, and did not come back in time
     │   ├── PhaseTakenError       the phase is in other hands
     │   └── NoRecordError         the audit has no successful phase to read from
+    ├── LostLinesError            the program did not account for every line that it read
     ├── RunInterruptedError       somebody or something stopped the run
     └── ModelError                a model does not fit the flows it is asked to score
 
@@ -112,6 +113,17 @@ class PhaseTakenError(AuditError):
 
 class NoRecordError(AuditError):
     """The audit has no successful phase to read from."""
+
+
+class LostLinesError(CybersecError):
+    """The program did not account for every line that it read."""
+
+    def __init__(self, files: str, lines: int, accounted: int) -> None:
+        """Name the files and both numbers."""
+        super().__init__(
+            f"{lines:,} lines were read of {files}, and {accounted:,} are accounted for",
+            "Report this: it is a fault of cybersec-assets, and the day is not stored",
+        )
 
 
 class RunInterruptedError(CybersecError):

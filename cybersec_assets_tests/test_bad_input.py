@@ -1,6 +1,7 @@
 """Bad input ends a phase with one clear line, a FAILED row, a failed step, and no object."""
 
 import gzip
+import json
 
 import dagster as dg
 import polars as pl
@@ -41,7 +42,7 @@ def objects_of(settings):
 
 
 def assert_refused(materialize, settings, *words, config=None, quarantined=0):
-    """See that raw fails with one line that has some words, and that nothing but damaged lines is stored."""
+    """Require that raw fails with one line that has some words and stores only damaged lines; return its row."""
     result, rows = materialize(settings, run_config=config)
     (row,) = rows
     assert (row["asset"], row["estado"], row["uri"], row["records"]) == ("raw/network_events", "FAILED", "", 0)
@@ -55,6 +56,7 @@ def assert_refused(materialize, settings, *words, config=None, quarantined=0):
     assert kept == ([quarantined] if quarantined else [])
     assert all(name.startswith("network_events_rejected_") for name in objects_of(settings))
     assert list(settings.cybersec_scratch.iterdir()) == []
+    return row
 
 
 def test_a_good_log_is_no_bad_input(make_settings, materialize, log):
@@ -144,6 +146,17 @@ def test_few_damaged_lines_are_counted_and_shown(make_settings, materialize, log
     told = event.materialization.metadata
     assert (rows[0]["records"], told["rejected_lines"].value) == (499, 1)
     assert "soon" in told["rejected_examples"].value
+    counts = {"read": 503, "kept": 499, "quarantined": 1, "other": {"comment": 3}}
+    assert rows[0]["lines"] == told["lines"].value == counts
+
+
+def test_a_day_of_other_events(make_settings, materialize, tmp_path):
+    """A log without any flow is refused with what it has instead, and the audit has the same numbers."""
+    lines = [{"event_type": kind, "timestamp": "2026-01-02T00:00:00+0000"} for kind in ("stats", "alert", "stats")]
+    (tmp_path / "eve.json").write_text("\n".join(map(json.dumps, lines)))
+    settings = make_settings(flows_uri=f"{tmp_path}/eve.json")
+    row = assert_refused(materialize, settings, "none of the 3 lines is a flow: they are 2 of stats, 1 of alert")
+    assert row["lines"] == {"read": 3, "kept": 0, "quarantined": 0, "other": {"stats": 2, "alert": 1}}
 
 
 def test_the_allowed_share_is_the_configs(make_settings, materialize, log):

@@ -12,7 +12,7 @@ from cybersec_assets.artifact import Artifact
 from cybersec_assets.assets.metadata import describe_table, to_markdown, volume_per_hour
 from cybersec_assets.assets.past_days import RAW, past_days_evaluation
 from cybersec_assets.audit import tables
-from cybersec_assets.flows.ingest import Ingested, ingest, require_share
+from cybersec_assets.flows.ingest import Ingested, ingest, require_flows, require_share
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.quality import all_hold, parse_finding, raw_findings, require
 from cybersec_assets.flows.source import SYNTHETIC
@@ -62,6 +62,7 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
                 context.log.warning(note)
             phase.inputs += [_file(log) | source.reading() for log in logs.files] or [{"file": SYNTHETIC}]
             ingested = ingest(logs, kept, rejected := scratch.new_file("rejected.parquet"))
+            phase.facts |= {"lines": _lines(ingested)}
             if ingested.rejected:
                 quarantine = store_rejected(rejected, logs, store, scratch)
                 phase.facts |= {"rejected": _rejected(ingested, quarantine)}
@@ -72,6 +73,7 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
                 # Its own step is skipped once this one has failed.
                 yield past_days_evaluation(audit, flow_source)
             require_share(ingested, config.max_rejected_share)
+            require_flows(ingested)
             require(findings, f"{tables.RAW} of {day}")
             phase.facts |= {"num_registros": ingested.rows}
             yield dg.Output(kept, metadata=_metadata(kept, logs.files, ingested, phase.facts.get("rejected")))
@@ -98,6 +100,12 @@ def _rejected(ingested: Ingested, quarantine: Artifact) -> dict[str, object]:
     return {"lines": ingested.rejected, "share": ingested.rejected_share, **kept}
 
 
+def _lines(ingested: Ingested) -> dict[str, object]:
+    """Return how many lines were read, and what became of them."""
+    others = dict(ingested.others)
+    return {"read": ingested.lines, "kept": ingested.kept, "quarantined": ingested.rejected, "other": others}
+
+
 def _metadata(kept: Path, logs: Sequence[LogFile], ingested: Ingested, rejected: object) -> dict[str, Any]:
     examples = dg.MetadataValue.md(to_markdown(ingested.examples))
     damaged = {"rejected_examples": examples, "quarantine": rejected} if rejected else {}
@@ -109,6 +117,7 @@ def _metadata(kept: Path, logs: Sequence[LogFile], ingested: Ingested, rejected:
         "source_file_count": len(logs),
         "rejected_lines": ingested.rejected,
         "rejected_share": ingested.rejected_share,
+        "lines": _lines(ingested),
         **damaged,
         **({"source_notes": notes} if notes else {}),
     }

@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def _view(name: str, *columns: str) -> sa.TableClause:
-    documents = {"inputs", "details", "libraries", "rejected"}
+    documents = {"inputs", "details", "libraries", "rejected", "lines"}
     typed = (sa.column(column, JSONB if column in documents else None) for column in columns)
     return sa.table(name, *typed, schema="public")
 
@@ -28,7 +28,7 @@ def _view(name: str, *columns: str) -> sa.TableClause:
 _COLUMNS = (
     *("asset", "table_name", "id", "at", "uri", "records", "estado", "run_id", "partition_key", "attempt"),
     *("started_at", "sha256", "size_bytes", "inputs", "error", "journal_seq", "code_version", "libraries", "details"),
-    "rejected",
+    *("rejected", "lines"),
 )
 PHASES_VIEW = _view("audit_phases", *_COLUMNS)
 LAST_RUN = _view("audit_last_run", *_COLUMNS)

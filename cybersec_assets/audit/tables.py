@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 """The newest migration; a database that has it needs no other."""
 
 metadata = MetaData(schema="public")
@@ -54,6 +54,7 @@ ingestion_events = _events(
     _text("ruta_minio"),
     _count("num_registros"),
     Column("rejected", JSONB),
+    Column("lines", JSONB),
 )
 transformation_events = _events(
     "transformation_events",
@@ -112,7 +113,7 @@ MODEL, EVALUATION = "gold/isolation_forest", "gold/evaluation"
 _FILE = {"nombre_archivo": "", "num_registros": 0}
 
 PHASES: dict[str, PhaseTable] = {
-    RAW: PhaseTable(ingestion_events, "timestamp_ingesta", "ruta_minio", _FILE, kept=("rejected",)),
+    RAW: PhaseTable(ingestion_events, "timestamp_ingesta", "ruta_minio", _FILE, kept=("rejected", "lines")),
     SILVER: PhaseTable(transformation_events, "timestamp_transformacion", "ruta_minio", _FILE),
     MODEL: PhaseTable(
         training_events, "timestamp_entrenamiento", "ruta_modelo", {"num_registros": 0, "parametros": "{}"}

@@ -14,20 +14,21 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from typing import TypeVar, cast
 
-Step = Callable[[], None]
-"""Something that can be pickled: a function of a module, or a `partial` of one."""
+Result = TypeVar("Result")
 
 
 class StepDiedError(Exception):
     """The process that did a step ended without a word; the message says how."""
 
 
-def apart(step: Step) -> None:
-    """Do a step in another process, and wait for it.
+def apart(step: Callable[[], Result]) -> Result:
+    """Run a step in another process, and return its result.
 
     Args:
-        step: What to do. What it raises is raised here.
+        step: A function of a module, or a `partial` of one: both it and its result can be pickled. What it raises is
+            raised here.
 
     Raises:
         StepDiedError: The process was ended by a signal, as by `abort`, or ended otherwise without an answer.
@@ -46,8 +47,10 @@ def apart(step: Step) -> None:
         )
     if done.returncode:
         raise StepDiedError(_how(done))
-    if raised := pickle.loads(done.stdout):  # noqa: S301 - it comes from our own process
+    result, raised = pickle.loads(done.stdout)  # noqa: S301 - it comes from our own process
+    if raised:
         raise raised
+    return cast("Result", result)
 
 
 def _how(done: subprocess.CompletedProcess[bytes]) -> str:
@@ -61,7 +64,7 @@ def _main(lifeline: int) -> None:
     # What is left of a process that was aborted would hold flows, in a file that nobody removes.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_end_with, args=[lifeline], daemon=True).start()
-    step: Step = pickle.load(sys.stdin.buffer)  # noqa: S301 - it comes from the process that started this one
+    step: Callable[[], object] = pickle.load(sys.stdin.buffer)  # noqa: S301 - it comes from the process that started this one
     sys.stdout.buffer.write(pickle.dumps(_outcome(step)))
 
 
@@ -71,12 +74,12 @@ def _end_with(lifeline: int) -> None:
     os._exit(1)
 
 
-def _outcome(step: Step) -> Exception | None:
+def _outcome(step: Callable[[], object]) -> tuple[object, Exception | None]:
+    """Return a step's result, or the error that it raised."""
     try:
-        step()
+        return step(), None
     except Exception as error:  # noqa: BLE001 - it is raised where the step was asked for
-        return error
-    return None
+        return None, error
 
 
 if __name__ == "__main__":

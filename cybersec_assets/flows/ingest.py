@@ -1,23 +1,28 @@
 """A day's records, in one pass, into two files: those that parse, and those that do not.
 
-Polars reads the records once and writes both files as they stream by, so memory stays bounded.
+Polars reads the records once and writes both files as they stream by, so memory stays bounded. Every line of the logs
+is kept, rejected, or counted as another kind of line. That these numbers add up to the lines read is required.
 """
 
 import errno
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from cybersec_assets.errors import DamagedLogError, UnreadableLogError, quoted
+from cybersec_assets.errors import DamagedLogError, LostLinesError, NoFlowLogsError, UnreadableLogError, quoted
 from cybersec_assets.flows.apart import StepDiedError, apart
 from cybersec_assets.flows.day_logs import DayLogs, Part
-from cybersec_assets.flows.readers.base import READING_FAILED, unchanged
+from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.readers.base import READING_FAILED, Scan, unchanged
 from cybersec_assets.flows.schema import ORIGIN, RAW
+from cybersec_assets.flows.tally import BLANK, COMMENT, HEADER, Tally
 
+FRAME = {BLANK, COMMENT, HEADER}
+"""Lines that every log may have, so that a day of nothing else is a day without traffic."""
 SHOWN = 5
 """How many damaged lines are shown to a person."""
 FULL = os.strerror(errno.ENOSPC)
@@ -26,17 +31,28 @@ FULL = os.strerror(errno.ENOSPC)
 
 @dataclass(frozen=True)
 class Ingested:
-    """What became of a day's records.
+    """What became of a day's lines. For Parquet and synthetic flows, a row is a line.
 
     Attributes:
-        rows: How many parsed.
-        rejected: How many did not.
+        rows: The number of records that parse.
+        rejected: The number of lines that do not.
         examples: The first of those: columns `file`, `line`, `fault`, `value`.
+        lines: The number of lines read; `kept`, `rejected` and `others` add up to it.
+        joined: The number of kept lines beyond the first of a record.
+        others: The number of lines that are neither kept nor rejected, by what they are, most frequent first.
     """
 
     rows: int
     rejected: int
     examples: pl.DataFrame
+    lines: int = 0
+    joined: int = 0
+    others: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> int:
+        """The number of lines that became records."""
+        return self.rows + self.joined
 
     @property
     def rejected_share(self) -> float:
@@ -57,22 +73,69 @@ def ingest(logs: DayLogs, kept: Path, rejected: Path) -> Ingested:
         OSError: The disk is full, or the files' copies are gone.
     """
     sunk = [_sink(part, kept.with_name(f"{number}.{kept.name}"), logs) for number, part in enumerate(logs.parts)]
-    _join([good for good, _ in sunk], kept)
-    damaged = [bad for _, bad in sunk if bad is not None]
-    if not damaged:
-        return Ingested(_count(kept), 0, pl.DataFrame(schema=ORIGIN))
-    _join(damaged, rejected)
-    return Ingested(_count(kept), _count(rejected), pl.scan_parquet(rejected).head(SHOWN).collect())
+    total = Tally()
+    for part in sunk:
+        total.merge(part.tally)
+    _join([part.kept for part in sunk], kept)
+    rows = _count(kept)
+    damaged = [part.rejected for part in sunk if part.rejected is not None]
+    examples = pl.DataFrame(schema=ORIGIN)
+    count = 0
+    if damaged:
+        _join(damaged, rejected)
+        examples = pl.scan_parquet(rejected).head(SHOWN).collect()
+        count = _count(rejected)
+    return Ingested(rows, count, examples, sum(part.lines for part in sunk), total.joined, total.names())
 
 
-def _sink(part: Part, kept: Path, logs: DayLogs) -> tuple[Path, Path | None]:
-    """Write a part's records, and give where they are: those that parse, and if any was suspect, those that do not."""
-    if part.quick is not None and _sink_quickly(part.quick(part.files), kept):
-        return kept, None
+@dataclass(frozen=True)
+class _Sunk:
+    """What became of a part's lines.
+
+    Attributes:
+        kept: Where the records are that parse.
+        rejected: Where the others are, None where no record was suspect.
+        lines: The number of lines read.
+        tally: Counts of the lines that are not in either file.
+    """
+
+    kept: Path
+    rejected: Path | None
+    lines: int
+    tally: Tally
+
+    @property
+    def accounted(self) -> int:
+        """The number of lines that are kept, rejected, or of another kind."""
+        rejected = 0 if self.rejected is None else _count(self.rejected)
+        return _count(self.kept) + rejected + self.tally.total
+
+
+def _sink(part: Part, kept: Path, logs: DayLogs) -> _Sunk:
+    """Write a part's records, and account for all of its lines."""
+    if part.quick is not None and (files := _sink_quickly(part, part.quick, kept)):
+        sunk = _account(kept, None, files)
+        if sunk.accounted == sunk.lines:
+            return sunk
     rejected = kept.with_suffix(".rejected")
     sink = _sink_apart if part.deadly else _sink_thoroughly
-    sink(part, kept, rejected, quotes=logs.quotes)
-    return kept, rejected
+    sunk = _account(kept, rejected, sink(part, kept, rejected, quotes=logs.quotes))
+    if sunk.accounted != sunk.lines:
+        raise LostLinesError(_named(part), sunk.lines, sunk.accounted)
+    return sunk
+
+
+def _account(kept: Path, rejected: Path | None, files: Sequence[LogFile]) -> _Sunk:
+    tally = Tally()
+    for log in files:
+        tally.merge(log.tally)
+    lines = sum(log.tally.rows if log.lines is None else log.lines for log in files) if files else _count(kept)
+    return _Sunk(kept, rejected, lines, tally)
+
+
+def _uncounted(part: Part) -> list[LogFile]:
+    """Return a part's files with nothing counted yet: what was read in vain does not count."""
+    return [replace(log, tally=Tally()) for log in part.files]
 
 
 def _join(parts: Sequence[Path], to: Path) -> None:
@@ -99,14 +162,34 @@ def require_share(ingested: Ingested, max_rejected_share: float) -> None:
         raise _damaged(ingested, max_rejected_share)
 
 
-def _sink_quickly(records: pl.LazyFrame, kept: Path) -> bool:
-    """Write records if there is no fault among them."""
-    checked = records.map_batches(_require_clean, schema=RAW, streamable=True)
+def require_flows(ingested: Ingested) -> None:
+    """Refuse a day whose lines are all of another kind.
+
+    Args:
+        ingested: What became of its lines.
+
+    Raises:
+        NoFlowLogsError: There are lines, and none is a flow or a damaged one.
+    """
+    events = {name: lines for name, lines in ingested.others.items() if name not in FRAME}
+    if events and not ingested.rows and not ingested.rejected:
+        shown = [f"{lines:,} of {name}" for name, lines in list(events.items())[:SHOWN]]
+        more = f" and {len(events) - SHOWN} other kinds" if len(events) > SHOWN else ""
+        raise NoFlowLogsError(
+            f"none of the {ingested.lines:,} lines is a flow: they are {', '.join(shown)}{more}",
+            "Point FLOWS_URI at the sensor's flow log (Zeek's conn, Suricata's events of type flow)",
+        )
+
+
+def _sink_quickly(part: Part, quick: Scan, kept: Path) -> list[LogFile] | None:
+    """Write records if there is no fault among them, and return the files with their counts, else None."""
+    files = _uncounted(part)
+    checked = quick(files).map_batches(_require_clean, schema=RAW, streamable=True)
     try:
         checked.sink_parquet(kept)
     except (*READING_FAILED, OSError, _SuspectError):
-        return False
-    return True
+        return None
+    return files
 
 
 class _SuspectError(Exception):
@@ -119,10 +202,10 @@ def _require_clean(batch: pl.DataFrame) -> pl.DataFrame:
     return batch.drop("suspect")
 
 
-def _sink_apart(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> None:
+def _sink_apart(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[LogFile]:
     """Write a part's records in another process; where that dies, find the file that kills it."""
     try:
-        apart(partial(_sink_thoroughly, part, kept, rejected, quotes=quotes))
+        return apart(partial(_sink_thoroughly, part, kept, rejected, quotes=quotes))
     except StepDiedError as died:
         for single in part.singles if len(part.files) > 1 else []:
             _sink_apart(single, kept, rejected, quotes=quotes)
@@ -130,8 +213,9 @@ def _sink_apart(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> None
         raise _unreadable(part, why, "; if it is whole, give the run more memory") from None
 
 
-def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> None:
-    good, records = pl.col("fault").is_null(), _read_once(part.scan(part.files))
+def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[LogFile]:
+    files = _uncounted(part)
+    good, records = pl.col("fault").is_null(), _read_once(part.scan(files))
     sinks = [
         records.filter(good).select(list(RAW)).sink_parquet(kept, lazy=True),
         records.filter(~good).select(list(ORIGIN)).sink_parquet(rejected, lazy=True),
@@ -142,12 +226,16 @@ def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) ->
         if FULL in str(error):
             raise OSError(errno.ENOSPC, FULL, str(kept.parent)) from error
         raise _unreadable(part, f": {error}" if quotes else "") from error
+    return files
 
 
 def _unreadable(part: Part, why: str, otherwise: str = "") -> UnreadableLogError:
-    named = ", ".join(log.name for log in part.files[:SHOWN])
-    which = named if len(part.files) == 1 else f"one of {named}"
+    which = _named(part) if len(part.files) == 1 else f"one of {_named(part)}"
     return UnreadableLogError(f"{which} cannot be read{why}", f"Restore the file or take it out{otherwise}")
+
+
+def _named(part: Part) -> str:
+    return ", ".join(log.name for log in part.files[:SHOWN])
 
 
 def _read_once(records: pl.LazyFrame) -> pl.LazyFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.flows.parsing.columns import Columns
+from cybersec_assets.flows.tally import Tally
 
 HEAD_BYTES = 64 * 1024
 PARQUET_MAGIC = b"PAR1"
@@ -23,6 +24,8 @@ class LogFile:
         fingerprint: The file's own size and SHA-256, compressed as it may be.
         columns: Which of its columns make each raw column, for those that do not bear their names.
         notes: What a person should know about how it was read, one line each.
+        lines: The number of its lines; None for a format that has none.
+        tally: Counts of the lines that become no record, filled while the file is read.
     """
 
     name: str
@@ -32,6 +35,8 @@ class LogFile:
     first_line: int = field(default=1, kw_only=True)
     columns: Columns = field(default_factory=dict, hash=False, kw_only=True)
     notes: tuple[str, ...] = field(default=(), kw_only=True)
+    lines: int | None = field(default=None, compare=False, kw_only=True)
+    tally: Tally = field(default_factory=Tally, compare=False, kw_only=True)
 
     @property
     def head(self) -> bytes:

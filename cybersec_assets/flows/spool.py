@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.compression import CHUNK_BYTES, plain_chunks
@@ -44,17 +46,20 @@ def spool(source: SourceFile, copy: Path) -> LogFile:
     with source.open() as raw, copy.open("xb") as to:
         hashed = _Hashed(raw)
         notes = list[str]()
-        written = _write(source.name, hashed, to, notes)
+        written, lines = _write(source.name, hashed, to, notes)
     if hashed.size != source.size:
         raise UnreadableLogError(f"{source.name} changed while it was read", STILL_WRITTEN)
     if not written:
         raise UnreadableLogError(f"{source.name} is empty", "Restore the file or take it out of FLOWS_URI")
-    return LogFile(source.name, copy, source.modified, Fingerprint(hashed.size, hashed.sha256), notes=tuple(notes))
+    found = Fingerprint(hashed.size, hashed.sha256)
+    return LogFile(source.name, copy, source.modified, found, notes=tuple(notes), lines=lines)
 
 
-def _write(name: str, hashed: "_Hashed", to: BinaryIO, notes: list[str]) -> int:
-    """Write a file's plain bytes, and return how many they are."""
-    ruler, written, has_lines = _Ruler(), 0, False
+def _write(name: str, hashed: "_Hashed", to: BinaryIO, notes: list[str]) -> tuple[int, int | None]:
+    """Write a file's plain bytes, and return how many bytes and lines they are; None for a file without lines."""
+    ruler = _Ruler()
+    written = 0
+    has_lines = False
     for chunk in _ahead(_plain(name, hashed, notes)):
         has_lines = is_text(chunk) if written == 0 else has_lines
         if has_lines and not ruler.fits(chunk):
@@ -66,7 +71,7 @@ def _write(name: str, hashed: "_Hashed", to: BinaryIO, notes: list[str]) -> int:
                 f"{name} becomes over {MAX_RATIO} times its size when it is decompressed",
                 "Take it out; if it is a log, decompress it first",
             )
-    return written
+    return written, ruler.lines if has_lines else None
 
 
 def _ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -114,11 +119,18 @@ class _Ruler:
 
     def __init__(self) -> None:
         self._open = 0
+        self._ended = 0
+
+    @property
+    def lines(self) -> int:
+        """The number of lines so far; the last need not have an end."""
+        return self._ended + (self._open > 0)
 
     def fits(self, chunk: bytes) -> bool:
         first = chunk.find(b"\n")
         longest = self._open + (len(chunk) if first < 0 else first)
         self._open = longest if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
+        self._ended += 0 if first < 0 else int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord("\n")))
         return longest <= MAX_LINE_BYTES
 
 

@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from cybersec_assets.flows.parsing.eve import EVENT
+from cybersec_assets.flows.readers.suricata import FLOW
+from cybersec_assets.flows.readers.zeek_json import FIELDS_OF_CONN
+
 Record = Mapping[str, str]
 BLANK = " \t\r\ufeff"
 """What a blank line may have."""
@@ -140,12 +144,17 @@ def _firsts(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 
 
 def is_flow(event: Mapping[str, object]) -> bool:
-    """Tell a Suricata event of a flow."""
-    return event.get("event_type") == "flow"
+    """Tell a Suricata event of a flow; without a type, an event is one if it has anything that a flow has."""
+    kind, flow = event.get("event_type"), event.get("flow")
+    inner = flow if isinstance(flow, dict) else {}
+    named = [event.get(name) for name in EVENT[1:]] + [inner.get(name) for name in FLOW]
+    return kind == "flow" or (kind is None and any(value is not None for value in named))
 
 
 def is_connection(record: Mapping[str, object]) -> bool:
-    """Tell a record of Zeek's conn stream, by the stream's name or by what no other has."""
-    streams = [record[name] for name in ("_path", "@stream") if record.get(name) is not None]
-    marks = ("conn_state", "history", "missed_bytes", "orig_pkts")
-    return streams[0] == "conn" if streams else any(record.get(name) is not None for name in marks)
+    """Tell a record of Zeek's conn stream: by the stream's name, by what no other has, or by having nothing else."""
+    streams = [record[name] for name in ("_path", "@stream") if record.get(name) not in (None, "")]
+    marks = ("conn_state", "history", "missed_bytes", "orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes")
+    if streams or any(record.get(name) is not None for name in marks):
+        return not streams or streams[0] == "conn"
+    return bool(record) and record.keys() <= FIELDS_OF_CONN

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from cybersec_assets.errors import CybersecError
+from cybersec_assets.errors import CybersecError, LostLinesError
 from cybersec_assets.flows.apart import StepDiedError, apart
 from cybersec_assets.flows.ingest import ingest
 from cybersec_assets.flows.readers import AUTO
@@ -84,6 +84,8 @@ def outcome(content, fmt, *, deadly=False):
         try:
             kept, rejected = read(Path(folder), content, fmt, deadly=deadly)
             found = kept.height, rejected.height, ""
+        except LostLinesError:
+            raise
         except CybersecError as error:
             found = 0, 0, str(error)
     assert len(found[2].splitlines()) <= 1

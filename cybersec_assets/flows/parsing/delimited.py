@@ -4,10 +4,14 @@ Quotes are characters like others here, as in the formats that never quote. What
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.parsing.lines import scan_lines
+from cybersec_assets.flows.tally import BLANK as BLANK_LINE
+from cybersec_assets.flows.tally import HEADER
 
 BYTE_ORDER_MARK = "\ufeff"
 BLANK = f" \t\r{BYTE_ORDER_MARK}"
@@ -28,49 +32,60 @@ def header_of(log: LogFile, separator: str = ",") -> list[str]:
     return log.first_lines[0].removeprefix(BYTE_ORDER_MARK).split(separator)
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How the lines of a log are cut into fields.
+
+    Attributes:
+        header: The names of all fields, in order.
+        mark: The name by which a header further down is known: no record has it for a value.
+        separator: The character between two fields.
+        unset: What a field has that says nothing.
+    """
+
+    header: Sequence[str]
+    mark: str
+    separator: str = ","
+    unset: str = ""
+
+
 def scan_fields(
-    lines: pl.LazyFrame,
-    header: Sequence[str],
-    wanted: Collection[str],
-    mark: str,
-    *,
-    separator: str = ",",
-    unset: str = "",
+    log: LogFile, layout: Layout, wanted: Collection[str], *, remark: pl.Expr | None = None
 ) -> pl.LazyFrame:
     """Cut lines into fields.
 
     Args:
-        lines: What `scan_lines` gives.
-        header: The names of all fields, in order.
-        wanted: Those that are given as columns, where the header has them.
-        mark: The name by which a header further down is known: no record has it for a value.
-        separator: The character between two fields.
-        unset: What a field has that says nothing.
+        log: The log. Blank lines, repeated headers and remarks are counted in its tally.
+        layout: How its lines are cut.
+        wanted: The fields that become columns, where the header has them.
+        remark: The name of what a line is that is no record, else null.
 
     Returns:
-        A row for each line that is not blank and does not repeat the header: `file`; `line`; `misfit`, what is wrong
-        with the line as a whole, else null; and the wanted columns, without blanks around, null where a field says
-        nothing.
+        A row for each other line: `file`; `line`; `misfit`, what is wrong with the line as a whole, else null; and the
+        wanted columns, without blanks around, null where a field says nothing.
         Another header misfits, and so do the lines under it: their fields mean something else.
     """
-    cut = _cut(lines, header, mark, separator)
-    headers = _cut(lines.filter(pl.col("text").str.contains(mark, literal=True)), header, mark, separator)
+    lines = scan_lines(log)
+    cut = _cut(lines, layout)
+    headers = _cut(lines.filter(pl.col("text").str.contains(layout.mark, literal=True)), layout)
     wrong = pl.when(pl.col("fields").is_null()).then(pl.lit("number of fields"))
     misfit = wrong.when(_astray(headers)).then(pl.lit("header"))
-    texts = {name: pl.col("fields").list.get(header.index(name)) for name in wanted if name in header}
-    values = [_said(text, unset).alias(name) for name, text in texts.items()]
-    is_blank = pl.col("text").fill_null("").str.strip_chars(BLANK) == ""
-    records = cut.filter(~pl.col("is_first").fill_null(value=False) & ~(is_blank & pl.col("rest").is_null()))
+    texts = {name: pl.col("fields").list.get(layout.header.index(name)) for name in wanted if name in layout.header}
+    values = [_said(text, layout.unset).alias(name) for name, text in texts.items()]
+    is_blank = (pl.col("text").fill_null("").str.strip_chars(BLANK) == "") & pl.col("rest").is_null()
+    kind = pl.when(is_blank).then(pl.lit(BLANK_LINE)).when(pl.col("is_first")).then(pl.lit(HEADER))
+    records = log.tally.skip(cut, kind.otherwise(remark))
     return records.select("file", "line", misfit.alias("misfit"), *values)
 
 
-def _cut(lines: pl.LazyFrame, header: Sequence[str], mark: str, separator: str) -> pl.LazyFrame:
+def _cut(lines: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:
     """Add a line's `fields`, null where they are not as many as the header's, and whether it `is_first`'s like."""
     text = pl.col("text").str.strip_prefix(BYTE_ORDER_MARK).fill_null("")
     # Counted first, so that a line of a million separators never becomes a million fields.
-    is_even = text.str.count_matches(separator, literal=True) == len(header) - 1
-    fields = pl.when(is_even, pl.col("rest").is_null()).then(text).str.split(separator)
-    is_first = pl.when(pl.col("fields").list.contains(mark)).then(text == separator.join(header))
+    is_even = text.str.count_matches(layout.separator, literal=True) == len(layout.header) - 1
+    fields = pl.when(is_even, pl.col("rest").is_null()).then(text).str.split(layout.separator)
+    is_header = pl.col("fields").list.contains(layout.mark)
+    is_first = pl.when(is_header).then(text == layout.separator.join(layout.header))
     return lines.with_columns(fields=fields).with_columns(is_first=is_first)
 
 

@@ -11,6 +11,8 @@ This is the only reading that holds a day's flows in memory, and only where ther
 
 import mmap
 from collections.abc import Sequence
+from functools import cache
+from threading import Lock
 
 import polars as pl
 
@@ -23,7 +25,13 @@ from cybersec_assets.flows.schema import ORIGIN, RAW
 
 NETFLOW = ("start", "end", "pkts", "bytes")
 WANTED = dict.fromkeys((*EVENT, "timestamp"), pl.String()) | {"netflow": pl.Struct(dict.fromkeys(NETFLOW, pl.String()))}
-QUOTED = '"netflow"'
+EVENT_TYPE = "netflow"
+QUOTED = f'"{EVENT_TYPE}"'
+
+
+def is_read(line: str) -> bool:
+    """Return whether a line of such an event is found by its text, which escapes may hide."""
+    return QUOTED in line
 
 
 def netflows(logs: Sequence[LogFile]) -> pl.LazyFrame:
@@ -36,7 +44,15 @@ def netflows(logs: Sequence[LogFile]) -> pl.LazyFrame:
         The columns of RAW and ORIGIN; a joined flow has the originator's place.
     """
     schema = pl.Schema(RAW | ORIGIN)
-    return pl.defer(lambda: _joined(logs).collect() if any(map(_has_some, logs)) else schema.to_frame(), schema=schema)
+    flows = cache(lambda: _joined(logs) if any(map(_has_some, logs)) else schema.to_frame())
+    lock = Lock()
+
+    def once() -> pl.DataFrame:
+        # Each sink asks for the frame in a thread of its own, and the lines are to be counted once.
+        with lock:
+            return flows()
+
+    return pl.defer(once, schema=schema)
 
 
 def _has_some(log: LogFile) -> bool:
@@ -44,11 +60,16 @@ def _has_some(log: LogFile) -> bool:
         return text.find(QUOTED.encode()) >= 0
 
 
-def _joined(logs: Sequence[LogFile]) -> pl.LazyFrame:
+def _joined(logs: Sequence[LogFile]) -> pl.DataFrame:
     flows = _both_ways(_one_way(logs))
     told = flow_ids(logs, "flow").with_columns(told=True)
-    untold = flows.join(told, left_on="uid", right_on="flow_id", how="left", maintain_order="left")
-    return untold.filter(pl.col("fault").is_not_null() | pl.col("told").is_null()).select(*RAW, *ORIGIN)
+    known = flows.join(told, left_on="uid", right_on="flow_id", how="left", maintain_order="left").collect()
+    tally = logs[0].tally
+    is_sound = pl.col("fault").is_null()
+    tally.add(EVENT_TYPE, int(known.filter(is_sound, "told")["lines"].sum()))
+    untold = known.filter(~is_sound | pl.col("told").is_null())
+    tally.joined += int((untold.filter(is_sound)["lines"] - 1).sum())
+    return untold.select(*RAW, *ORIGIN)
 
 
 def _one_way(logs: Sequence[LogFile]) -> pl.LazyFrame:
@@ -57,7 +78,7 @@ def _one_way(logs: Sequence[LogFile]) -> pl.LazyFrame:
     events = pl.concat([scan_objects(log, WANTED, QUOTED) for log in logs])
     netflow = {name: pl.col("netflow").struct.field(name) for name in NETFLOW}
     rows = (
-        events.filter(pl.col("event_type") == "netflow")
+        events.filter(pl.col("event_type") == EVENT_TYPE)
         .sort(parse_time(pl.col("timestamp")), maintain_order=True, nulls_last=True)
         .join(alerts.with_columns(matched=True), on="flow_id", how="left", maintain_order="left")
         .join(alerts.select(any_alert=pl.len() > 0), how="cross", maintain_order="left")
@@ -83,8 +104,12 @@ def _both_ways(records: pl.LazyFrame) -> pl.LazyFrame:
     # A log that was delivered twice has every flow twice, and is seen by that.
     same_way = ("uid", "timestamp", "src_ip", "src_port", "dst_ip", "dst_port")
     keyed = records.with_columns(place=place).with_columns(nth=pl.int_range(pl.len()).over(*same_way, "place"))
-    flows = keyed.group_by("uid", "timestamp", "place", "nth", maintain_order=True).agg(
-        pl.exclude("duration", "service", "resp_bytes", "resp_packets").first(),
+    key = ("uid", "timestamp", "place", "nth")
+    # No event is left over where more than two have the key.
+    paired = keyed.with_columns(pair=pl.int_range(pl.len()).over(key) // 2)
+    flows = paired.group_by(*key, "pair", maintain_order=True).agg(
+        pl.exclude("duration", "service", "resp_bytes", "resp_packets", "file", "line").first(),
+        pl.col("file", "line"),
         pl.col("duration").max(),
         pl.col("service").drop_nulls().first(),
         resp_bytes=pl.col("orig_bytes").get(1, null_on_oob=True),
@@ -92,8 +117,13 @@ def _both_ways(records: pl.LazyFrame) -> pl.LazyFrame:
     )
     sent, received = (Field(pl.col(name).cast(pl.String), pl.col(name)) for name in ("orig_bytes", "resp_bytes"))
     both = volume(sent, received)
-    return flows.with_columns(
+    checked = flows.with_columns(
         bytes=both.value,
         fault=pl.coalesce("fault", pl.when(both.text.is_not_null()).then(pl.lit("bytes"))),
         value=pl.coalesce("value", both.text),
+        lines=pl.col("line").list.len(),
     )
+    # Both lines of a damaged pair are quarantined.
+    is_sound = pl.col("fault").is_null()
+    places = [pl.when(is_sound).then(pl.col(name).list.head(1)).otherwise(name) for name in ("file", "line")]
+    return checked.with_columns(places).explode("file", "line")

@@ -9,8 +9,11 @@ The first reads every value as text: that a number is none is for the reader to 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
@@ -19,6 +22,7 @@ from polars.io.plugins import register_io_source
 
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.lines import scan_lines
+from cybersec_assets.flows.tally import BLANK, Tally
 
 Wanted = Mapping[str, pl.DataType]
 """Names, and what they hold: a scalar, or a Struct of such."""
@@ -26,6 +30,7 @@ Wanted = Mapping[str, pl.DataType]
 
 PART_BYTES = 16 << 20
 """How much Polars' reader is given at once."""
+BLANK_LINE = re.compile(rb"^[ \t\r]*\n", re.MULTILINE)
 
 
 def first_objects(log: LogFile) -> Iterator[dict[str, object]]:
@@ -37,26 +42,51 @@ def first_objects(log: LogFile) -> Iterator[dict[str, object]]:
                 yield found
 
 
-def scan_objects(log: LogFile, wanted: Wanted, word: str = "") -> pl.LazyFrame:
+@dataclass(frozen=True)
+class LineTest:
+    """A test of the lines of objects whose wanted values do not tell what they are.
+
+    Attributes:
+        where: Which objects are tested, by their wanted values.
+        passes: Return whether a line passes.
+    """
+
+    where: pl.Expr
+    passes: Callable[[str], bool]
+
+
+def has_only(names: AbstractSet[str], line: str) -> bool:
+    """Return whether an object has names, and only names that are allowed."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(line, parse_constant=_refuse)
+        return bool(found) and found.keys() <= names
+    return False
+
+
+def scan_objects(log: LogFile, wanted: Wanted, word: str = "", test: LineTest | None = None) -> pl.LazyFrame:
     """Read a file lazily.
 
     Args:
         log: The file.
         wanted: Names, each a String or a Struct of such.
-        word: Only lines that have it are read.
+        word: Only lines that have it are read; blank lines are not counted then.
+        test: A test of some of the lines.
 
     Returns:
-        A row for each line that is not blank: `file`, `line`, `is_object`, and what is wanted, null where it is not
-        there.
+        A row for each line that is not blank: `file`, `line`, `is_object`, `passes`, which is null where nothing is
+        tested, and what is wanted, null where it is not there.
     """
     texts = pl.Struct(dict(wanted))
+    tally = Tally() if word else log.tally
     # Within one step, and not as an expression: a filter that is pushed into it would have each line parsed again.
     rows = (
         scan_lines(log)
         .filter(pl.col("text").str.contains(word, literal=True) if word else True)
         .map_batches(
-            lambda batch: _objects(batch, texts),
-            schema=pl.Schema([("file", pl.String()), ("line", pl.UInt32()), ("object", texts)]),
+            lambda batch: _objects(batch, texts, tally, test),
+            schema=pl.Schema(
+                [("file", pl.String()), ("line", pl.UInt32()), ("object", texts), ("passes", pl.Boolean())]
+            ),
             predicate_pushdown=False,
             projection_pushdown=False,
             slice_pushdown=False,
@@ -66,31 +96,67 @@ def scan_objects(log: LogFile, wanted: Wanted, word: str = "") -> pl.LazyFrame:
     return rows.with_columns(is_object=pl.col("object").is_not_null()).unnest("object")
 
 
-def scan_typed(log: LogFile, wanted: Wanted) -> pl.LazyFrame:
+def scan_typed(log: LogFile, wanted: Wanted, test: LineTest | None = None) -> pl.LazyFrame:
     """Read a file of which every line is an object, or blank, with every value of its own type.
 
     Args:
         log: The file.
         wanted: Names with their types; a String takes anything.
+        test: A test of some of the lines.
 
     Returns:
         What `scan_objects` does, but for `line`, which is 0. A line that is none, or a value of another type, raises a
         PolarsError. A value as in `is_nested` may be written otherwise there.
     """
-    rows = register_io_source(partial(_parts, log, pl.Schema(wanted)), schema=pl.Schema(wanted))
+    schema = pl.Schema(wanted)
+    rows = register_io_source(
+        partial(_parts, log, schema, test), schema=pl.Schema(dict(schema) | {"passes": pl.Boolean()})
+    )
     return rows.with_columns(file=pl.lit(log.name), line=pl.lit(0, pl.UInt32), is_object=True)
 
 
 def _parts(
-    log: LogFile, schema: pl.Schema, names: list[str] | None, where: pl.Expr | None, limit: int | None, _: int | None
+    log: LogFile,
+    schema: pl.Schema,
+    test: LineTest | None,
+    names: list[str] | None,
+    where: pl.Expr | None,
+    limit: int | None,
+    _: int | None,
 ) -> Iterator[pl.DataFrame]:
     """Read a file part by part: Polars' reader maps all that it is given into memory, and it stays there."""
+    objects = 0
+    for part in _read_parts(log):
+        rows = pl.scan_ndjson(part, schema=schema).collect()
+        objects += rows.height
+        rows = rows.with_columns(passes=_tested_rows(rows, part, test)).select(names or pl.all())
+        found = rows if where is None else rows.filter(where)
+        yield found if limit is None else found.head(limit)
+        limit = None if limit is None else max(limit - found.height, 0)
+    if objects != log.lines:
+        # Looked for only where some are missing: Polars skips blank lines without a trace.
+        log.tally.add(BLANK, sum(len(BLANK_LINE.findall(part)) for part in _read_parts(log)))
+
+
+def _read_parts(log: LogFile) -> Iterator[bytes]:
     with log.path.open("rb") as file:
         while part := file.read(PART_BYTES) + file.readline():
-            rows = pl.scan_ndjson(part, schema=schema).select(names or pl.all())
-            found = (rows if where is None else rows.filter(where)).collect()
-            yield found if limit is None else found.head(limit)
-            limit = None if limit is None else max(limit - found.height, 0)
+            yield part
+
+
+def _tested_rows(rows: pl.DataFrame, part: bytes, test: LineTest | None) -> pl.Series | pl.Expr:
+    """Return for each row whether its line passes a test, null where it is not tested."""
+    if test is None or not rows.select(test.where.any()).item():
+        return pl.lit(None, pl.Boolean)
+    lines = [line.decode("utf-8", "replace") for line in part.split(b"\n") if line.strip(b" \t\r")]
+    if len(lines) != rows.height:
+        raise pl.exceptions.ComputeError
+    return _passing(pl.Series(lines), rows.select(test.where).to_series(), test)
+
+
+def _passing(lines: pl.Series, asked: pl.Series, test: LineTest) -> pl.Series:
+    results = (test.passes(line) if is_asked else None for line, is_asked in zip(lines, asked, strict=True))
+    return pl.Series(list(results), dtype=pl.Boolean)
 
 
 def is_nested(types: Wanted) -> pl.Expr:
@@ -107,12 +173,22 @@ def _texts(types: Wanted) -> Iterator[pl.Expr]:
             yield pl.col(name)
 
 
-def _objects(batch: pl.DataFrame, wanted: pl.Struct) -> pl.DataFrame:
+def _objects(batch: pl.DataFrame, wanted: pl.Struct, tally: Tally, test: LineTest | None) -> pl.DataFrame:
     text = pl.col("text").str.strip_chars(" \t\r\ufeff").replace("", None)
     is_whole = pl.col("rest").is_null()
     lines = batch.select("file", "line", pl.when(is_whole).then(text).alias("object"), is_whole)
     told = lines.filter(pl.col("object").is_not_null() | ~pl.col("rest")).drop("rest")
-    return told.with_columns(_decode(_lone(told["object"]), wanted))
+    tally.add(BLANK, lines.height - told.height)
+    objects = _decode(_lone(told["object"]), wanted)
+    return told.with_columns(objects, passes=_tested(told["object"], objects, test))
+
+
+def _tested(lines: pl.Series, objects: pl.Series, test: LineTest | None) -> pl.Series:
+    """Return for each object whether it passes a test, null where it is not tested."""
+    if test is None:
+        return pl.repeat(None, len(lines), dtype=pl.Boolean, eager=True)
+    asked = objects.struct.unnest().select(test.where).to_series() & objects.is_not_null()
+    return _passing(lines, asked, test)
 
 
 def _lone(lines: pl.Series) -> pl.Series:

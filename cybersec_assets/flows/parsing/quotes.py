@@ -14,6 +14,7 @@ import polars as pl
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.lines import NEVER, holds, scan_lines
 from cybersec_assets.flows.spool import MAX_LINE_BYTES
+from cybersec_assets.flows.tally import CONTINUATION, Tally
 
 MAX_LINES = 100
 """How many lines a field within quotes may span: each costs another look at all above it."""
@@ -38,7 +39,7 @@ def without_stray_quotes(log: LogFile, separator: str, columns: int, headers: in
     copy = log.path.with_name(f"{log.path.name}.quotes")
     with log.path.open("rb") as file, copy.open("wb") as to:
         to.writelines(file.readline() for _ in range(headers))
-        to.writelines(_rows(file, _Grammar(separator, columns), damaged.encode()))
+        to.writelines(_rows(file, _Grammar(separator, columns), damaged.encode(), log.tally))
     return replace(log, path=copy)
 
 
@@ -90,7 +91,7 @@ def _without_end(text: bytes) -> bytes:
     return text.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def _rows(file: BinaryIO, grammar: _Grammar, damaged: bytes) -> Iterator[bytes]:
+def _rows(file: BinaryIO, grammar: _Grammar, damaged: bytes, tally: Tally) -> Iterator[bytes]:
     while line := file.readline():
         if b'"' not in line or grammar.is_line(line):
             yield line
@@ -99,6 +100,8 @@ def _rows(file: BinaryIO, grammar: _Grammar, damaged: bytes) -> Iterator[bytes]:
         row = _several(file, line, grammar)
         if row is None:
             file.seek(below)
+        else:
+            tally.add(CONTINUATION, row.removesuffix(b"\n").count(b"\n"))
         yield damaged if row is None else row
 
 

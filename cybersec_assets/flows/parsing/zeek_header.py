@@ -57,12 +57,14 @@ class Block:
         escaped: Whether some value may have a character that is written as `\xHH`.
         even: Whether its records are known to have as many separators as the header on average, so that none has more
             where none has fewer.
+        comments: How many comments it has; a log that is cut has all of its comments in the first block.
     """
 
     log: LogFile
     header: Header
     escaped: bool
     even: bool
+    comments: int
 
 
 def blocks(log: LogFile) -> list[Block]:
@@ -88,7 +90,11 @@ def _blocks(log: LogFile) -> list[Block]:
         logs = list(_cut(log, file, [place for place, _ in cuts])) if cuts else [log]
     headers = [first, *(header for _, header in cuts)]
     even = not cuts and found.separators == found.records * (len(first.fields) - 1)
-    return [Block(part, header, found.escaped, even) for part, header in zip(logs, headers, strict=True)]
+    comments = [found.comments] + [0] * len(cuts)
+    return [
+        Block(part, header, found.escaped, even, number)
+        for part, header, number in zip(logs, headers, comments, strict=True)
+    ]
 
 
 def _first_header(log: LogFile) -> Header:
@@ -181,12 +187,14 @@ class _Survey:
         escaped: Whether a character is escaped.
         records: How many lines are no comments.
         separators: How many separators those have. Of a comment that is cut by chunks, some may be counted too.
+        comments: How many lines are comments.
     """
 
     marks: list[int] = field(default_factory=list)
     escaped: bool = False
     records: int = 0
     separators: int = 0
+    comments: int = 0
 
 
 def _survey(file: BinaryIO, separator: bytes) -> _Survey:
@@ -205,6 +213,7 @@ def _survey(file: BinaryIO, separator: bytes) -> _Survey:
             found.marks += [place - len(window) + mark.start() for mark in re.finditer(MARK, window)]
             # One that begins with the last byte of the chunk before has not been met there.
             comments = [mark[0] for mark in COMMENT.finditer(window, len(window) - len(chunk) - 1)]
+            found.comments += len(comments)
             found.records -= len(comments)
             found.separators -= sum(comment.count(separator) for comment in comments)
     found.records += not window.endswith(b"\n")

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.parsing.delimited import header_of, scan_fields, separator_of
+from cybersec_assets.flows.parsing.delimited import Layout, header_of, scan_fields, separator_of
 from cybersec_assets.flows.parsing.labels import label
-from cybersec_assets.flows.parsing.lines import scan_lines
 from cybersec_assets.flows.parsing.protocols import PORTED, port, protocol
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
 from cybersec_assets.flows.readers.base import (
@@ -50,8 +49,9 @@ def scan(log: LogFile) -> pl.LazyFrame:
     separator = separator_of(log, NEEDED)
     header = header_of(log, separator)
     require_columns(log, header, NEEDED - ({"Dur"} if "LastTime" in header else set()))
-    rows = scan_fields(scan_lines(log), header, NEEDED | OPTIONAL, "SrcAddr", separator=separator)
-    flows = rows.filter(pl.col("misfit").is_not_null() | pl.col("Proto").ne_missing(MANAGEMENT))
+    rows = scan_fields(log, Layout(header, "SrcAddr", separator), NEEDED | OPTIONAL)
+    is_management = pl.col("misfit").is_null() & (pl.col("Proto") == MANAGEMENT)
+    flows = log.tally.skip(rows, pl.when(is_management).then(pl.lit("management")))
     return assemble(flows, _fields(header), misfit=pl.col("misfit"))
 
 

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.parsing.delimited import header_of, scan_fields
-from cybersec_assets.flows.parsing.lines import scan_lines
+from cybersec_assets.flows.parsing.delimited import Layout, header_of, scan_fields
 from cybersec_assets.flows.parsing.protocols import port, protocol
 from cybersec_assets.flows.parsing.times import from_epoch, seconds_between
 from cybersec_assets.flows.readers.base import (
@@ -61,21 +60,21 @@ def scan(log: LogFile) -> pl.LazyFrame:
     """
     header = header_of(log, " ") if _has_header(log) else DEFAULT
     require_columns(log, header, NEEDED)
-    rows = scan_fields(scan_lines(log), header, NEEDED | OPTIONAL, "srcaddr", separator=" ", unset="-")
-    return assemble(
-        rows.filter(pl.col("misfit").is_not_null() | ~_says_nothing(header)), _fields(header), misfit=pl.col("misfit")
-    )
+    rows = scan_fields(log, Layout(header, mark="srcaddr", separator=" ", unset="-"), NEEDED | OPTIONAL)
+    flows = log.tally.skip(rows, pl.when(pl.col("misfit").is_null()).then(_no_flow(header)))
+    return assemble(flows, _fields(header), misfit=pl.col("misfit"))
 
 
 def _has_header(log: LogFile) -> bool:
     return len(set(DEFAULT) & set(header_of(log, " "))) >= RECOGNISED_BY
 
 
-def _says_nothing(header: Sequence[str]) -> pl.Expr:
-    """Tell records without a flow; without their status, by the lack of all that a flow has."""
+def _no_flow(header: Sequence[str]) -> pl.Expr:
+    """Return the status of a record without a flow, null for a flow; without a status, by the lack of its values."""
     if "log-status" in header:
-        return pl.col("log-status").is_in(NO_FLOW).fill_null(value=False)
-    return pl.all_horizontal(pl.col(name).is_null() for name in ("srcaddr", "dstaddr", "protocol", "bytes"))
+        return pl.when(pl.col("log-status").is_in(NO_FLOW)).then("log-status")
+    is_empty = pl.all_horizontal(pl.col(name).is_null() for name in ("srcaddr", "dstaddr", "protocol", "bytes"))
+    return pl.when(is_empty).then(pl.lit(NO_FLOW[0]))
 
 
 def _fields(header: Sequence[str]) -> dict[str, Field]:

@@ -15,6 +15,8 @@ from cybersec_assets.flows.parsing.lines import NEVER, holds, scan_lines
 from cybersec_assets.flows.parsing.quotes import without_stray_quotes
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, each
 from cybersec_assets.flows.schema import NEVER_NULL
+from cybersec_assets.flows.tally import BLANK as BLANK_LINE
+from cybersec_assets.flows.tally import HEADER
 
 SEPARATORS = ",\t;"
 QUOTE = '"'
@@ -50,6 +52,7 @@ def scan(log: LogFile) -> pl.LazyFrame:
     terms, headers = terms_of(log, names), 0 if is_headless(log.columns) else 1
     # One column more than the header names shows a row that is too long.
     columns = [f"c{i}" for i in range(len(names) + 1)]
+    log.tally.add(HEADER, headers)
     whole = without_stray_quotes(log, separator, len(names), headers)
     rows = pl.scan_csv(
         whole.path,
@@ -90,7 +93,8 @@ def _by_line(log: LogFile, rows: pl.LazyFrame, headers: int, fields: int) -> pl.
     is_blank = text.str.strip_chars(BLANK) == ""
     lines = scan_lines(log).select("file", "line", is_uneven=separators != fields - 1, is_blank=is_blank)
     # Side by side: Polars itself does not tell a field that is missing from one that is empty.
-    return pl.concat([lines.slice(headers), rows], how="horizontal").filter(~pl.col("is_blank"))
+    records = pl.concat([lines.slice(headers), rows], how="horizontal")
+    return log.tally.skip(records, pl.when("is_blank").then(pl.lit(BLANK_LINE)))
 
 
 def _fields(columns: Columns, names: list[str]) -> dict[str, Field]:

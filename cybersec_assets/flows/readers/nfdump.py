@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.parsing.delimited import header_of, scan_fields, separator_of
+from cybersec_assets.flows.parsing.delimited import Layout, header_of, scan_fields, separator_of
 from cybersec_assets.flows.parsing.lines import scan_lines
 from cybersec_assets.flows.parsing.protocols import port, protocol
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
@@ -71,8 +71,8 @@ def scan(log: LogFile) -> pl.LazyFrame:
     names = _names(header)
     require_columns(log, list(names), NEEDED - ({"td"} if "te" in names else set()))
     wanted = {names[token]: token for token in NEEDED | OPTIONAL if token in names}
-    rows = scan_fields(_flow_lines(log, separator), header, wanted, names["sa"], separator=separator).rename(wanted)
-    return assemble(rows, _fields(names), misfit=pl.col("misfit"))
+    rows = scan_fields(log, Layout(header, names["sa"], separator), wanted, remark=_remark(log, separator))
+    return assemble(rows.rename(wanted), _fields(names), misfit=pl.col("misfit"))
 
 
 def _separator(log: LogFile) -> str:
@@ -84,15 +84,15 @@ def _names(header: Sequence[str]) -> dict[str, str]:
     return {TOKENS.get(name, name): name for name in header}
 
 
-def _flow_lines(log: LogFile, separator: str) -> pl.LazyFrame:
-    lines = scan_lines(log)
+def _remark(log: LogFile, separator: str) -> pl.Expr:
+    """Return the name of a line of the summary; null for any other line."""
     text = pl.col("text").fill_null("")
     header = text == separator.join(TOTALS)
     numbers = "^" + re.escape(separator).join(len(TOTALS) * [r"\d+"]) + "$"
     # Looked up beforehand: beside a `shift`, Polars keeps all other columns in memory.
-    totals = lines.filter(header).select(pl.col("line") + 1).collect(engine="streaming")["line"]
+    totals = scan_lines(log).filter(header).select(pl.col("line") + 1).collect(engine="streaming")["line"]
     sums = text.str.contains(numbers) & pl.col("line").is_in(totals.implode())
-    return lines.filter(~(text.str.contains(REMARK) | header | sums))
+    return pl.when(text.str.contains(REMARK) | header | sums).then(pl.lit("summary"))
 
 
 def _fields(names: Collection[str]) -> dict[str, Field]:

@@ -44,7 +44,8 @@ def scan(log: LogFile) -> pl.LazyFrame:
 
 def _require_plausible(log: LogFile) -> None:
     """Refuse a file of a few bytes that would become millions of rows, which Polars holds a row group at a time."""
-    rows = pl.scan_parquet(log.path, glob=False).select(pl.len()).collect().item()
+    rows = int(pl.scan_parquet(log.path, glob=False).select(pl.len()).collect().item())
+    log.tally.rows = rows
     if rows > max(FEW_ROWS, log.path.stat().st_size):
         raise UnreadableLogError(f"{log.name} has {rows:,} rows in fewer bytes", "Take it out: it is no log")
 

@@ -1,4 +1,4 @@
-"""Suricata's EVE log, an object a line: its flows; what else it tells is passed over.
+"""Suricata's EVE log, an object a line: its flows; events of other types are counted by their type.
 
     flow events ──────→ alerted, where an alert event names the flow ──→ records
     netflow events ───→ both directions joined (`eve_netflow`) ───────↗
@@ -15,11 +15,14 @@ import polars as pl
 
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.eve import EVENT, event_fields, flow_ids
-from cybersec_assets.flows.parsing.eve_netflow import netflows
-from cybersec_assets.flows.parsing.json_lines import first_objects, is_nested, scan_objects, scan_typed
+from cybersec_assets.flows.parsing.eve_netflow import EVENT_TYPE as NETFLOW
+from cybersec_assets.flows.parsing.eve_netflow import is_read, netflows
+from cybersec_assets.flows.parsing.json_lines import LineTest, first_objects, is_nested, scan_objects, scan_typed
 from cybersec_assets.flows.parsing.times import parse_time, parse_zoned, seconds_between
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, count, screen, volume, words
+from cybersec_assets.flows.tally import UNKNOWN
 
+FLOW_EVENT = "flow"
 COUNTS = ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient")
 WORDS = ("start", "end", "state", "alerted")
 FLOW = dict.fromkeys((*COUNTS, *WORDS), pl.String())
@@ -38,8 +41,9 @@ def scan(logs: Sequence[LogFile]) -> pl.LazyFrame:
         The columns of RAW and ORIGIN, a record for each `flow` event, for each flow of which only `netflow` events
         tell, and for each line that is no JSON object.
     """
-    events = pl.concat([scan_objects(log, TEXTS) for log in logs])
-    flows = events.filter(~pl.col("is_object") | (pl.col("event_type") == "flow"))
+    test = LineTest(pl.col("event_type") == NETFLOW, is_read)
+    events = pl.concat([log.tally.skip(scan_objects(log, TEXTS, test=test), _other_event()) for log in logs])
+    flows = events.filter(~pl.col("passes").fill_null(value=False))
     misfit = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
     return pl.concat([assemble(_known(flows, logs, parse_time), _fields(), misfit=misfit), netflows(logs)])
 
@@ -48,11 +52,27 @@ def quick(logs: Sequence[LogFile]) -> pl.LazyFrame:
     """Read event logs lazily, of which each value has the type that Suricata gives it.
 
     Returns:
-        The columns of RAW, and `suspect`, which a `netflow` event is, too.
+        The columns of RAW, and `suspect`, which a `netflow` event is, too, and an event without a type.
     """
-    events = pl.concat([scan_typed(log, TYPES) for log in logs])
-    flows = events.filter(pl.col("event_type").is_in(["flow", "netflow"]))
-    return screen(_known(flows, logs, parse_zoned), _fields(), is_nested(TYPES) | (pl.col("event_type") == "netflow"))
+    flows = pl.concat([log.tally.skip(scan_typed(log, TYPES), _other_type()) for log in logs])
+    doubt = is_nested(TYPES) | pl.col("event_type").ne_missing(FLOW_EVENT)
+    return screen(_known(flows, logs, parse_zoned), _fields(), doubt)
+
+
+def _other_event() -> pl.Expr:
+    """Return the type of an event that is not about a flow, null for any other line.
+
+    An event without a type is read as a flow if it has anything that a flow has.
+    """
+    flow = (pl.col("flow").struct.field(name) for name in FLOW)
+    has_some = pl.any_horizontal(text.is_not_null() for text in (*map(pl.col, EVENT[1:]), *flow))
+    untyped = pl.when(pl.col("is_object"), pl.col("event_type").is_null(), ~has_some).then(pl.lit(UNKNOWN))
+    return pl.coalesce(_other_type(), untyped)
+
+
+def _other_type() -> pl.Expr:
+    event = pl.col("event_type")
+    return pl.when(~event.is_in([FLOW_EVENT, NETFLOW])).then(event)
 
 
 def _known(flows: pl.LazyFrame, logs: Sequence[LogFile], time: Callable[[pl.Expr], pl.Expr]) -> pl.LazyFrame:

@@ -18,6 +18,7 @@ from cybersec_assets.flows.parsing.zeek_conn import NEEDED, NUMBERS, conn_fields
 from cybersec_assets.flows.parsing.zeek_header import Block, Header, blocks
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, require_columns, unchanged
 from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
+from cybersec_assets.flows.tally import BLANK, COMMENT
 
 ESCAPE = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 
@@ -77,7 +78,8 @@ def _scan_block(block: Block) -> pl.LazyFrame:
         uneven |= pl.col(columns[-1]).is_null()
     comment = pl.col("c0").str.starts_with("#").fill_null(value=False)
     misfit = pl.when(uneven).then(pl.lit("number of fields"))
-    records = pl.concat([rows, _shapes(block)], how="horizontal").filter(~comment & ~pl.col("says_nothing"))
+    kind = pl.when(comment).then(pl.lit(COMMENT)).when(pl.col("says_nothing")).then(pl.lit(BLANK))
+    records = block.log.tally.skip(pl.concat([rows, _shapes(block)], how="horizontal"), kind)
     return assemble(records, conn_fields(_texts(block, header.fields), from_epoch), misfit=misfit)
 
 
@@ -123,6 +125,7 @@ def _unescape_one(text: str) -> str:
 
 def _quick_block(block: Block) -> pl.LazyFrame:
     header = block.header
+    block.log.tally.add(COMMENT, block.comments)
     *names, last = header.fields
     # The last field is read as text as it stands: where it is null, it is empty or missing.
     types = [*(NUMBERS.get(name, pl.String()) for name in names), pl.String()]

@@ -1,0 +1,53 @@
+"""Add the line counts of a raw layer: a column for how many lines were read and what became of them.
+
+Existing rows have no counts, and their journal entries do not contain the column.
+
+This release changes an event table, so programs of earlier releases cannot write to it.
+
+A migration is history: it contains its own SQL and takes nothing from `tables`, which go on changing.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+
+revision = "0006"
+down_revision = "0005"
+
+SHARED = (
+    "estado, run_id, partition_key, attempt, started_at, sha256, size_bytes, inputs, error, journal_seq, "
+    "code_version, libraries"
+)
+PHASES = f"""
+CREATE OR REPLACE VIEW public.audit_phases AS
+SELECT 'raw/network_events' AS asset, 'ingestion_events' AS table_name, id, timestamp_ingesta AS at, ruta_minio AS uri,
+    num_registros AS records, {SHARED}, NULL::jsonb AS details, rejected, lines
+FROM public.ingestion_events
+UNION ALL
+SELECT 'silver/network_events', 'transformation_events', id, timestamp_transformacion, ruta_minio,
+    num_registros, {SHARED}, NULL, NULL, NULL
+FROM public.transformation_events
+UNION ALL
+SELECT 'gold/isolation_forest', 'training_events', id, timestamp_entrenamiento, ruta_modelo,
+    num_registros, {SHARED}, parametros::jsonb, NULL, NULL
+FROM public.training_events
+UNION ALL
+SELECT 'gold/evaluation', 'evaluation_events', id, timestamp_eval, ruta_resultados,
+    (metrics ->> 'flows')::bigint, {SHARED}, metrics, NULL, NULL
+FROM public.evaluation_events
+"""
+VIEWS = {
+    "audit_last_run": "SELECT DISTINCT ON (asset) * FROM public.audit_phases ORDER BY asset, journal_seq DESC",
+    "audit_records": "SELECT * FROM public.audit_phases WHERE estado = 'SUCCESS'",
+    "audit_failures": "SELECT * FROM public.audit_phases WHERE estado = 'FAILED'",
+    "audit_serves": f"SELECT '{revision}' AS oldest",
+}
+"""A star stands for the columns that a view had when it was created, so that these are replaced as well."""
+
+
+def upgrade() -> None:
+    """Add the column to the table and to the views; a replaced view keeps its owner and its rights."""
+    op.add_column("ingestion_events", sa.Column("lines", JSONB), schema="public")
+    op.execute(PHASES)
+    for view, query in VIEWS.items():
+        op.execute(f"CREATE OR REPLACE VIEW public.{view} AS {query}")
