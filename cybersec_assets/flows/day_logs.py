@@ -67,12 +67,12 @@ class Reading:
 
     Attributes:
         fmt: A reader's name, or AUTO.
-        columns: Which columns of CSV and Parquet are meant.
+        columns: Which columns of CSV and Parquet are meant; None for those with the raw layer's names.
         quotes: As in `DayLogs`.
     """
 
     fmt: str
-    columns: Columns
+    columns: Columns | None
     quotes: bool
 
 

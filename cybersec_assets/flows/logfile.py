@@ -22,7 +22,7 @@ class LogFile:
         first_line: The number of the copy's first line in the file.
         modified: When the file was written last, UTC.
         fingerprint: The file's own size and SHA-256, compressed as it may be.
-        columns: Which of its columns make each raw column, for those that do not bear their names.
+        columns: Which of its columns make each raw column; None for those with the raw layer's names.
         notes: What a person should know about how it was read, one line each.
         lines: The number of its lines; None for a format that has none.
         tally: Counts of the lines that become no record, filled while the file is read.
@@ -33,7 +33,7 @@ class LogFile:
     modified: dt.datetime
     fingerprint: Fingerprint
     first_line: int = field(default=1, kw_only=True)
-    columns: Columns = field(default_factory=dict, hash=False, kw_only=True)
+    columns: Columns | None = field(default=None, hash=False, kw_only=True)
     notes: tuple[str, ...] = field(default=(), kw_only=True)
     lines: int | None = field(default=None, compare=False, kw_only=True)
     tally: Tally = field(default_factory=Tally, compare=False, kw_only=True)

@@ -6,7 +6,7 @@ FLOWS_URI → files of the day → `day_logs` → pseudonyms in place of address
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ from cybersec_assets.flows.files import SourceFile, local_files
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.columns import Columns, parse_columns
 from cybersec_assets.flows.parsing.fields import require_constants
+from cybersec_assets.flows.parsing.presets import presets
 from cybersec_assets.flows.privacy import without_addresses
 from cybersec_assets.flows.pseudonyms import Pseudonyms
 from cybersec_assets.flows.readers import AUTO, readers
@@ -40,7 +41,7 @@ class FlowSource:
     Attributes:
         uri: A path, glob or URL; `{date}` becomes `YYYY-MM-DD`, also `{date:%Y%m%d}`. None gives synthetic flows.
         fmt: One of `formats()`.
-        columns: Which columns of CSV and Parquet are meant, see `columns`; None for those with the raw schema's names.
+        columns: FLOWS_COLUMNS: which columns of CSV and Parquet are meant; None for those with the raw layer's names.
         synthetic: How many flows the synthetic source makes of a day.
         pseudonyms: What stands for addresses, where none may be kept.
         find: Looks a pattern up.
@@ -64,6 +65,8 @@ class FlowSource:
             raise SettingsError(f"FLOWS_FORMAT={self.fmt} without FLOWS_URI", "Say in FLOWS_URI where the logs are")
         if self.columns:
             self._require_mapped()
+        # Parsed here, so that what cannot be understood is refused before a run starts.
+        _ = self._parsed
 
     def logs_of(self, day: dt.date, folder: Path) -> DayLogs:
         """Find a day's flows.
@@ -79,13 +82,14 @@ class FlowSource:
         """
         if self.uri is None or self.fmt == SYNTHETIC:
             return DayLogs([Part(lambda _: synthetic_flows(day, self.synthetic))])
-        how = Reading(self.fmt, self._mapping(), quotes=self.pseudonyms is None)
+        how = Reading(self.fmt, self.mapping(day), quotes=self.pseudonyms is None)
         logs = read_logs(self.files_of(day), folder, how)
         return logs if self.pseudonyms is None else _pseudonymous(logs, self.pseudonyms)
 
     def reading(self) -> dict[str, object]:
         """Say how files are read where it is not as they are: the same file gives other flows then."""
-        said: dict[str, object] = {"columns": self.columns, "pseudonyms": self.pseudonyms is not None}
+        columns = self._parsed and self._parsed[1]
+        said: dict[str, object] = {"columns": columns, "pseudonyms": self.pseudonyms is not None}
         return {name: value for name, value in said.items() if value}
 
     def files_of(self, day: dt.date) -> list[SourceFile]:
@@ -115,10 +119,22 @@ class FlowSource:
         if self.uri is None:
             raise SettingsError("FLOWS_COLUMNS without FLOWS_URI", "Say in FLOWS_URI where the logs are")
 
-    def _mapping(self) -> Columns:
-        mapping = parse_columns(self.columns) if self.columns else {}
-        require_constants(mapping)
-        return mapping
+    def mapping(self, day: dt.date) -> Columns | None:
+        """Return which columns are meant on a day; None for those with the raw layer's names.
+
+        Raises:
+            SettingsError: A constant is no value of its raw column.
+        """
+        if self._parsed is None:
+            return None
+        columns = self._parsed[0].on(day.isoformat())
+        require_constants(columns)
+        return columns
+
+    @cached_property
+    def _parsed(self) -> tuple[Columns, str] | None:
+        """FLOWS_COLUMNS and its text, read once: a file may change meanwhile."""
+        return parse_columns(self.columns, presets()) if self.columns else None
 
 
 def _fill(uri: str, day: dt.date) -> str:

@@ -31,7 +31,8 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
     format: str = Field(AUTO, description="auto (by content), or a format's name.")
     columns: str | None = Field(
         None,
-        description="Which columns of CSV or Parquet are meant: `bytes=sbytes+dbytes,duration=dur`; see the README.",
+        description="Which columns of CSV or Parquet are meant: a preset, a JSON document or a file with one; see "
+        "docs/formats.md.",
     )
     synthetic_flows: int = Field(200_000, description="How many synthetic flows make a day.")
     s3_endpoint: str | None = Field(

@@ -175,12 +175,18 @@ def test_a_file_over_whose_contents_polars_panics_is_refused(log):
         read(log)
 
 
-@pytest.mark.parametrize("value", [["10.0.0.1"], dt.timedelta(seconds=1)])
-def test_a_column_of_an_impossible_type_is_refused(log, value):
+def test_a_column_of_an_impossible_type_is_refused(log):
     """A column whose type cannot mean a text or a number makes the file unreadable, by name."""
-    column = "src_ip" if isinstance(value, list) else "duration"
     with pytest.raises(UnreadableLogError, match=rf"^{log} cannot be read: "):
-        read(write_flow(log, **{column: value}))
+        read(write_flow(log, src_ip=["10.0.0.1"]))
+
+
+@pytest.mark.parametrize("column", ["bytes", "src_port", "orig_packets"])
+@pytest.mark.parametrize("value", [dt.timedelta(seconds=1), NOON, dt.time(1)])
+def test_a_time_is_no_count(log, column, value):
+    """A time or a duration in place of a number rejects its row: the number that it is stored as means nothing."""
+    kept, rejected = read(write_flow(log, **{column: value}))
+    assert (kept.height, rejected["fault"].to_list()) == (0, [column])
 
 
 def test_the_number_of_a_row_is_its_line(log):
@@ -220,10 +226,13 @@ def test_a_sum_with_a_fault_is_at_fault(log, sent, received, said):
     assert faults(read(log, columns=NAMES)[1]) == [(1, "bytes", said)]
 
 
-@pytest.mark.parametrize(("columns", "missing"), [(NAMES, "when"), ("bytes=#1", "#1")])
-def test_a_mapped_column_that_a_file_lacks_is_named(log, columns, missing):
-    """The file and the column are named, and numbers are none of Parquet's names."""
-    with pytest.raises(
-        UnreadableLogError, match=rf"^{log} has no column {missing}, which FLOWS_COLUMNS names\. Correct"
-    ):
-        find(write_flow(log), columns=columns)
+def test_a_mapped_column_that_a_file_lacks_is_named(log):
+    """The file and the column are named."""
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column when, which FLOWS_COLUMNS names\. Correct"):
+        find(write_flow(log), columns=NAMES)
+
+
+def test_positions_are_refused(log):
+    """Positions are for files without a header, and Parquet always has names, even one that looks like a position."""
+    with pytest.raises(UnreadableLogError, match=rf"^{log} is Parquet, whose columns have names\. Use names in FLOWS"):
+        find(write_flow(log, **{"#1": 5}), columns="bytes=#1")

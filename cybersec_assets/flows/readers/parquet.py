@@ -1,16 +1,11 @@
 """Parquet: columns that bear the raw schema's names, or that FLOWS_COLUMNS gives them; others are passed over."""
 
-from collections.abc import Mapping
-
 import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.logfile import LogFile, is_text
-from cybersec_assets.flows.parsing.columns import Constant, Term
-from cybersec_assets.flows.parsing.fields import constant_field, terms_of, text_field, total
-from cybersec_assets.flows.parsing.times import plausible
-from cybersec_assets.flows.readers.base import READING_FAILED, Field, Reader, assemble, each
-from cybersec_assets.flows.schema import RAW, TIMESTAMP
+from cybersec_assets.flows.parsing.fields import Cell, table_of
+from cybersec_assets.flows.readers.base import READING_FAILED, Reader, assemble, each
 
 PREFIX = "parquet_"
 FEW_ROWS = 1_000_000
@@ -30,7 +25,7 @@ def scan(log: LogFile) -> pl.LazyFrame:
         schema = pl.read_parquet_schema(log.path)
     except (*READING_FAILED, OSError) as error:
         raise UnreadableLogError(f"{log.name} is damaged: {error}", "Fetch the file again") from error
-    columns = terms_of(log, list(schema))
+    table = table_of(log, list(schema))
     _require_plausible(log)
     rows = (
         pl.scan_parquet(log.path, glob=False)
@@ -38,8 +33,10 @@ def scan(log: LogFile) -> pl.LazyFrame:
         .with_row_index("line", offset=1)
         .with_columns(pl.lit(log.name).alias("file"))
     )
-    fields = {raw: total(raw, [_field(raw, term, schema) for term in terms]) for raw, terms in columns.items()}
-    return assemble(rows, fields)
+    cells = [Cell(pl.col(PREFIX + name), dtype) for name, dtype in schema.items()]
+    if (no_flow := table.no_flow(cells.__getitem__)) is not None:
+        rows = log.tally.skip(rows, no_flow)
+    return assemble(rows, table.fields(cells.__getitem__))
 
 
 def _require_plausible(log: LogFile) -> None:
@@ -48,27 +45,6 @@ def _require_plausible(log: LogFile) -> None:
     log.tally.rows = rows
     if rows > max(FEW_ROWS, log.path.stat().st_size):
         raise UnreadableLogError(f"{log.name} has {rows:,} rows in fewer bytes", "Take it out: it is no log")
-
-
-def _field(raw: str, term: Term, schema: Mapping[str, pl.DataType]) -> Field:
-    if isinstance(term, Constant):
-        return constant_field(raw, term)
-    column, dtype = pl.col(PREFIX + term.name), schema[term.name]
-    # Polars panics where it writes a time beyond the calendar, so a time at fault shows as the number that it is.
-    text = (column.to_physical() if isinstance(dtype, pl.Datetime) else column).cast(pl.String, strict=False)
-    if raw == "timestamp" and isinstance(dtype, pl.Datetime):
-        zoned = column.dt.replace_time_zone("UTC") if dtype.time_zone is None else column
-        return Field(text, plausible(zoned.cast(TIMESTAMP, strict=False)))
-    if RAW[raw].is_numeric() and dtype.is_numeric():
-        return Field(text, _number(column, dtype, RAW[raw]))
-    return text_field(raw, text)
-
-
-def _number(column: pl.Expr, dtype: pl.DataType, target: pl.DataType) -> pl.Expr:
-    """Read a number; a fraction is none where a whole number belongs."""
-    if target.is_integer() and not dtype.is_integer():
-        column = pl.when(column == column.round()).then(column)
-    return column.cast(target, strict=False)
 
 
 def recognises(log: LogFile) -> bool:

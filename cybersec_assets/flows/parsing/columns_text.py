@@ -1,0 +1,63 @@
+"""The older text form of FLOWS_COLUMNS, as a document of the JSON form.
+
+    columns  = entry {"," entry}
+    entry    = raw "=" term {"+" term}
+    term     = name | '"' name '"' | "#" position | "'" value "'"
+
+A name needs quotes where it holds a comma, a plus, an equals sign or a quote, begins with `#`, or has a blank at an
+end; a quote inside of quotes is doubled. Blanks beside these signs mean nothing.
+"""
+
+import re
+from typing import Any
+
+from cybersec_assets.errors import SettingsError, quoted
+
+TERM = r"""(?:"(?:[^"]|"")+"|'(?:[^']|'')*'|[^\s,+="'](?:[^,+="']*[^\s,+="'])?)"""
+ENTRY = re.compile(rf"\s*([^\s,+=\"']+)\s*=\s*({TERM}(?:\s*\+\s*{TERM})*)\s*(,|$)")
+BEGIN = re.compile(r"\w+\s*=")
+
+
+def is_text_form(text: str) -> bool:
+    """Return whether a text begins with `word=`. A file of such a name is given as `./word=…`."""
+    return BEGIN.match(text) is not None
+
+
+def document_of_text(text: str) -> dict[str, Any]:
+    """Return the JSON form of a text, as Python values.
+
+    Raises:
+        SettingsError: The text breaks the grammar.
+    """
+    document: dict[str, Any] = {}
+    at = 0
+    more = ","
+    while more:
+        entry = ENTRY.match(text, at)
+        if not entry:
+            part = text[at:].split(",", maxsplit=1)[0].strip()
+            raise SettingsError(
+                f"FLOWS_COLUMNS: {quoted(part)} is not raw=term or raw=term+term",
+                """Quote names that hold , + = " or ', or use the JSON form""",
+            )
+        raw, written, more = entry.groups()
+        if raw in document:
+            raise SettingsError(f"FLOWS_COLUMNS: {quoted(raw)} is there twice", "Remove one of them")
+        terms = [_term(term) for term in re.findall(TERM, written)]
+        document[raw] = {"sum": terms} if len(terms) > 1 else terms[0]
+        at = entry.end()
+    return document
+
+
+def _term(written: str) -> dict[str, Any]:
+    if written.startswith('"'):
+        return {"column": written[1:-1].replace('""', '"')}
+    if written.startswith("'"):
+        return {"value": written[1:-1].replace("''", "'")}
+    if not written.startswith("#"):
+        return {"column": written}
+    if not re.fullmatch(r"#[1-9][0-9]{0,5}", written):
+        raise SettingsError(
+            f"FLOWS_COLUMNS: {quoted(written)} is no position", 'Use #1, #2, …, or quote a name that begins so: "#…"'
+        )
+    return {"position": int(written[1:])}
