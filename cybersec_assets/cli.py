@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import socket
 import sys
+import traceback
 from importlib import metadata
 from typing import Annotated
 
@@ -14,7 +15,8 @@ import typer
 
 from cybersec_assets.cli_audit import AsJson, audit_app
 from cybersec_assets.cli_stores import stores_app
-from cybersec_assets.errors import CybersecError, SettingsError
+from cybersec_assets.errors import CybersecError, SettingsError, first_line
+from cybersec_assets.redaction import redact
 from cybersec_assets.settings import load_settings
 
 app = typer.Typer(help="Daily flow logs in, an audited anomaly detector out.", no_args_is_help=True)
@@ -101,5 +103,8 @@ def main() -> None:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_status)
     except OSError as error:
-        typer.echo(f"error: {error}. Check the permissions and the free space of CYBERSEC_HOME.", err=True)
+        typer.echo(f"error: {first_line(error)}. Check the permissions and the free space of CYBERSEC_HOME.", err=True)
         sys.exit(CybersecError.exit_status)
+    except Exception:  # noqa: BLE001 - a bug: what is shown of it must hold no secret
+        typer.echo(redact(traceback.format_exc()), err=True, nl=False)
+        sys.exit(1)

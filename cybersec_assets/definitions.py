@@ -1,6 +1,5 @@
 """Wiring: settings → resources → IO managers → assets, job and schedule. Nothing is worked out here."""
 
-import os
 from typing import Any
 
 import dagster as dg
@@ -10,13 +9,14 @@ from cybersec_assets.assets.past_days import past_days_check
 from cybersec_assets.assets.raw import raw_asset
 from cybersec_assets.assets.silver import silver_asset
 from cybersec_assets.heads.keys import trusted_keys
-from cybersec_assets.io_managers import ModelIOManager, ParquetIOManager
+from cybersec_assets.io_managers import AuditedIOManager, ModelIOManager, ParquetIOManager
 from cybersec_assets.partitions import daily_partitions
 from cybersec_assets.pod_executor import pod_per_step
 from cybersec_assets.resources.audit import AuditResource
-from cybersec_assets.resources.detector import DetectorResource
-from cybersec_assets.resources.flow_source import FlowSourceResource
+from cybersec_assets.resources.detector import detector
+from cybersec_assets.resources.flow_source import flow_source
 from cybersec_assets.resources.heads import HeadsResource
+from cybersec_assets.resources.launch import CONSOLE, Make, fixed, fixed_io_manager, secret_values
 from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets.resources.scratch import ScratchResource
 from cybersec_assets.schedules import daily_training_job, daily_training_pods_job, daily_training_schedule
@@ -32,29 +32,39 @@ FLOW_SECRETS = {
 }
 HEAD_SECRETS = {"signing_key": "AUDIT_SIGNING_KEY"}
 """The variables that hold secrets, by the resource's field."""
+STORING = {"store", "audit", "scratch"}
+"""What IO managers use of a run."""
+ONE_PROCESS = dg.in_process_executor.configured({"retries": {"disabled": {}}}, name="in_process", config_schema={})
+"""Dagster's executor without its launch config: a run is one unit, which starts over as a whole or not at all."""
 
 
 def build_definitions(
     settings: Settings | None = None,
     resources: dict[str, Any] | None = None,
     loggers: dict[str, Any] | None = None,
-    pods: dg.ExecutorDefinition = pod_per_step,
+    pods: dg.ExecutorDefinition | None = None,
 ) -> dg.Definitions:
     """Wire the project up.
 
     Args:
         settings: What the environment says, read now where it is not given.
-        resources: Resources that go before the settings', by key.
-        loggers: Dagster loggers in place of its own.
-        pods: What gives each step of `daily_training_pods` a place of its own.
+        resources: Resources that replace the settings', by key.
+        loggers: Dagster loggers beside the console's.
+        pods: The executor of `daily_training_pods`. The job is defined where this or CYBERSEC_STEP_PODS_ACCOUNT is set.
+
+    Raises:
+        SettingsError: A setting has a value that cannot be used.
     """
     settings = settings or load_settings()
     partitions = daily_partitions(settings.cybersec_start_date)
     job = daily_training_job()
+    jobs = [job]
+    if pods or settings.cybersec_step_pods_account:
+        jobs.append(daily_training_pods_job(pods or pod_per_step, settings.cybersec_step_pods_account))
     return dg.Definitions(
         assets=[make(partitions) for make in (raw_asset, silver_asset, model_asset, evaluation_asset)],
         asset_checks=[past_days_check()],
-        jobs=[job, daily_training_pods_job(pods, settings.cybersec_step_pods_account)],
+        jobs=jobs,
         schedules=[
             daily_training_schedule(
                 job,
@@ -65,40 +75,54 @@ def build_definitions(
         ],
         resources=build_resources(settings) | (resources or {}),
         # Set here, as a job's own executor does not reach runs started from an asset selection.
-        executor=dg.in_process_executor,
-        loggers=loggers,
+        executor=ONE_PROCESS,
+        loggers={"console": CONSOLE} | (loggers or {}),
     )
 
 
-def build_resources(settings: Settings) -> dict[str, Any]:
-    """Give every resource that the assets name, configured from settings."""
-    # Unlike a configured resource, one that may still be configured at launch is shared by all that depend on it.
-    store = ObjectStoreResource.configure_at_launch(**_store_config(settings), **_secrets(S3_SECRETS))
-    home = str(settings.cybersec_home)
-    heads = HeadsResource.configure_at_launch(store=store, home=home, **_secrets(HEAD_SECRETS))
-    shared: dict[str, Any] = {
-        "store": store,
-        "audit": AuditResource.configure_at_launch(heads=heads, **_audit_config(settings), **_secrets(PG_SECRETS)),
-        "scratch": ScratchResource.configure_at_launch(parent=_text(settings.cybersec_scratch)),
+def build_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
+    """Return every resource that the assets name, by key.
+
+    `flow_source` and `detector` have a few fields that a launch may set. The others take nothing at launch: where
+    stores, database and audit are, and every secret, comes from the environment alone.
+
+    Raises:
+        SettingsError: A setting has a value that cannot be used.
+    """
+    return {
+        "store": fixed(lambda _: store_from(settings)),
+        "heads": fixed(lambda run: _heads(settings, run.store), {"store"}),
+        "audit": fixed(lambda run: _audit(settings, run.heads), {"heads"}),
+        "scratch": fixed(lambda _: ScratchResource(parent=_text(settings.cybersec_scratch))),
+        "flow_source": flow_source(_flow_config(settings), FLOW_SECRETS),
+        "detector": detector(settings.feature_set),
+        "parquet_io_manager": fixed_io_manager(_of_run(ParquetIOManager), STORING),
+        "model_io_manager": fixed_io_manager(_of_run(ModelIOManager), STORING),
+        # Dagster's own default takes a folder at launch.
+        "io_manager": dg.mem_io_manager.configured({}, config_schema={}),
     }
-    return shared | {
-        "heads": heads,
-        "flow_source": FlowSourceResource(store=store, **_flow_config(settings)),
-        "detector": DetectorResource(feature_set=settings.feature_set),
-        "parquet_io_manager": ParquetIOManager(**shared),
-        "model_io_manager": ModelIOManager(**shared),
-    }
+
+
+def _of_run(manager: type[AuditedIOManager]) -> Make:
+    return lambda run: manager(store=run.store, audit=run.audit, scratch=run.scratch)
+
+
+def _heads(settings: Settings, store: ObjectStoreResource) -> HeadsResource:
+    return HeadsResource(store=store, home=str(settings.cybersec_home), **secret_values(HEAD_SECRETS))
+
+
+def _audit(settings: Settings, heads: HeadsResource) -> AuditResource:
+    return AuditResource(heads=heads, **_audit_config(settings), **secret_values(PG_SECRETS))
 
 
 def audit_from(settings: Settings) -> AuditResource:
-    """Give the audit for use outside of a run."""
-    heads = HeadsResource(store=store_from(settings), home=str(settings.cybersec_home), **_secret_values(HEAD_SECRETS))
-    return AuditResource(heads=heads, **_audit_config(settings), **_secret_values(PG_SECRETS))
+    """Return the audit for use outside of a run."""
+    return _audit(settings, _heads(settings, store_from(settings)))
 
 
 def store_from(settings: Settings) -> ObjectStoreResource:
     """Give the object store for use outside of a run."""
-    return ObjectStoreResource(**_store_config(settings), **_secret_values(S3_SECRETS))
+    return ObjectStoreResource(**_store_config(settings), **secret_values(S3_SECRETS))
 
 
 def verifier_from(settings: Settings, audit: AuditResource) -> Verifier:
@@ -126,7 +150,6 @@ def _flow_config(settings: Settings) -> dict[str, Any]:
         "columns": settings.flows_columns,
         "synthetic_flows": settings.cybersec_synthetic_flows,
         "s3_endpoint": settings.flows_s3_endpoint,
-        **_secrets(FLOW_SECRETS),
     }
 
 
@@ -140,16 +163,8 @@ def _audit_config(settings: Settings) -> dict[str, Any]:
         "sslmode": settings.pg_sslmode,
         "sslrootcert": _text(settings.pg_sslrootcert),
         "migration_user": settings.pg_migration_user,
+        "first_day": settings.cybersec_start_date.isoformat(),
     }
-
-
-def _secrets(variables: dict[str, str]) -> dict[str, dg.EnvVar]:
-    """Name the variables that are set, so that Dagster shows their names and resolves them in the run."""
-    return {field: dg.EnvVar(variable) for field, variable in variables.items() if os.environ.get(variable)}
-
-
-def _secret_values(variables: dict[str, str]) -> dict[str, Any]:
-    return {field: os.environ.get(variable) or None for field, variable in variables.items()}
 
 
 def _text(value: object) -> str | None:

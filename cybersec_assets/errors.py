@@ -23,6 +23,8 @@ Somebody who reads only the message knows which file, value or service is meant 
 
 from typing import ClassVar
 
+from cybersec_assets.redaction import redact
+
 QUOTED_CHARS = 80
 """The longest value that a message quotes whole."""
 LINE_CHARS = 480
@@ -142,16 +144,17 @@ class ModelError(CybersecError):
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, shortened, or the name of its type where it has no text."""
-    lines = str(error).strip().splitlines()
+    lines = redact(str(error)).strip().splitlines()
     return shortened(lines[0]) if lines else type(error).__name__
 
 
 def quoted(value: object) -> str:
-    """Return a value in quotes, its unprintable characters escaped, cut to 80 characters.
+    """Return a value in quotes without secrets, its unprintable characters escaped, cut to 80 characters.
 
     The length of a value that was cut follows it: `'AAAA…' (200,000 characters)`.
     """
-    text = str(value)
+    # Before the cut, which could leave a part of a secret that nobody recognizes any more.
+    text = redact(str(value))
     kept = text[:QUOTED_CHARS]
     # An escape such as \x00 takes four characters, and the quotes take two.
     while len(repr(kept)) > QUOTED_CHARS + 2:
@@ -163,11 +166,12 @@ def quoted(value: object) -> str:
 
 
 def shortened(text: str, limit: int = LINE_CHARS) -> str:
-    """Return a text as one printable line of at most `limit` characters.
+    """Return a text without secrets, as one printable line of at most `limit` characters.
 
     White space becomes single blanks, characters that a terminal or a database cannot take are escaped, and the
     middle of a text that is too long is cut out, since paths and messages differ at their ends.
     """
+    text = redact(text)
     # Only the ends of a very long text can show.
     if len(text) > 4 * limit:
         text = f"{text[: 2 * limit]}…{text[-2 * limit :]}"

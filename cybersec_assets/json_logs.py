@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from typing import Any
 
+from cybersec_assets.redaction import redact
+
 LOGGER = logging.getLogger("cybersec_assets.json_logs")
 TAGS = {"partition": "dagster/partition"}
 """What of a run's tags each of its lines has, by the line's field."""
@@ -23,7 +25,7 @@ class JsonFormatter(logging.Formatter):
     """Write a record as one line: `time`, `level`, `logger`, `message`, and of a run `run_id`, `step_key` and more."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line, without an end."""
+        """Return the line without an end and without secrets."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
@@ -33,7 +35,7 @@ class JsonFormatter(logging.Formatter):
         line |= _of_run(getattr(record, "dagster_meta", None) or {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return redact(json.dumps(line, default=str))
 
 
 class JsonLogger(logging.Logger):

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from cybersec_assets.definitions import build_definitions
+from cybersec_assets.errors import SettingsError
 from cybersec_assets.flows.clean import clean
 from cybersec_assets.outcome import outcome_of
 from cybersec_assets_tests.conftest import DAY, stored_files
@@ -120,7 +121,7 @@ def test_a_padded_gzip(make_settings, materialize, tmp_path):
     expected = [f"{tmp_path}/{n}.log.gz: 512 zero bytes after the end of its gzip data are ignored" for n in range(7)]
     (raw,) = result.asset_materializations_for_node("raw__network_events")
     assert raw.metadata["source_notes"].value == expected
-    notes = outcome_of(result).notes
+    notes = outcome_of(result.run_id, result.all_events).notes
     assert [note for note in notes if "ignored" in note] == expected[:5]
     assert "the same of 2 more files; the run's log names them" in notes
 
@@ -189,30 +190,18 @@ def test_a_negative_volume(make_settings, materialize, log, values, said):
     assert_refused(materialize, settings, f"conn.{DAY}.log line 7: {said} does not parse", "2 of 100", quarantined=2)
 
 
-def test_an_unknown_format(make_settings, materialize, log):
-    """A FLOWS_FORMAT that is none lists those that are."""
+def test_an_unknown_format(make_settings, log):
+    """An unknown FLOWS_FORMAT is refused before any run, with those that are known."""
     settings = make_settings(flows_uri=log(line(1)), flows_format="pcap")
-    assert_refused(
-        materialize,
-        settings,
-        "FLOWS_FORMAT='pcap' is unknown",
-        "auto, argus, aws_vpc, csv, nfdump, parquet, suricata, zeek, zeek_json, synthetic",
-    )
+    known = "auto, argus, aws_vpc, csv, nfdump, parquet, suricata, zeek, zeek_json, synthetic"
+    with pytest.raises(SettingsError, match=f"FLOWS_FORMAT='pcap' is unknown. Use one of {known}"):
+        build_definitions(settings)
 
 
 def test_columns_that_are_not_to_be_understood(make_settings, materialize, log):
     """A FLOWS_COLUMNS that names no raw column is told which there are."""
     settings = make_settings(flows_uri=log(line(1)), flows_columns="octets=sbytes")
     assert_refused(materialize, settings, "FLOWS_COLUMNS: 'octets' is no column of the raw layer", "Use timestamp, src")
-
-
-def test_an_unknown_feature_set_fails_training_alone(make_settings, materialize, log):
-    """What only training asks for fails training: the layers before it stay, audited."""
-    settings = make_settings(flows_uri=log(*map(line, range(300))))
-    config = {"resources": {"detector": {"config": {"feature_set": "huge"}}}}
-    _, rows = materialize(settings, run_config=config)
-    assert [row["estado"] for row in rows] == ["SUCCESS", "SUCCESS", "FAILED"]
-    assert "'huge' is unknown" in rows[-1]["error"]
 
 
 def test_silver_that_lost_rows_is_refused(settings, materialize, monkeypatch):

@@ -31,7 +31,7 @@ def test_materializations_tell_what_a_person_asks(settings, materialize):
     result, _ = materialize(settings)
     told = metadata_of(result)
     for metadata in told.values():
-        assert {"dagster/row_count", "dagster/uri", "size", "sha256", "duration"} <= set(metadata)
+        assert {"dagster/partition_row_count", "dagster/uri", "size", "sha256", "duration"} <= set(metadata)
     for asset in (tables.RAW, tables.SILVER, tables.EVALUATION):
         assert {"dagster/column_schema", "preview"} <= set(told[asset])
     for asset, plot in ((tables.RAW, "volume_per_hour"), (tables.EVALUATION, "score_histogram")):

@@ -16,6 +16,7 @@ from cybersec_assets.features import feature_names, select_features
 from cybersec_assets.io_managers import LINEAGE_OF
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.detector import DetectorResource
+from cybersec_assets.resources.launch import shares
 from cybersec_assets.resources.scratch import ScratchResource
 
 MODEL = dg.AssetKey.from_user_string(tables.MODEL)
@@ -39,6 +40,7 @@ def model_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         group_name="gold",
         partitions_def=partitions,
         io_manager_key="model_io_manager",
+        config_schema={},
         kinds={"scikitlearn"},
     )
     def isolation_forest(
@@ -53,7 +55,7 @@ def model_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
             model = train(features)
             made_with = {"feature_set": detector.feature_set, **parameters(model)}
             phase.facts |= {"num_registros": features.height, "parametros": json.dumps(made_with)}
-            return dg.Output(model, metadata={"dagster/row_count": features.height, "parameters": made_with})
+            return dg.Output(model, metadata={"dagster/partition_row_count": features.height, "parameters": made_with})
 
     return isolation_forest
 
@@ -67,12 +69,12 @@ def evaluation_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefin
         group_name="gold",
         partitions_def=partitions,
         io_manager_key="parquet_io_manager",
+        config_schema=shares(EvaluationConfig),
         check_specs=checks.specs(EVALUATION, checks.EVALUATION_RULES, blocking=False),
         kinds={"polars", "scikitlearn"},
     )
     def evaluation(
         context: dg.AssetExecutionContext,
-        config: EvaluationConfig,
         model: Any,
         silver: pl.LazyFrame,
         audit: AuditResource,
@@ -82,6 +84,7 @@ def evaluation_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefin
         from cybersec_assets.model.evaluate import evaluate
         from cybersec_assets.model.score import score
 
+        config = EvaluationConfig(**context.op_execution_context.op_config)
         with audit.phase(tables.EVALUATION, context.partition_key) as phase:
             file = scratch.new_file("eval.parquet")
             score(silver, model).sink_parquet(file)

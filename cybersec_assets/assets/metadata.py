@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
+from cybersec_assets.redaction import redact
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -22,14 +24,16 @@ def describe_table(file: Path, columns: list[str] | None = None) -> dict[str, An
     schema = [dg.TableColumn(name, str(dtype)) for name, dtype in table.collect_schema().items()]
     preview = table.select(columns or pl.all()).head(PREVIEW_ROWS).collect()
     return {
-        "dagster/row_count": int(table.select(pl.len()).collect().item()),
+        "dagster/partition_row_count": int(table.select(pl.len()).collect().item()),
         "dagster/column_schema": dg.TableSchema(columns=schema),
         "preview": dg.MetadataValue.md(to_markdown(preview)),
     }
 
 
 def to_markdown(table: pl.DataFrame) -> str:
-    """Write a small table as Markdown."""
+    """Return a small table as Markdown, without secrets."""
+    # In each cell, as Polars cuts long ones.
+    table = table.with_columns(pl.col(pl.String).map_elements(redact, return_dtype=pl.String))
     with pl.Config(tbl_formatting="ASCII_MARKDOWN", tbl_hide_column_data_types=True, tbl_cols=-1, tbl_width_chars=1000):
         return str(table).partition("\n")[2]
 

@@ -19,6 +19,7 @@ from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.partitions import day_of
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.flow_source import FlowSourceResource
+from cybersec_assets.resources.launch import shares
 from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets.resources.quarantine import store_rejected
 from cybersec_assets.resources.scratch import ScratchResource
@@ -42,18 +43,19 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         group_name="raw",
         partitions_def=partitions,
         io_manager_key="parquet_io_manager",
+        config_schema=shares(RawConfig),
         check_specs=checks.specs(RAW, checks.RAW_RULES, blocking=True),
         kinds={"polars", "parquet"},
     )
     def network_events(
         context: dg.AssetExecutionContext,
-        config: RawConfig,
         audit: AuditResource,
         flow_source: FlowSourceResource,
         store: ObjectStoreResource,
         scratch: ScratchResource,
     ) -> Iterator[Any]:
         """Read the day's logs into the one schema, put damaged lines aside, and refuse a day that breaks a rule."""
+        config = RawConfig(**context.op_execution_context.op_config)
         with audit.phase(tables.RAW, context.partition_key) as phase:
             day, kept = day_of(context.partition_key), scratch.new_file("raw.parquet")
             source = flow_source.source()

@@ -29,6 +29,7 @@ def silver_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         group_name="silver",
         partitions_def=partitions,
         io_manager_key="parquet_io_manager",
+        config_schema={},
         check_specs=checks.specs(SILVER, checks.SILVER_RULES, blocking=True),
         kinds={"polars", "parquet"},
     )
@@ -40,7 +41,7 @@ def silver_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
             repeats, file = count_repeats(raw), scratch.new_file("silver.parquet")
             add_features(clean(raw, repeats)).sink_parquet(file)
             described, dropped = describe_table(file, PREVIEWED), {REPEATED: repeats}
-            rows = described["dagster/row_count"]
+            rows = described["dagster/partition_row_count"]
             findings = silver_findings(raw.select(pl.len()).collect().item(), rows, dropped)
             if not all_hold(findings):
                 yield from checks.evaluations(SILVER, findings)

@@ -15,6 +15,7 @@ from cybersec_assets.flows.parsing.columns import Columns
 from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets.flows.readers.base import Reader, Scan
 from cybersec_assets.flows.spool import spool
+from cybersec_assets.redaction import contains_secret
 
 FILES_AT_ONCE = 50
 """How many files are one table: each takes memory and time to plan, and a day in a bucket may have thousands."""
@@ -92,6 +93,10 @@ def read_logs(files: Sequence[SourceFile], folder: Path, how: Reading) -> DayLog
     logs = [replace(copy, columns=how.columns) for copy in copies]
     groups = defaultdict[Reader, list[LogFile]](list)
     for log in logs:
+        if contains_secret(log.head):
+            raise UnreadableLogError(
+                f"{log.name} holds a secret of the environment, so it is not read as a log", "Narrow FLOWS_URI"
+            )
         groups[_reader(log, how)].append(log)
     return DayLogs([part for reader, group in groups.items() for part in _parts(reader, group)], how.quotes)
 

@@ -8,6 +8,7 @@ import polars as pl
 from cybersec_assets.flows.day_logs import DayLogs
 from cybersec_assets.flows.logfile import is_text
 from cybersec_assets.flows.parsing.lines import NEVER, scan_lines
+from cybersec_assets.redaction import MARK, known_secrets, spellings_of
 
 QUARANTINE = ("file", "line", "fault", "value", "text")
 """The columns: a record's place, the column at fault or what else is wrong, its value there, and the line itself."""
@@ -21,7 +22,11 @@ def write_quarantine(rejected: Path, logs: DayLogs, to: Path) -> None:
         logs: Where they came from.
         to: Where to; `text` is null for records of a format that has no lines, and where logs may not be quoted.
     """
-    pl.concat(list(_by_file(pl.scan_parquet(rejected), logs))).select(QUARANTINE).sink_parquet(to)
+    found = pl.concat(list(_by_file(pl.scan_parquet(rejected), logs))).select(QUARANTINE)
+    if secrets := spellings_of(known_secrets()):
+        # Somebody may have a file read as a log that holds secrets; readers of the bucket must not learn them.
+        found = found.with_columns(pl.col("value", "text").str.replace_many(secrets, [MARK], leftmost=True))
+    found.sink_parquet(to)
 
 
 def _by_file(rejected: pl.LazyFrame, logs: DayLogs) -> Iterator[pl.LazyFrame]:

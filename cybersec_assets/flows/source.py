@@ -5,9 +5,11 @@ FLOWS_URI → files of the day → `day_logs` → pseudonyms in place of address
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from string import Formatter
 
 import polars as pl
 
@@ -138,13 +140,15 @@ class FlowSource:
 
 
 def _fill(uri: str, day: dt.date) -> str:
-    try:
-        return uri.removeprefix("file://").format(date=day)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise SettingsError(
-            f"FLOWS_URI={uri} has another template than {{date}}",
-            "Use {date} or {date:%Y%m%d} as the only template",
-        ) from error
+    with suppress(AttributeError, LookupError, TypeError, ValueError):
+        fields = [(field, form, how) for _, field, form, how in Formatter().parse(uri) if field is not None]
+        # `format` alone would look into attributes of the day as well, and make a text of any length.
+        if all(field == "date" and not how and "{" not in str(form) for field, form, how in fields):
+            return uri.removeprefix("file://").format(date=day)
+    raise SettingsError(
+        f"FLOWS_URI={uri} has another template than {{date}}",
+        "Use {date} or {date:%Y%m%d} as the only template",
+    )
 
 
 def _pseudonymous(logs: DayLogs, pseudonyms: Pseudonyms) -> DayLogs:

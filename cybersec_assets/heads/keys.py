@@ -12,6 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cybersec_assets.errors import SettingsError
+from cybersec_assets.redaction import learn
 
 KEY_BYTES = 32
 SIGNING_KEY = "audit/signing-key"
@@ -33,7 +34,9 @@ def signing_key(home: Path, given: str | None) -> Ed25519PrivateKey:
     file = home / SIGNING_KEY
     if not file.exists():
         _make_key(file)
-    key = Ed25519PrivateKey.from_private_bytes(decode_key(file.read_text(errors="replace"), str(file)))
+    text = file.read_text(errors="replace")
+    learn(text)
+    key = Ed25519PrivateKey.from_private_bytes(decode_key(text, str(file)))
     _trust(home / TRUSTED_KEYS, public_half(key))
     return key
 

@@ -16,14 +16,25 @@ from cybersec_assets.audit.phase import Phase
 from cybersec_assets.audit.queries import Audit, Record
 from cybersec_assets.audit.reconcile import RECENT
 from cybersec_assets.audit.schema import connect
-from cybersec_assets.errors import AuditError, AuditLostError, CybersecError, RunInterruptedError, StoreError
+from cybersec_assets.errors import (
+    AuditError,
+    AuditLostError,
+    CybersecError,
+    RunInterruptedError,
+    StoreError,
+    first_line,
+)
+from cybersec_assets.partitions import day_of, require_day
 from cybersec_assets.provenance import code_version, library_versions
+from cybersec_assets.redaction import redacted_errors
 from cybersec_assets.resources.embedded_postgres import data_folder, embedded_postgres
 from cybersec_assets.resources.heads import HeadsResource
 from cybersec_assets.resources.phases import Phases
 from cybersec_assets.resources.reconciliation import GRACE_SECONDS, is_over_in, reconcile
 
 DRIVER = "postgresql+psycopg2"
+PARTITION = "dagster/partition"
+"""The tag of a run that has its partition's key."""
 
 
 class AuditResource(dg.ConfigurableResource["AuditResource"]):
@@ -41,6 +52,7 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
     migration_user: str | None = Field(None, description="The role that makes the schema; `user` if not given.")
     migration_password: str | None = Field(None, description="That role's password.")
     patience_seconds: float = Field(PATIENCE_SECONDS, description="For how long a lost connection is sought again.")
+    first_day: str = Field("2025-01-01", description="The first partition: CYBERSEC_START_DATE.")
     heads: dg.ResourceDependency[HeadsResource]
 
     _run_id: str = PrivateAttr(default="")
@@ -51,7 +63,13 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["AuditResource"]:
-        """Live as long as the run; a phase that nobody closed is a failed one."""
+        """Live as long as the run; a phase that nobody closed is a failed one.
+
+        Raises:
+            SettingsError: The run is of a partition that does not exist, which Dagster starts all the same.
+        """
+        if context.run and (day := context.run.tags.get(PARTITION)):
+            require_day(day, day_of(self.first_day))
         self._run_id = context.run.run_id if context.run else ""
         self._is_over = is_over_in(context.instance) if context.instance else None
         with self.session():
@@ -128,7 +146,8 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             raise _failure(known) from None
         except Exception as error:
             self._fail(asset, partition, error)
-            raise
+            with redacted_errors():
+                raise
         except BaseException:
             self._fail(asset, partition, RunInterruptedError())
             raise
@@ -161,7 +180,7 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             if not isinstance(error, AuditLostError):
                 self._phases.fail(asset, partition, error)
         except Exception as second:  # noqa: BLE001 - whatever it is, it must not hide the phase's own error
-            dg.get_dagster_logger().error(str(second))
+            dg.get_dagster_logger().error(first_line(second))
         finally:
             self._phases.give_up(asset, partition)
 

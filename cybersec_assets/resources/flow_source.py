@@ -1,22 +1,32 @@
 """Where the day's flow logs come from, as a Dagster resource."""
 
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from cybersec_assets.errors import SettingsError
+from cybersec_assets.errors import SettingsError, quoted
 from cybersec_assets.flows.files import SourceFile, local_files
 from cybersec_assets.flows.pseudonyms import Pseudonyms, read_key
 from cybersec_assets.flows.readers import AUTO
-from cybersec_assets.flows.source import FlowSource
+from cybersec_assets.flows.source import FlowSource, formats
+from cybersec_assets.redaction import redact, redacted_errors
+from cybersec_assets.resources.launch import COUNT, PLAIN_TEXT, one_of, secret_values
 from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets.resources.s3_server import S3Server
 from cybersec_assets.stores.s3_variables import MINIO, S3Variables
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 S3 = "s3://"
+PRIVATE = (Path("/proc"), Path("/sys"), Path("/run/secrets"), Path("/var/run/secrets"))
+"""Where processes and orchestrators keep what is nobody's log."""
+OWN_FOLDERS = ("audit", "dagster", "postgres")
+"""The folders of CYBERSEC_HOME with keys and databases."""
 KEYS = "FLOWS_S3_ACCESS_KEY and FLOWS_S3_SECRET_KEY"
 RIGHTS = "Grant the key s3:ListBucket and s3:GetObject on the bucket of the logs"
 
@@ -62,14 +72,35 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
 
     def _find(self, pattern: str) -> list[SourceFile]:
         if not SCHEME.match(pattern):
-            return local_files(pattern)
+            self._refuse_private(pattern)
+            found = local_files(pattern)
+            for file in found:
+                self._refuse_private(file.name)
+            return [_without_secrets(file) for file in found]
         if not pattern.startswith(S3):
             raise SettingsError(f"FLOWS_URI={self.uri}: only local paths and {S3} are read", "Mount or copy the logs")
         server = self._server()
         # boto3 takes seconds to import, which only S3 users should pay.
         from cybersec_assets.resources.flow_bucket import FlowBucket
 
-        return FlowBucket(server.client(), server.variables).files(pattern)
+        found = FlowBucket(server.client(), server.variables).files(pattern)
+        return [_without_secrets(file) for file in found]
+
+    def _refuse_private(self, path: str) -> None:
+        """Refuse a path to where the system and the project keep secrets.
+
+        Raises:
+            SettingsError: Whoever may launch a run could otherwise have a secret quoted in an error.
+        """
+        home = Path(self.store.home)
+        private = [*PRIVATE, *(home / name for name in OWN_FOLDERS)]
+        if dagster_home := os.environ.get("DAGSTER_HOME"):
+            private.append(Path(dagster_home))
+        spelled = {os.path.abspath(path), os.path.realpath(path)}  # noqa: PTH100 - no link is followed
+        for folder in private:
+            places = (folder.absolute(), folder.resolve())
+            if any(Path(each).is_relative_to(place) for each in spelled for place in places):
+                raise SettingsError(f"FLOWS_URI: {quoted(path)} is in {folder}, where no logs are", "Name the logs")
 
     def _server(self) -> S3Server:
         """Give the server of the logs: another than the artifacts', never with the artifacts' keys, or the same."""
@@ -85,3 +116,45 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
             variables = S3Variables(variable, KEYS, RIGHTS)
             return replace(shared, access_key=self.s3_access_key, secret_key=self.s3_secret_key, variables=variables)
         return replace(shared, variables=S3Variables(variable, f"{MINIO.keys}, or {KEYS}", RIGHTS))
+
+
+def _without_secrets(file: SourceFile) -> SourceFile:
+    """Return the file under a name that metadata and the audit may show."""
+    return replace(file, name=redact(file.name))
+
+
+def flow_source(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> dg.ResourceDefinition:
+    """Return the resource with the fields that a launch may set: what is read and how, but not with which keys.
+
+    Args:
+        settings: The fields of `FlowSourceResource` as the environment sets them.
+        secrets: The variables that hold secrets, by field.
+
+    Raises:
+        SettingsError: The format is unknown.
+    """
+    known = tuple(formats())
+    if settings["format"] not in known:
+        raise SettingsError(f"FLOWS_FORMAT={quoted(settings['format'])} is unknown", f"Use one of {', '.join(known)}")
+    types = {
+        "uri": PLAIN_TEXT,
+        "format": one_of("FlowFormat", known),
+        "columns": PLAIN_TEXT,
+        "synthetic_flows": COUNT,
+    }
+    described = FlowSourceResource.model_fields
+    schema = {
+        # An empty text is an unset one, so that the Launchpad shows a line to edit.
+        name: dg.Field(kind, default_value=settings[name] or "", description=described[name].description)
+        for name, kind in types.items()
+    }
+
+    def make(context: dg.InitResourceContext) -> FlowSourceResource:
+        launched = {name: value or None for name, value in context.resource_config.items()}
+        with redacted_errors():
+            values = dict(settings) | launched | secret_values(secrets)
+            return FlowSourceResource(store=context.resources.store, **values)
+
+    return dg.ResourceDefinition(
+        make, config_schema=schema, required_resource_keys={"store"}, description=FlowSourceResource.__doc__
+    )

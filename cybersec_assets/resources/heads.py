@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field, PrivateAttr
 
 from cybersec_assets.audit.journal import Entry
-from cybersec_assets.errors import CybersecError
+from cybersec_assets.errors import CybersecError, first_line
 from cybersec_assets.heads.keeper import HeadKeeper
 from cybersec_assets.heads.keys import signing_key
 from cybersec_assets.resources.object_store import ObjectStoreResource
@@ -39,6 +39,6 @@ class HeadsResource(dg.ConfigurableResource["HeadsResource"]):
                 self._keeper = HeadKeeper(self.store.open(), self.store.bucket_prefix, self.key())
             self._keeper.put(entry.seq, entry.hash)
         except (CybersecError, OSError) as error:
-            dg.get_dagster_logger().warning(f"the audit's entry {entry.seq} is not signed yet: {error}")
+            dg.get_dagster_logger().warning(f"the audit's entry {entry.seq} is not signed yet: {first_line(error)}")
         else:
             reached(Point.HEAD_WRITTEN)

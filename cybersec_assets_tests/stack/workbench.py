@@ -13,6 +13,8 @@ import psycopg2
 from botocore.config import Config
 
 from cybersec_assets.definitions import audit_from, build_definitions
+from cybersec_assets.resources.audit import AuditResource
+from cybersec_assets.resources.launch import fixed
 from cybersec_assets.settings import load_settings
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.stack.servers import HOST, Minio, Postgres
@@ -47,10 +49,14 @@ class Workbench:
         self, *selected: str, loggers: dict[str, Any] | None = None, patience: float | None = None
     ) -> dg.ExecuteInProcessResult:
         """Run the day as the environment says, or some of its assets, with more or less patience for PostgreSQL."""
-        definitions = build_definitions(load_settings(), loggers=loggers)
+        settings = load_settings()
+        changed = {} if patience is None else {"patience_seconds": patience}
+
+        def audit(run: Any) -> AuditResource:
+            return AuditResource(**(dict(audit_from(settings)) | {"heads": run.heads} | changed))
+
+        definitions = build_definitions(settings, {"audit": fixed(audit, {"heads"})}, loggers=loggers)
         config: dict[str, Any] = {"loggers": {name: {} for name in loggers}} if loggers else {}
-        if patience is not None:
-            config["resources"] = {"audit": {"config": {"patience_seconds": patience}}}
         with dg.DagsterInstance.ephemeral() as instance:
             return definitions.resolve_job_def("daily_training").execute_in_process(
                 run_config=config or None,

@@ -1,0 +1,132 @@
+"""What a launch may set: plain values within bounds, for the few fields that are open, and nothing else.
+
+Dagster resolves `{env: NAME}` in the config of its own string and integer fields to that variable's value. The types
+here take plain values only, so that no value that is set at launch can resolve to a secret.
+"""
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from dagster._config.config_type import ConfigScalar, ConfigScalarKind
+from dagster._config.errors import PostProcessingError
+
+from cybersec_assets.errors import SettingsError
+from cybersec_assets.redaction import has_secret, redacted_errors
+
+Make = Callable[[Any], Any]
+"""Return a `ConfigurableResource`; the argument has the resources that it requires as attributes."""
+
+
+class PlainText(ConfigScalar):
+    """A text that is not, and does not contain, a secret of the environment."""
+
+    def __init__(self) -> None:
+        super().__init__("PlainText", "PlainText", ConfigScalarKind.STRING)
+
+    def post_process(self, value: str) -> str:
+        """Return the text.
+
+        Raises:
+            SettingsError: It has a secret in it. Dagster's own error type would quote the value.
+        """
+        if has_secret(value):
+            raise SettingsError("a value of the run's config has a secret of the environment in it", "Remove it")
+        return value
+
+
+class Share(ConfigScalar):
+    """A number from 0 to 1."""
+
+    def __init__(self) -> None:
+        super().__init__("Share", "Share", ConfigScalarKind.FLOAT)
+
+    def post_process(self, value: float) -> float:
+        """Return the number.
+
+        Raises:
+            PostProcessingError: It is out of bounds, or not a number.
+        """
+        if not 0 <= value <= 1:
+            raise PostProcessingError("a share is a number from 0 to 1")
+        return float(value)
+
+
+class Count(ConfigScalar):
+    """An integer from 1 on."""
+
+    def __init__(self, greatest: int) -> None:
+        """Accept integers up to the greatest."""
+        self._greatest = greatest
+        super().__init__("Count", "Count", ConfigScalarKind.INT)
+
+    def post_process(self, value: int) -> int:
+        """Return the integer.
+
+        Raises:
+            PostProcessingError: It is out of bounds.
+        """
+        if not 1 <= value <= self._greatest:
+            raise PostProcessingError(f"a count is an integer from 1 to {self._greatest}")
+        return value
+
+
+def one_of(name: str, values: tuple[str, ...]) -> dg.Enum:
+    """Return the type of a text that is one of some values."""
+    return dg.Enum(name, [dg.EnumValue(value) for value in values])
+
+
+PLAIN_TEXT = PlainText()
+SHARE = Share()
+COUNT = Count(greatest=100_000_000)
+LEVEL = one_of("LogLevel", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+CONSOLE = dg.colored_console_logger.configured(
+    lambda config: {"name": "dagster", "log_level": config["log_level"]},
+    config_schema={"log_level": dg.Field(LEVEL, default_value="DEBUG")},
+)
+"""Dagster's console logger; its name, which is a free text, cannot be set at launch."""
+
+
+def shares(config: type[dg.Config]) -> dict[str, dg.Field]:
+    """Return the schema of a config class whose fields are all shares, checked when a run is launched.
+
+    Dagster checks the bounds of a `Config` class only when the step runs.
+    """
+    fields = config.model_fields.items()
+    return {name: dg.Field(SHARE, default_value=field.default, description=field.description) for name, field in fields}
+
+
+def fixed(make: Make, requires: Collection[str] = (), description: str | None = None) -> dg.ResourceDefinition:
+    """Return a resource that takes nothing at launch, and that all its dependents in a run share.
+
+    Args:
+        make: Makes the resource when a run starts.
+        requires: The keys of the resources that it depends on.
+        description: What the UI shows.
+    """
+    return dg.ResourceDefinition(
+        lambda context: _started(make(context.resources), context),
+        config_schema={},
+        required_resource_keys=set(requires),
+        description=description,
+    )
+
+
+def fixed_io_manager(make: Make, requires: Collection[str] = ()) -> dg.IOManagerDefinition:
+    """Return an IO manager that takes nothing at launch; see `fixed`."""
+    return dg.IOManagerDefinition(
+        lambda context: make(context.resources), config_schema={}, required_resource_keys=set(requires)
+    )
+
+
+@contextmanager
+def _started(resource: Any, context: dg.InitResourceContext) -> Iterator[Any]:
+    with redacted_errors(), resource.yield_for_execution(context) as value:
+        yield value
+
+
+def secret_values(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of variables that hold secrets, by a resource's field; None where one is unset or empty."""
+    return {field: os.environ.get(variable) or None for field, variable in variables.items()}

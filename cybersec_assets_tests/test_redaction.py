@@ -1,0 +1,186 @@
+"""No text keeps a secret of the environment, however it is spelled; short secrets do not spoil all texts."""
+
+import base64
+import json
+import logging
+import traceback
+import urllib.parse
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import settings as tries
+from hypothesis import strategies as st
+
+from cybersec_assets.errors import InputError, first_line, quoted
+from cybersec_assets.json_logs import JsonFormatter
+from cybersec_assets.redaction import (
+    MARK,
+    RedactedError,
+    contains_secret,
+    known_secrets,
+    learn,
+    redact,
+    redact_all,
+    redacted_errors,
+)
+
+SECRET = "q4Vr hush+/'\"\\8s%Lw"
+KEY = base64.b64encode(bytes(range(32))).decode()
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=60)
+long_secrets = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=8, max_size=40).filter(
+    lambda text: len(text.strip()) >= 8 and len(text.splitlines()) == 1
+)
+
+
+def spellings(secret):
+    """Return the ways in which a test expects programs to write a secret."""
+    raw = secret.encode()
+    return {
+        "as it is": secret,
+        "repr": repr(secret)[1:-1],
+        "repr of bytes": repr(raw)[2:-1],
+        "JSON": json.dumps(secret)[1:-1],
+        "JSON in UTF-8": json.dumps(secret, ensure_ascii=False)[1:-1],
+        "percent-encoded": urllib.parse.quote(secret, safe=""),
+        "a path": urllib.parse.quote(secret),
+        "a form": urllib.parse.quote_plus(secret),
+        "base64": base64.b64encode(raw).decode(),
+        "hexadecimal": raw.hex(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch):
+    """One secret of each kind: by a variable's name, in a URL, and unset or empty ones."""
+    monkeypatch.setenv("PG_PASSWORD", SECRET)
+    monkeypatch.setenv("AUDIT_SIGNING_KEY", KEY)
+    monkeypatch.setenv("MINIO_SECRET_KEY", "")
+
+
+@pytest.mark.parametrize("spelling", list(spellings(SECRET)))
+@pytest.mark.parametrize("secret", [SECRET, KEY])
+def test_every_spelling_is_removed(secret, spelling):
+    """A secret is removed where a program has escaped or encoded it."""
+    assert redact(f"a {spellings(secret)[spelling]} z") in {f"a {MARK} z", f"a {MARK}= z", f"a {MARK}== z"}
+
+
+@tries(deadline=None)
+@given(before=texts, secret=long_secrets, after=texts, spelling=st.sampled_from(list(spellings("x"))))
+@example(before="", secret="00000000", after="0", spelling="as it is")
+def test_no_text_keeps_a_secret(before, secret, after, spelling):
+    """Whatever stands around a secret, and whatever it is made of, nothing of that spelling is left."""
+    written = spellings(secret)[spelling]
+    assume(secret not in MARK)
+    assert written not in redact(f"{before} {written} {after}", {secret})
+
+
+@tries(deadline=None)
+@given(text=texts)
+def test_a_text_without_a_secret_stays_as_it_is(text):
+    """Where no secret is known nothing changes."""
+    assert redact(text, ()) == text
+
+
+@pytest.mark.parametrize("secret", ["a", "", "minio", "1234567", " "])
+def test_a_short_secret_spoils_no_text(secret):
+    """A secret of fewer than 8 characters is removed only where it is the whole text."""
+    text = "a minio server at 1234567 refused"
+    assert redact(text, {secret} - {""}) == text
+    if secret.strip():
+        assert redact(secret, {secret}) == MARK
+
+
+@pytest.mark.parametrize("secret", ["postgres", "mlops_db", "cybersec", "network_events", "us-east-1"])
+def test_a_secret_that_is_public_spoils_no_text(secret):
+    """A password that is also a role, a database or part of a name of ours hides nothing when it is removed."""
+    text = f"s3://cybersec-ml-raw/network_events_1.parquet of postgres in mlops_db, us-east-1: {secret}"
+    assert redact(text, {secret}) == text
+    assert redact(secret, {secret}) == MARK
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("MINIO_ACCESS_KEY", "value-value", {"value-value"}),
+        ("FLOWS_S3_SECRET_KEY", "value-value", {"value-value"}),
+        ("FLOWS_PSEUDONYM_KEY", "value-value", {"value-value"}),
+        ("PG_MIGRATION_PASSWORD", "value-value", {"value-value"}),
+        ("DAGSTER_PG_PASSWORD", "value-value", {"value-value"}),
+        ("AWS_SECRET_ACCESS_KEY", "value-value", {"value-value"}),
+        ("AWS_SESSION_TOKEN", "value-value", {"value-value"}),
+        ("VAULT_TOKEN", " two\nlines ", {" two\nlines ", "two\nlines", " two", "lines "}),
+        ("https_proxy", "http://me:pass-word@proxy:3128/", {"pass-word"}),
+        ("MINIO_ENDPOINT", "https://minio:9000", set()),
+        ("AUDIT_TRUSTED_KEYS", "public", set()),
+        ("PG_PASSWORD_FILE", "/run/secrets/pg", set()),
+        ("TOKENIZERS_PARALLELISM", "false", set()),
+        ("CYBERSEC_HOME", "/data", set()),
+    ],
+    # pytest puts the name of a test into the environment, where a URL would be found as well.
+    ids=[f"case {number}" for number in range(14)],
+)
+def test_secrets_are_known_by_their_variable(monkeypatch, name, value, found):
+    """A variable's name tells whether its value is a secret; a URL has it before the host."""
+    monkeypatch.delenv("PG_PASSWORD")
+    monkeypatch.delenv("AUDIT_SIGNING_KEY")
+    before = known_secrets()
+    monkeypatch.setenv(name, value)
+    assert known_secrets() - before == found
+
+
+def test_a_learned_key_is_a_secret():
+    """A key that was read from a file is removed as one of the environment is, and what it encodes, too."""
+    key = base64.b64encode(bytes(range(40, 72))).decode()
+    learn(key + "\n")
+    assert redact(f"key {key}, {bytes(range(40, 72)).hex()}") == f"key {MARK}, {MARK}"
+
+
+def test_errors_tell_no_secret():
+    """Whoever raises an error need not think of secrets, nor of where a value is cut."""
+    long = "x" * 70 + SECRET + "y" * 100
+    assert SECRET not in str(InputError(f"it is {SECRET}", f"Look at {SECRET}"))
+    assert "hush" not in quoted(long)
+    assert "hush" not in str(InputError("z" * 475 + SECRET, "Mend it"))
+    assert first_line(ValueError(f"bad {SECRET}")) == f"bad {MARK}"
+
+
+def test_values_of_any_shape_lose_their_secrets():
+    """Keys and values of JSON, at any depth; numbers stay."""
+    assert redact_all({SECRET: [{"a": (f"x{SECRET}", 1, None, True)}]}) == {MARK: [{"a": [f"x{MARK}", 1, None, True]}]}
+
+
+@pytest.mark.parametrize(("error", "told"), [(f"bad {SECRET}", f"bad {MARK}"), ("bad", "bad")])
+def test_an_unforeseen_error_is_told_without_secrets(error, told):
+    """Type and text stay; no traceback shows the original or its cause, which may have the secret alone."""
+
+    def fail():
+        raise ValueError(error) from KeyError(SECRET)
+
+    with pytest.raises(RedactedError) as caught, redacted_errors():
+        fail()
+    assert str(caught.value) == f"ValueError: {told}"
+    shown = "".join(traceback.format_exception(caught.value))
+    assert ("hush" in shown, "in fail" in shown) == (False, True)
+
+
+def test_an_unforeseen_error_without_secrets_stays_itself():
+    """Where there is nothing to remove, type and traceback are the original's."""
+    error = ValueError("bad")
+    with pytest.raises(ValueError, match="bad") as caught, redacted_errors():
+        raise error
+    assert caught.value is error
+
+
+def test_json_logs_have_no_secrets():
+    """A line of JSON stays JSON, without the secret in a message or in an exception."""
+    error = ValueError(SECRET)
+    record = logging.LogRecord("x", logging.ERROR, "", 1, "it is %s", (SECRET,), (ValueError, error, None))
+    line = JsonFormatter().format(record)
+    assert "hush" not in line
+    assert json.loads(line)["message"] == f"it is {MARK}"
+
+
+def test_a_file_with_a_secret_is_told_by_its_bytes():
+    """The content of a file is searched without being decoded."""
+    assert contains_secret(b"\xff PG=" + SECRET.encode())
+    assert not contains_secret(b"\xff PG=hush")
