@@ -36,11 +36,11 @@ def wait(timeout: Timeout = 300.0) -> None:
 
 @stores_app.command()
 def check() -> None:
-    """Write to both stores, and read it back."""
+    """Write to both stores, read it back, and let 16 writers race for one name: exactly one must win."""
     from cybersec_assets.preparation import check as try_out
 
     try_out(load_settings())
-    typer.echo("Both stores take and give back what was written.")
+    typer.echo("Both stores return what was written, and one of 16 writers of a name wins.")
 
 
 @stores_app.command()

@@ -15,7 +15,7 @@ from cybersec_assets import render
 from cybersec_assets.audit.queries import Row, artifact_of
 from cybersec_assets.audit.tables import EVALUATION, PHASES, RAW
 from cybersec_assets.definitions import audit_from, store_from
-from cybersec_assets.errors import AuditError, StoreError
+from cybersec_assets.errors import AuditError, StoreError, UnsafeStoreError
 from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.outcome import Outcome
 from cybersec_assets.partitions import require_day
@@ -45,8 +45,10 @@ def run_and_report(day: str, settings: Settings, limits: Mapping[str, float], *,
 
     Raises:
         SettingsError: There is no such day.
+        UnsafeStoreError: On the S3 server objects could be overwritten.
     """
     require_day(day, settings.cybersec_start_date)
+    _require_safe_store(settings)
     use_instance(settings.cybersec_home)
     # The session keeps an embedded server up between the run and the questions about it.
     with audit_from(settings).session() as audit:
@@ -62,6 +64,16 @@ def run_and_report(day: str, settings: Settings, limits: Mapping[str, float], *,
     else:
         _summarize(day, settings, outcome, rows, metrics, strangest)
     return outcome.exit_status
+
+
+def _require_safe_store(settings: Settings) -> None:
+    """Refuse an S3 server on which objects could be overwritten; one that is away is the run's to record."""
+    try:
+        store_from(settings).require_conditional_writes()
+    except UnsafeStoreError:
+        raise
+    except StoreError:
+        return
 
 
 def _run_quietly(day: str, settings: Settings, limits: Mapping[str, float]) -> Outcome:

@@ -8,6 +8,7 @@
     │   └── DamagedLogError       more lines than allowed do not parse
     ├── QualityError              the data breaks a rule that must hold before anything is stored
     ├── StoreError                the object store refused or cannot be reached
+    │   ├── UnsafeStoreError      the object store would let one writer overwrite another's object
     │   ├── ObjectMissingError    an object that the audit names is gone
     │   └── ObjectChangedError    an object's bytes are not those that the audit recorded
     ├── AuditError                the audit database refused or cannot be reached
@@ -85,6 +86,10 @@ class QualityError(CybersecError):
 
 class StoreError(CybersecError):
     """The object store refused or cannot be reached."""
+
+
+class UnsafeStoreError(StoreError):
+    """The object store would let one writer overwrite another's object."""
 
 
 class ObjectMissingError(StoreError):

@@ -23,7 +23,7 @@ from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.reconciliation import is_over_in, reconcile
 from cybersec_assets.runner import use_instance
 from cybersec_assets.settings import Settings
-from cybersec_assets.stores.base import ObjectStore, split_uri, utc_now
+from cybersec_assets.stores.base import CHECKS, ObjectStore, split_uri, utc_now
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _close_dead(
 def _objects(store: ObjectStore, prefix: str) -> Iterator[dict[str, Any]]:
     for bucket in sorted({f"{prefix}-{kind.bucket}" for kind in KINDS.values()}):
         for entry in store.entries(bucket):
-            if not entry.name.startswith(PREFIX):
+            if not entry.name.startswith((PREFIX, CHECKS)):
                 yield {"uri": f"s3://{bucket}/{entry.name}", "modified": entry.modified}
 
 

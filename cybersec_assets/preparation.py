@@ -8,6 +8,7 @@ Every step may be done again, and while pods of an earlier release run.
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,7 @@ from cybersec_assets.artifact import fingerprint_of
 from cybersec_assets.errors import AuditError, AuditLostError, CybersecError, SettingsError, StoreError
 from cybersec_assets.instance_database import InstanceDatabase, Login, program
 from cybersec_assets.settings import Settings
+from cybersec_assets.stores.base import CHECKS
 
 PAUSE_SECONDS = 0.5
 LOGS = "logs"
@@ -88,12 +90,14 @@ def wait_until_prepared(settings: Settings, seconds: float) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Write to both stores, and read it back.
+    """Write to both stores and read it back, and let 16 writers race for one name of the object store.
 
     Raises:
-        CybersecError: A store is away, refuses, or gives something else back.
+        CybersecError: A store is away, refuses, returns something else, or lets other than one writer win.
     """
     from cybersec_assets.definitions import audit_from, store_from
+    from cybersec_assets.stores.s3 import S3Store
+    from cybersec_assets.stores.s3_conditions import require_one_winner
 
     instance_database(settings).mark()
     with audit_from(settings).session() as audit:
@@ -102,10 +106,14 @@ def check(settings: Settings) -> None:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "check"
         file.write_text(f"{time.time_ns()}")
-        name = f"checks/{file.read_text()}"
+        name = f"{CHECKS}{file.read_text()}"
         store.create(bucket, name, file, fingerprint_of(file))
         if store.fingerprint(bucket, name) != fingerprint_of(file):
             raise StoreError(f"s3://{bucket}/{name} is not what was written", "Read the object store's log")
+        with suppress(StoreError):
+            store.delete(bucket, name)
+    if isinstance(store, S3Store):
+        require_one_winner(store, bucket)
 
 
 def instance_database(settings: Settings) -> InstanceDatabase:

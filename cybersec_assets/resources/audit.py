@@ -139,6 +139,7 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             phase = self._open_phases().enter(self._run_id, asset, partition)
             # Without a key no end could be signed: better to fail now than to find that out after the work.
             self.heads.key()
+            self.heads.store.require_conditional_writes()
             yield phase
         except (CybersecError, OSError) as error:
             known = error if isinstance(error, CybersecError) else _disk_error(error)

@@ -7,9 +7,13 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from cybersec_assets.resources.s3_server import S3Server
+from cybersec_assets.resources.tried_servers import TriedServers
 from cybersec_assets.stores.base import ObjectStore
 from cybersec_assets.stores.folder import FolderStore
 from cybersec_assets.stores.s3_variables import MINIO
+
+BUCKET = "raw"
+"""The bucket in which a server is tried, after the prefix."""
 
 
 class ObjectStoreResource(dg.ConfigurableResource[Any]):
@@ -24,6 +28,7 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
     secret_key: str | None = Field(None, description="The S3 secret key.")
     ca_file: str | None = Field(None, description="Certificates that the server's is checked against.")
     _opened: ObjectStore | None = PrivateAttr(default=None)
+    _is_tried: bool = PrivateAttr(default=False)
 
     @property
     def folder(self) -> Path | None:
@@ -43,6 +48,33 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
         """
         self._opened = self._opened or self._make()
         return self._opened
+
+    def require_conditional_writes(self) -> None:
+        """Check that the S3 server lets nobody overwrite an object, at the first call and not within a day of another.
+
+        Nothing is checked of a folder. Where the key may not delete the check's own object, the first artifact that is
+        stored is the check's.
+
+        Raises:
+            UnsafeStoreError: The server ignores `If-None-Match`, or does not know it.
+            StoreError: The server refuses, or is away.
+        """
+        if self.folder is not None or self._is_tried:
+            return
+        tried = TriedServers(Path(self.home))
+        bucket = f"{self.bucket_prefix}-{BUCKET}"
+        place = f"{self.server.url}/{bucket}"
+        if place not in tried:
+            from cybersec_assets.stores.s3 import S3Store
+            from cybersec_assets.stores.s3_conditions import require_conditions
+
+            store = self.open()
+            if isinstance(store, S3Store):
+                if require_conditions(store, bucket):
+                    tried.add(place)
+                else:
+                    store.tries_next_write = True
+        self._is_tried = True
 
     @property
     def server(self) -> S3Server:

@@ -6,7 +6,7 @@ from cybersec_assets.artifact import Artifact
 from cybersec_assets.audit.journal import Entry, Journal
 from cybersec_assets.audit.liveness import Liveness
 from cybersec_assets.audit.phase import Phase
-from cybersec_assets.errors import StoreError
+from cybersec_assets.errors import StoreError, UnsafeStoreError
 from cybersec_assets.write_path import Point, reached
 
 
@@ -64,7 +64,7 @@ class Phases:
         entry = self._journal.fail(phase, error)
         self.give_up(asset, partition)
         # A store that has just refused would make the failure wait once more; the next head covers the entry.
-        if type(error) is not StoreError:
+        if type(error) not in {StoreError, UnsafeStoreError}:
             self._seal(entry)
 
     def give_up(self, asset: str, partition: str) -> None:

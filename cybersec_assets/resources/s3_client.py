@@ -9,6 +9,8 @@ from pydantic import Field
 
 CONNECT_SECONDS = 2
 """For each attempt; boto3 itself waits a minute for a server that does not answer."""
+MAX_CONNECTIONS = 16
+"""As many as write at once in `cybersec stores check`; urllib3 warns of more."""
 
 
 class MinioResource(S3Resource):
@@ -26,5 +28,5 @@ class MinioResource(S3Resource):
             verify=self.ca_file,
             aws_access_key_id=self.aws_access_key_id,
             aws_secret_access_key=self.aws_secret_access_key,
-            config=Config(connect_timeout=CONNECT_SECONDS, retries=retries),
+            config=Config(connect_timeout=CONNECT_SECONDS, retries=retries, max_pool_connections=MAX_CONNECTIONS),
         )

@@ -16,6 +16,8 @@ from cybersec_assets.artifact import Artifact, Fingerprint, fingerprint_of
 from cybersec_assets.errors import ObjectChangedError, StoreError, quoted
 from cybersec_assets.write_path import Point, reached
 
+CHECKS = "checks/"
+"""What the names of objects begin with that only try a store out; no artifact has such a name."""
 MAX_NAMES = 120
 """How many seconds ahead a free name is looked for."""
 

@@ -37,6 +37,9 @@ class S3Store:
         client: A boto3 S3 client.
         put_limit: Above which size in bytes a file goes up in parts.
         part_bytes: How large a part is, at least 5 MiB.
+
+    Attributes:
+        tries_next_write: Whether the next object is written to again, to see whether the server refuses that.
     """
 
     def __init__(self, client: Any, *, put_limit: int = PUT_LIMIT, part_bytes: int = PART_BYTES) -> None:
@@ -44,21 +47,28 @@ class S3Store:
         self.client = client
         self.put_limit = put_limit
         self.part_bytes = part_bytes
+        self.tries_next_write = False
 
     def create(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> bool:
         """Upload on the condition that the name is free."""
-        with self._refusals(bucket):
+        with self.refusals(bucket):
             try:
                 self._upload(bucket, name, file, fingerprint)
             except ClientError as error:
                 if code_of(error) in TAKEN:
                     return False
                 raise
+        if self.tries_next_write:
+            # It needs this module.
+            from cybersec_assets.stores.s3_conditions import require_refusals
+
+            require_refusals(self, bucket, name)
+            self.tries_next_write = False
         return True
 
     def fingerprint(self, bucket: str, name: str) -> Fingerprint:
         """Ask the server for size and checksum; read the object where the checksum is not of the whole."""
-        with self._refusals(bucket, name):
+        with self.refusals(bucket, name):
             head = self.client.head_object(Bucket=bucket, Key=name, ChecksumMode="ENABLED")
             checksum = head.get("ChecksumSHA256")
             if checksum is None or head.get("ChecksumType") == "COMPOSITE" or "-" in checksum:
@@ -67,12 +77,12 @@ class S3Store:
 
     def fetch(self, bucket: str, name: str, to: Path) -> None:
         """Download the object."""
-        with self._refusals(bucket, name):
+        with self.refusals(bucket, name):
             self.client.download_file(bucket, name, str(to))
 
     def chunks(self, bucket: str, name: str) -> Iterator[bytes]:
         """Read the object."""
-        with self._refusals(bucket, name):
+        with self.refusals(bucket, name):
             yield from self.client.get_object(Bucket=bucket, Key=name)["Body"].iter_chunks(CHUNK_BYTES)
 
     def entries(
@@ -80,7 +90,7 @@ class S3Store:
     ) -> Iterator[StoredObject]:
         """List the bucket page by page."""
         paging = {"MaxItems": limit, "PageSize": min(limit or PAGE, PAGE)}
-        with self._refusals(bucket):
+        with self.refusals(bucket):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=bucket, Prefix=prefix, StartAfter=after, PaginationConfig=paging
             )
@@ -94,12 +104,12 @@ class S3Store:
 
     def delete(self, bucket: str, name: str) -> None:
         """Remove the object."""
-        with self._refusals(bucket, name):
+        with self.refusals(bucket, name):
             self.client.delete_object(Bucket=bucket, Key=name)
 
     def make_bucket(self, bucket: str) -> None:
         """Make a bucket where it is missing; the right to do so is asked for only then."""
-        with self._refusals(bucket):
+        with self.refusals(bucket):
             try:
                 self.client.head_bucket(Bucket=bucket)
             except ClientError as error:
@@ -163,7 +173,7 @@ class S3Store:
         return {} if region == FIRST_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
     @contextmanager
-    def _refusals(self, bucket: str, name: str = "") -> Iterator[None]:
+    def refusals(self, bucket: str, name: str = "") -> Iterator[None]:
         """Turn what boto3 raises into an error that names the object and says what to do."""
         what, server = f"s3://{bucket}/{name}".rstrip("/"), self.client.meta.endpoint_url
         with refusals(what, server, MINIO):

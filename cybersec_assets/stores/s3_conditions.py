@@ -1,0 +1,179 @@
+"""Check that an S3 server keeps the condition `If-None-Match: *`, on which the immutability of artifacts rests.
+
+Older S3 gateways accept the header and ignore it: a second writer of a name then replaces the first one's object. The
+check writes to names under `checks/`, which no artifact has, and deletes them.
+"""
+
+import base64
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import compress
+from threading import Barrier
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cybersec_assets.errors import StoreError, UnsafeStoreError
+from cybersec_assets.stores.base import CHECKS
+from cybersec_assets.stores.s3 import TAKEN, S3Store
+from cybersec_assets.stores.s3_refusals import code_of
+
+WRITERS = 16
+UNKNOWN = {"NotImplemented", "501"}
+DENIED = {"AccessDenied", "403"}
+Finish = Callable[[], None]
+Start = Callable[[Any, dict[str, str], bytes], Finish]
+"""Prepare a conditional write; what is returned completes it."""
+
+
+def require_conditions(store: S3Store, bucket: str) -> bool:
+    """Write one name twice, by each way of writing, and require that the second writer is refused.
+
+    Args:
+        store: The store on the server.
+        bucket: A bucket that artifacts go to; it is made where it is missing.
+
+    Returns:
+        Whether the server was tried: a key that may not delete objects would leave the check's object behind, so
+        nothing is written then.
+
+    Raises:
+        UnsafeStoreError: The server ignores or does not know the condition.
+        StoreError: The server refuses, or is away.
+    """
+    if not _may_delete(store, bucket):
+        return False
+    with _own_object(store, bucket) as name:
+        place = {"Bucket": bucket, "Key": name}
+        _write(store, _put, place, b"1")
+        require_refusals(store, bucket, name)
+    return True
+
+
+def require_refusals(store: S3Store, bucket: str, name: str) -> None:
+    """Require that the server refuses every way of writing to a name that is taken.
+
+    Raises:
+        UnsafeStoreError: A write was not refused; the object is then replaced.
+    """
+    for way, start in WAYS.items():
+        if _write(store, start, {"Bucket": bucket, "Key": name}, b"2"):
+            raise _ignored(store, f"{way} replaced an object")
+
+
+def require_one_winner(store: S3Store, bucket: str, writers: int = WRITERS) -> None:
+    """Let writers race for one name, by each way of writing, and require that exactly one wins and is read back.
+
+    Raises:
+        UnsafeStoreError: None or several of them won.
+        StoreError: Another one's bytes are there, or the server refuses or is away.
+    """
+    for way, start in WAYS.items():
+        with _own_object(store, bucket) as name:
+            won = _race(store, start, {"Bucket": bucket, "Key": name}, writers)
+            if len(won) != 1:
+                raise _ignored(store, f"{len(won)} of {writers} writers of one name won by {way}")
+            (content,) = won
+            if b"".join(store.chunks(bucket, name)) != content:
+                raise StoreError(
+                    f"s3://{bucket}/{name} is not what the one writer wrote that won by {way}",
+                    "Read the object store's log",
+                )
+
+
+def _race(store: S3Store, start: Start, place: dict[str, str], writers: int) -> list[bytes]:
+    """Return the contents of those who were told that they won."""
+    contents = [f"writer {number}".encode() for number in range(writers)]
+    with store.refusals(place["Bucket"]):
+        finishes = [start(store.client, place, content) for content in contents]
+    barrier = Barrier(writers)
+
+    def write(finish: Finish) -> bool:
+        barrier.wait()
+        return _is_written(store, place["Bucket"], finish)
+
+    with ThreadPoolExecutor(writers) as pool:
+        return list(compress(contents, pool.map(write, finishes)))
+
+
+def _write(store: S3Store, start: Start, place: dict[str, str], content: bytes) -> bool:
+    """Write on the condition that the name is free; return whether the server did."""
+    with store.refusals(place["Bucket"]):
+        finish = start(store.client, place, content)
+    return _is_written(store, place["Bucket"], finish)
+
+
+def _is_written(store: S3Store, bucket: str, finish: Finish) -> bool:
+    with store.refusals(bucket):
+        try:
+            finish()
+        except ClientError as error:
+            if code_of(error) in UNKNOWN:
+                raise _ignored(store, f"it answers {code_of(error)}") from error
+            if code_of(error) not in TAKEN:
+                raise
+            return False
+    return True
+
+
+def _put(client: Any, place: dict[str, str], content: bytes) -> Finish:
+    checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    return lambda: client.put_object(**place, Body=content, ChecksumSHA256=checksum, IfNoneMatch="*")
+
+
+def _put_part(client: Any, place: dict[str, str], content: bytes) -> Finish:
+    upload = place | {"UploadId": client.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")["UploadId"]}
+    sent = client.upload_part(**upload, PartNumber=1, Body=content, ChecksumAlgorithm="SHA256")
+    part = {"PartNumber": 1, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]}
+
+    def complete() -> None:
+        try:
+            client.complete_multipart_upload(**upload, MultipartUpload={"Parts": [part]}, IfNoneMatch="*")
+        except ClientError:
+            # The key may lack the right to abort, which nothing else needs.
+            with suppress(ClientError):
+                client.abort_multipart_upload(**upload)
+            raise
+
+    return complete
+
+
+WAYS: dict[str, Start] = {"PutObject": _put, "CompleteMultipartUpload": _put_part}
+"""The two ways in which artifacts are written, by their names in S3."""
+
+
+def _may_delete(store: S3Store, bucket: str) -> bool:
+    """Return whether the key may delete objects, asked with a name that is not there; make the bucket if missing."""
+    place = {"Bucket": bucket, "Key": f"{CHECKS}{uuid.uuid4()}"}
+    with store.refusals(bucket):
+        try:
+            store.client.delete_object(**place)
+        except ClientError as error:
+            if code_of(error) in DENIED:
+                return False
+            if code_of(error) != "NoSuchBucket":
+                raise
+            store.make_bucket(bucket)
+            return _may_delete(store, bucket)
+    return True
+
+
+@contextmanager
+def _own_object(store: S3Store, bucket: str) -> Iterator[str]:
+    """Return a name that nobody else has, and delete its object at the end where the key may."""
+    name = f"{CHECKS}{uuid.uuid4()}"
+    try:
+        yield name
+    finally:
+        with suppress(StoreError):
+            store.delete(bucket, name)
+
+
+def _ignored(store: S3Store, how: str) -> UnsafeStoreError:
+    return UnsafeStoreError(
+        f"{store.client.meta.endpoint_url} does not keep S3's condition If-None-Match: {how}",
+        "Use a server that does, such as MinIO or AWS S3; on this one artifacts could be overwritten",
+    )
