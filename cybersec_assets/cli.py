@@ -42,7 +42,9 @@ def _options(
 
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    date: Annotated[str | None, typer.Option(help="The day, YYYY-MM-DD, UTC. Yesterday if not given.")] = None,
+    date: Annotated[
+        str | None, typer.Option(help="The day, YYYY-MM-DD, in the time zone of the sensor. Default: yesterday.")
+    ] = None,
     flows_uri: Annotated[str | None, typer.Option(help="A path, glob or s3:// URL, in place of FLOWS_URI.")] = None,
     flows_format: Annotated[str | None, typer.Option(help="In place of FLOWS_FORMAT.")] = None,
     flows_columns: Annotated[str | None, typer.Option(help="In place of FLOWS_COLUMNS.")] = None,
@@ -57,8 +59,10 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """Make a day's raw, silver and gold layers, and show what came of it."""
     given = {"flows_uri": flows_uri, "flows_format": flows_format, "flows_columns": flows_columns}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
-    day = date or (dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)).isoformat()
     from cybersec_assets.day_report import run_and_report
+    from cybersec_assets.partitions import yesterday
+
+    day = date or yesterday(settings.zone, dt.datetime.now(dt.UTC))
 
     limits = {"max_outside_day": max_outside_day, "max_rejected_share": max_rejected_share}
     changed = {name: value for name, value in limits.items() if value is not None}

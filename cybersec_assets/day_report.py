@@ -47,7 +47,7 @@ def run_and_report(day: str, settings: Settings, limits: Mapping[str, float], *,
         SettingsError: There is no such day.
         UnsafeStoreError: On the S3 server objects could be overwritten.
     """
-    require_day(day, settings.cybersec_start_date)
+    require_day(day, settings.cybersec_start_date, settings.zone)
     _require_safe_store(settings)
     use_instance(settings.cybersec_home)
     # The session keeps an embedded server up between the run and the questions about it.

@@ -56,7 +56,8 @@ def build_definitions(
         SettingsError: A setting has a value that cannot be used.
     """
     settings = settings or load_settings()
-    partitions = daily_partitions(settings.cybersec_start_date)
+    zone = settings.zone
+    partitions = daily_partitions(settings.cybersec_start_date, zone)
     job = daily_training_job()
     jobs = [job]
     if pods or settings.cybersec_step_pods_account:
@@ -70,6 +71,7 @@ def build_definitions(
                 job,
                 settings.cybersec_schedule_cron,
                 settings.cybersec_start_date,
+                zone,
                 enabled=settings.cybersec_schedule_enabled,
             )
         ],

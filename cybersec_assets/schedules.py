@@ -2,11 +2,13 @@
 
 import datetime as dt
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from cybersec_assets.errors import SettingsError, quoted
-from cybersec_assets.partitions import DAY_FORMAT
+from cybersec_assets.flows.day import UTC
+from cybersec_assets.partitions import DAY_FORMAT, yesterday
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -43,16 +45,23 @@ def daily_training_pods_job(executor: dg.ExecutorDefinition, account: str | None
 
 
 def daily_training_schedule(
-    job: "UnresolvedAssetJobDefinition", cron: str, start: dt.date, *, enabled: bool
+    job: "UnresolvedAssetJobDefinition", cron: str, start: dt.date, zone: ZoneInfo = UTC, *, enabled: bool
 ) -> dg.ScheduleDefinition:
-    """Give the schedule `daily_training_schedule`: the day before its scheduled time, once.
+    """Return the schedule `daily_training_schedule`: the last day that is over at its scheduled time, once.
+
+    Args:
+        job: The job that it runs.
+        cron: Its cron expression, in UTC.
+        start: The first day.
+        zone: The time zone of the days. At 02:00 UTC the day before is not over yet in New York.
+        enabled: Whether it starts switched on.
 
     Raises:
-        SettingsError: The cron string is none.
+        SettingsError: The cron expression is not valid.
     """
 
     def for_the_day_before(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        day = (context.scheduled_execution_time - dt.timedelta(days=1)).strftime(DAY_FORMAT)
+        day = yesterday(zone, context.scheduled_execution_time)
         if day < start.strftime(DAY_FORMAT):
             return dg.SkipReason(f"{day} is before {start}, CYBERSEC_START_DATE")
         return dg.RunRequest(run_key=day, partition_key=day, tags=WHOLE_GRAPH)

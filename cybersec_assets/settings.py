@@ -7,6 +7,7 @@ the Launchpad.
 import datetime as dt
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -31,6 +32,7 @@ class Settings(BaseSettings):
     flows_uri: str | None = None
     flows_format: str = "auto"
     flows_columns: str | None = None
+    flows_timezone: str = "UTC"
     flows_s3_endpoint: str | None = None
     feature_set: Literal["basic", "extended"] = "basic"
 
@@ -50,6 +52,11 @@ class Settings(BaseSettings):
     dagster_pg_database: str = "dagster"
 
     audit_trusted_keys: str | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of the sensor's days."""
+        return _read_zone(self.flows_timezone)
 
     @property
     def pg_server(self) -> dict[str, Any]:
@@ -72,8 +79,24 @@ def load_settings(**overrides: Any) -> Settings:
         SettingsError: A variable has a value that cannot be used.
     """
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0]).upper()
         raise SettingsError(f"{name}={quoted(fault['input'])}: {fault['msg']}", f"Correct or unset {name}") from None
+    _read_zone(settings.flows_timezone)
+    return settings
+
+
+def _read_zone(name: str) -> ZoneInfo:
+    """Return the time zone of an IANA name.
+
+    Raises:
+        SettingsError: There is no such time zone.
+    """
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        raise SettingsError(
+            f"FLOWS_TIMEZONE={quoted(name)} is not a time zone", "Use an IANA name, such as America/New_York"
+        ) from None

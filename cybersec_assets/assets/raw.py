@@ -1,8 +1,10 @@
 """The raw layer: the day's flows as received, in one schema."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import Field
@@ -12,6 +14,7 @@ from cybersec_assets.artifact import Artifact
 from cybersec_assets.assets.metadata import describe_table, to_markdown, volume_per_hour
 from cybersec_assets.assets.past_days import RAW, past_days_evaluation
 from cybersec_assets.audit import tables
+from cybersec_assets.flows.day import Day
 from cybersec_assets.flows.ingest import Ingested, ingest, require_flows, require_share
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.quality import all_hold, parse_finding, raw_findings, require
@@ -35,8 +38,9 @@ class RawConfig(dg.Config):
     max_rejected_share: float = Field(0.01, ge=0, le=1, description="Share of lines that do not parse.")
 
 
-def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def raw_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """Define `raw/network_events`."""
+    zone = ZoneInfo(partitions.timezone)
 
     @dg.asset(
         key=RAW,
@@ -58,7 +62,7 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
         config = RawConfig(**context.op_execution_context.op_config)
         with audit.phase(tables.RAW, context.partition_key) as phase:
             day, kept = day_of(context.partition_key), scratch.new_file("raw.parquet")
-            source = flow_source.source()
+            source = replace(flow_source.source(), zone=zone)
             logs = source.logs_of(day, scratch.new_file("logs"))
             for note in _notes(logs.files):
                 context.log.warning(note)
@@ -68,7 +72,7 @@ def raw_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
             if ingested.rejected:
                 quarantine = store_rejected(rejected, logs, store, scratch)
                 phase.facts |= {"rejected": _rejected(ingested, quarantine)}
-            findings = raw_findings(kept, day, config.max_outside_day)
+            findings = raw_findings(kept, Day(day, zone), config.max_outside_day)
             findings.append(parse_finding(ingested.rejected_share, config.max_rejected_share))
             if not all_hold(findings):
                 yield from checks.evaluations(RAW, findings)

@@ -12,7 +12,13 @@ from pathlib import Path
 import polars as pl
 
 from cybersec_assets.errors import QualityError
-from cybersec_assets.flows.schema import NEVER_NULL, TIMESTAMP, VOLUMES
+from cybersec_assets.flows.day import Day, local_offset, offset_name
+from cybersec_assets.flows.schema import NEVER_NULL, VOLUMES
+
+OUTSIDE_REMEDY = (
+    "Check the clock of the sensor, {date} in FLOWS_URI, and FLOWS_TIMEZONE, or raise max_outside_day: in the "
+    "Launchpad, or with `cybersec run --max-outside-day`"
+)
 
 
 @dataclass(frozen=True)
@@ -39,21 +45,19 @@ class Finding:
         return f"{self.rule}: {self.value:.6g}, limit {self.limit:.6g}"
 
 
-def raw_findings(raw: Path, day: dt.date, max_outside_day: float) -> list[Finding]:
-    """Look at a raw layer.
+def raw_findings(raw: Path, day: Day, max_outside_day: float) -> list[Finding]:
+    """Return what the rules find in a raw layer.
 
     Args:
         raw: A Parquet file with the columns of RAW.
-        day: The partition's day, UTC.
-        max_outside_day: Which share of timestamps may lie outside the day, 0 to 1.
+        day: The day of the partition.
+        max_outside_day: The share of timestamps that may be outside the day, 0 to 1.
     """
-    midnight = pl.lit(dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC), TIMESTAMP)
-    inside = pl.col("timestamp").is_between(midnight, midnight + pl.duration(days=1), closed="left")
     counts = (
         pl.scan_parquet(raw)
         .select(
             rows=pl.len(),
-            outside=(~inside).sum(),
+            outside=(~day.holds(pl.col("timestamp"))).sum(),
             missing=pl.sum_horizontal(pl.col(name).null_count() for name in NEVER_NULL),
             negative=pl.sum_horizontal((pl.col(name) < 0).sum() for name in VOLUMES),
         )
@@ -69,11 +73,22 @@ def raw_findings(raw: Path, day: dt.date, max_outside_day: float) -> list[Findin
             share <= max_outside_day,
             share,
             max_outside_day,
-            "Check the sensor's clock and FLOWS_URI's {date}, or raise max_outside_day: in the Launchpad, or with "
-            "`cybersec run --max-outside-day`",
+            (_other_zone(raw, day) if share > max_outside_day else None) or OUTSIDE_REMEDY,
         ),
         Finding("no_negative_volumes", counts["negative"] == 0, counts["negative"], 0, "Correct the source's columns"),
     ]
+
+
+def _other_zone(raw: Path, day: Day) -> str | None:
+    """Return the remedy for flows of a local day in another time zone, or None where they look like none."""
+    offset = local_offset(raw, day.date)
+    expected = day.begin.astimezone(day.zone).utcoffset()
+    if offset is None or expected is None or offset == expected:
+        return None
+    hours = (offset - expected) / dt.timedelta(hours=1)
+    shift = f"{abs(hours):g} h {'behind' if hours < 0 else 'ahead of'} {day.zone.key}"
+    looks_like = f"They look like a local day at {offset_name(offset)}, {shift}"
+    return f"{looks_like}: set FLOWS_TIMEZONE to the time zone of the sensor, or raise max_outside_day"
 
 
 def parse_finding(rejected_share: float, allowed: float) -> Finding:

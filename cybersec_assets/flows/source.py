@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from string import Formatter
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from cybersec_assets.errors import NoFlowLogsError, SettingsError, quoted
+from cybersec_assets.flows.day import UTC
 from cybersec_assets.flows.day_logs import DayLogs, Part, Reading, read_logs
 from cybersec_assets.flows.files import SourceFile, local_files
 from cybersec_assets.flows.logfile import LogFile
@@ -46,6 +48,7 @@ class FlowSource:
         columns: FLOWS_COLUMNS: which columns of CSV and Parquet are meant; None for those with the raw layer's names.
         synthetic: How many flows the synthetic source makes of a day.
         pseudonyms: What stands for addresses, where none may be kept.
+        zone: The time zone of the sensor's days.
         find: Looks a pattern up.
 
     Raises:
@@ -57,6 +60,7 @@ class FlowSource:
     columns: str | None = None
     synthetic: int = 200_000
     pseudonyms: Pseudonyms | None = None
+    zone: ZoneInfo = UTC
     find: Find = local_files
 
     def __post_init__(self) -> None:
@@ -74,7 +78,7 @@ class FlowSource:
         """Find a day's flows.
 
         Args:
-            day: The day, UTC.
+            day: The day.
             folder: Where the run's own copies of its logs go, which must stay until the flows are read; it is made.
 
         Raises:
@@ -83,15 +87,18 @@ class FlowSource:
             UnreadableLogError: A file is of no known or of another format, or is damaged.
         """
         if self.uri is None or self.fmt == SYNTHETIC:
-            return DayLogs([Part(lambda _: synthetic_flows(day, self.synthetic))])
+            return DayLogs([Part(lambda _: synthetic_flows(day, self.synthetic, self.zone))])
         how = Reading(self.fmt, self.mapping(day), quotes=self.pseudonyms is None)
         logs = read_logs(self.files_of(day), folder, how)
         return logs if self.pseudonyms is None else _pseudonymous(logs, self.pseudonyms)
 
     def reading(self) -> dict[str, object]:
         """Say how files are read where it is not as they are: the same file gives other flows then."""
-        columns = self._parsed and self._parsed[1]
-        said: dict[str, object] = {"columns": columns, "pseudonyms": self.pseudonyms is not None}
+        said: dict[str, object] = {
+            "columns": self._parsed and self._parsed[1],
+            "pseudonyms": self.pseudonyms is not None,
+            "timezone": None if self.zone == UTC else self.zone.key,
+        }
         return {name: value for name, value in said.items() if value}
 
     def files_of(self, day: dt.date) -> list[SourceFile]:

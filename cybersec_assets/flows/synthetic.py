@@ -7,11 +7,13 @@ are heavy-tailed (log-normal), as those of real networks are.
 
 import datetime as dt
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from cybersec_assets.flows.day import UTC, Day
 from cybersec_assets.flows.schema import ORIGIN, RAW, TIMESTAMP
 from cybersec_assets.flows.traffic import ATTACKS, Slice, normal
 
@@ -21,12 +23,13 @@ ATTACK_SHARE = 0.005
 SECONDS_A_DAY = 86_400
 
 
-def synthetic_flows(day: dt.date, flows: int) -> pl.LazyFrame:
-    """Make a day's flows lazily.
+def synthetic_flows(day: dt.date, flows: int, zone: ZoneInfo = UTC) -> pl.LazyFrame:
+    """Return a day's flows lazily.
 
     Args:
         day: The day; the same day gives the same flows.
         flows: How many.
+        zone: The time zone of the day.
 
     Returns:
         The columns of RAW (labels filled in) and ORIGIN, in order of time.
@@ -38,17 +41,17 @@ def synthetic_flows(day: dt.date, flows: int) -> pl.LazyFrame:
     ) -> Iterator[pl.DataFrame]:
         wanted = flows if n_rows is None else min(n_rows, flows)
         for begin in range(0, wanted, SLICE_FLOWS):
-            frame = _make_slice(day, begin, flows).head(wanted - begin)
+            frame = _make_slice(Day(day, zone), begin, flows).head(wanted - begin)
             frame = frame if predicate is None else frame.filter(predicate)
             yield frame if with_columns is None else frame.select(with_columns)
 
     return register_io_source(slices, schema=schema, is_pure=True)
 
 
-def _make_slice(day: dt.date, begin: int, total: int) -> pl.DataFrame:
+def _make_slice(day: Day, begin: int, total: int) -> pl.DataFrame:
     count = min(SLICE_FLOWS, total - begin)
     part = Slice(
-        np.random.default_rng([day.toordinal(), begin]),
+        np.random.default_rng([day.date.toordinal(), begin]),
         SECONDS_A_DAY * begin / total,
         SECONDS_A_DAY * (begin + count) / total,
     )
@@ -63,14 +66,13 @@ def _make_slice(day: dt.date, begin: int, total: int) -> pl.DataFrame:
     return _finish(frame[frame["second"].to_numpy().argsort(kind="stable")], day, begin)
 
 
-def _finish(frame: pl.DataFrame, day: dt.date, begin: int) -> pl.DataFrame:
-    midnight = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+def _finish(frame: pl.DataFrame, day: Day, begin: int) -> pl.DataFrame:
     since = (pl.col("second") * 1e6).cast(pl.Int64).cast(pl.Duration("us"))
     number = pl.int_range(begin, begin + frame.height, dtype=pl.UInt32)
     full = frame.with_columns(
-        (pl.lit(midnight, TIMESTAMP) + since).alias("timestamp"),
+        (pl.lit(day.begin, TIMESTAMP) + since).alias("timestamp"),
         (pl.col("orig_bytes") + pl.col("resp_bytes")).alias("bytes"),
-        pl.format("S{}-{}", pl.lit(day.isoformat()), number).alias("uid"),
+        pl.format("S{}-{}", pl.lit(day.date.isoformat()), number).alias("uid"),
         pl.lit("synthetic").alias("file"),
         (number + 1).alias("line"),
     )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import QualityError
+from cybersec_assets.flows.day import UTC, Day
 from cybersec_assets.flows.quality import Finding, parse_finding, raw_findings, require, silver_findings
 from cybersec_assets.flows.schema import NEVER_NULL, RAW, VOLUMES
 from cybersec_assets_tests.flows.logs import DAY, examples
@@ -21,12 +22,12 @@ FLOW = {"timestamp": NOON, "src_ip": "10.0.0.1", "dst_ip": "10.0.0.2", "protocol
 RULES = ["not_empty", "no_missing_values", "within_day", "no_negative_volumes"]
 
 
-def look_at(flows, allowed=0.2):
+def look_at(flows, allowed=0.2, zone=UTC):
     """Give the findings on some flows by rule."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "raw.parquet"
         pl.DataFrame([FLOW | flow for flow in flows], schema=RAW).write_parquet(file)
-        return {finding.rule: finding for finding in raw_findings(file, DAY, allowed)}
+        return {finding.rule: finding for finding in raw_findings(file, Day(DAY, zone), allowed)}
 
 
 def test_good_flows_break_no_rule():
@@ -40,7 +41,7 @@ def test_good_flows_break_no_rule():
     ("flows", "rule", "said"),
     [
         ([], "not_empty", "0, limit 1. Check that the sensor wrote flows that day."),
-        ([{"timestamp": NOON - dt.timedelta(days=1)}], "within_day", "1, limit 0.2. Check the sensor's clock and"),
+        ([{"timestamp": NOON - dt.timedelta(days=1)}], "within_day", "1, limit 0.2. Check the clock of the sensor"),
         ([{}, {"bytes": -1}], "no_negative_volumes", "1, limit 0. Correct the source's columns."),
         ([{}, {"protocol": None}], "no_missing_values", "1, limit 0. Correct the source's columns."),
     ],
