@@ -14,11 +14,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from cybersec_assets import render
 from cybersec_assets.audit.queries import Row, artifact_of
 from cybersec_assets.audit.tables import EVALUATION, PHASES, RAW
-from cybersec_assets.definitions import audit_from, store_from
+from cybersec_assets.definitions import audit_from, flow_source_from, store_from
 from cybersec_assets.errors import AuditError, StoreError, UnsafeStoreError
 from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.outcome import Outcome
-from cybersec_assets.partitions import require_day
+from cybersec_assets.partitions import day_of, require_day
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.runner import run_day, use_instance
 from cybersec_assets.settings import Settings
@@ -44,16 +44,18 @@ def run_and_report(day: str, settings: Settings, limits: Mapping[str, float], *,
         The exit status.
 
     Raises:
-        SettingsError: There is no such day.
-        UnsafeStoreError: On the S3 server objects could be overwritten.
+        CybersecError: The run cannot succeed: there is no such day, a setting is invalid, no log matches, the audit
+            cannot be reached, or objects on the S3 server could be overwritten. Nothing was started.
     """
     require_day(day, settings.cybersec_start_date, settings.zone)
+    # A mistyped setting must not start a run: it would mark a day as failed that may be good.
+    flow_source_from(settings).source().files_of(day_of(day))
     _require_safe_store(settings)
     use_instance(settings.cybersec_home)
-    # The session keeps an embedded server up between the run and the questions about it.
+    # The session keeps an embedded server running between the run and the queries about it.
     with audit_from(settings).session() as audit:
-        if audit.host is None:
-            audit.connect()
+        audit.connect()
+        audit.heads.key()
         outcome = _run_quietly(day, settings, limits) if as_json else _run_showing_progress(day, settings, limits)
         for error in outcome.errors:
             _say(error)

@@ -127,6 +127,12 @@ def store_from(settings: Settings) -> ObjectStoreResource:
     return ObjectStoreResource(**_store_config(settings), **secret_values(S3_SECRETS))
 
 
+def flow_source_from(settings: Settings) -> FlowSourceResource:
+    """Return the source of flows for use outside of a run."""
+    config = _flow_config(settings) | _secret_values(FLOW_SECRETS)
+    return FlowSourceResource(store=store_from(settings), **config)
+
+
 def verifier_from(settings: Settings, audit: AuditResource) -> Verifier:
     """Give the check of the audit and of all that it speaks of."""
     trusted = trusted_keys(settings.cybersec_home, settings.audit_trusted_keys, audit.heads.signing_key)

@@ -10,15 +10,46 @@ from cybersec_assets_tests.conftest import DAY
 pytestmark = pytest.mark.usefixtures("in_environment")
 
 
-def test_bad_input_is_one_line(cybersec):
-    """A missing log ends the run with its one line on standard error and status 2; the audit shows the failure."""
-    status, out, err = cybersec("run", "--date", DAY, "--flows-uri", "/nowhere/{date}.log")
+def test_bad_input_is_one_line(cybersec, tmp_path):
+    """A file that is not a log ends the run with one line on standard error; the audit shows the failure."""
+    (tmp_path / "conn.log").write_bytes(b"")
+    status, out, err = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/conn.log")
     errors = [line for line in err.splitlines() if line.startswith("error:")]
     assert (status, len(errors)) == (2, 1)
-    assert f"/nowhere/{DAY}.log" in errors[0]
+    assert f"{tmp_path}/conn.log is empty" in errors[0]
     assert "Traceback" not in out + err
     (failure,) = json.loads(cybersec("audit", "failures", "--json")[1])
     assert failure["error"] in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "message"),
+    [
+        (["--flows-uri", "/nowhere/{date}.log"], {}, f"no file matches /nowhere/{DAY}.log"),
+        (["--flows-uri", "/logs/{dat}.log"], {}, "FLOWS_URI=/logs/{dat}.log has another template"),
+        (["--flows-uri", "https://host/conn.log"], {}, "FLOWS_URI=https://host/conn.log: only local paths"),
+        (["--flows-uri", "/logs/*", "--flows-format", "bro"], {}, "FLOWS_FORMAT='bro' is unknown"),
+        (["--flows-format", "zeek"], {}, "FLOWS_FORMAT=zeek without FLOWS_URI"),
+        (["--flows-uri", "/logs/*", "--flows-columns", "byts=a"], {}, "FLOWS_COLUMNS"),
+        ([], {"FLOWS_PSEUDONYM_KEY": "short"}, "FLOWS_PSEUDONYM_KEY"),
+        ([], {"AUDIT_SIGNING_KEY": "short"}, "AUDIT_SIGNING_KEY"),
+        ([], {"FLOWS_TIMEZONE": "America/New_Yorck"}, "FLOWS_TIMEZONE='America/New_Yorck' is not a time zone"),
+        ([], {"FLOWS_TIMEZONE": "../../etc/passwd"}, "FLOWS_TIMEZONE='../../etc/passwd' is not a time zone"),
+        ([], {"FEATURE_SET": "basics"}, "FEATURE_SET='basics'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_mistyped_setting_starts_no_run(cybersec, monkeypatch, options, variables, message):
+    """A mistake of the operator must not mark a day as failed."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    status, out, err = cybersec("run", "--date", DAY, *options, "--json")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: {message}")
+    assert len(err.splitlines()) == 1
+    for name in variables:
+        monkeypatch.delenv(name)
+    assert json.loads(cybersec("audit", "failures", "--json")[1]) == []
 
 
 def test_a_broken_rule_is_a_finding(cybersec, tmp_path):
@@ -35,7 +66,7 @@ def test_a_broken_rule_is_a_finding(cybersec, tmp_path):
     ("date", "said"),
     [
         ("2019-01-01", "2019-01-01 is before CYBERSEC_START_DATE=2025-01-01. Set CYBERSEC_START_DATE=2019-01-01"),
-        ("2999-01-01", "2999-01-01 is not over yet (UTC). Give a day up to yesterday"),
+        ("2999-01-01", "2999-01-01 is not over yet (UTC). Use a day up to yesterday"),
         ("tomorrow", "'tomorrow' is no date. Give it as YYYY-MM-DD"),
         ("2026-02-30", "'2026-02-30' is no date"),
         ("2026-1-5", "'2026-1-5' is no date"),
@@ -111,13 +142,12 @@ def test_a_scratch_that_cannot_be_made_fails_the_first_phase(cybersec, monkeypat
 
 
 def test_a_run_without_its_audit_says_so_once(cybersec, monkeypatch):
-    """A run whose audit is away ends in one line and, for machines, a document without rows."""
+    """A run whose audit cannot be reached is not started, and ends in one line."""
     monkeypatch.setenv("PG_HOST", "127.0.0.1")
     monkeypatch.setenv("PG_PORT", "1")
     status, out, err = cybersec("run", "--date", DAY, "--json")
-    assert (status, len(err.splitlines())) == (2, 1)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
     assert "127.0.0.1:1" in err
-    assert (json.loads(out)["success"], json.loads(out)["phases"]) == (False, [])
 
 
 def test_an_unknown_object_is_one_line(cybersec):
