@@ -49,7 +49,9 @@ def run_and_report(day: str, settings: Settings, limits: Mapping[str, float], *,
     """
     require_day(day, settings.cybersec_start_date, settings.zone)
     # A mistyped setting must not start a run: it would mark a day as failed that may be good.
-    flow_source_from(settings).source().files_of(day_of(day))
+    source = flow_source_from(settings).source()
+    source.mapping(day_of(day))
+    source.files_of(day_of(day))
     _require_safe_store(settings)
     use_instance(settings.cybersec_home)
     # The session keeps an embedded server running between the run and the queries about it.
