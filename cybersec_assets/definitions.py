@@ -14,7 +14,7 @@ from cybersec_assets.partitions import daily_partitions
 from cybersec_assets.pod_executor import pod_per_step
 from cybersec_assets.resources.audit import AuditResource
 from cybersec_assets.resources.detector import detector
-from cybersec_assets.resources.flow_source import flow_source
+from cybersec_assets.resources.flow_source import FlowSourceResource, flow_source
 from cybersec_assets.resources.heads import HeadsResource
 from cybersec_assets.resources.launch import CONSOLE, Make, fixed, fixed_io_manager, secret_values
 from cybersec_assets.resources.object_store import ObjectStoreResource
@@ -129,7 +129,7 @@ def store_from(settings: Settings) -> ObjectStoreResource:
 
 def flow_source_from(settings: Settings) -> FlowSourceResource:
     """Return the source of flows for use outside of a run."""
-    config = _flow_config(settings) | _secret_values(FLOW_SECRETS)
+    config = _flow_config(settings) | secret_values(FLOW_SECRETS)
     return FlowSourceResource(store=store_from(settings), **config)
 
 
