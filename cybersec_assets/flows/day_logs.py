@@ -15,6 +15,7 @@ from cybersec_assets.flows.parsing.columns import Columns
 from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets.flows.readers.base import Reader, Scan
 from cybersec_assets.flows.spool import spool
+from cybersec_assets.flows.unwrap import unwrapped, wrapper_name
 from cybersec_assets.redaction import contains_secret
 
 FILES_AT_ONCE = 50
@@ -90,15 +91,20 @@ def read_logs(files: Sequence[SourceFile], folder: Path, how: Reading) -> DayLog
     """
     folder.mkdir()
     copies = [spool(file, folder / f"{number}.log") for number, file in enumerate(files)]
-    logs = [replace(copy, columns=how.columns) for copy in copies]
     groups = defaultdict[Reader, list[LogFile]](list)
-    for log in logs:
-        if contains_secret(log.head):
-            raise UnreadableLogError(
-                f"{log.name} holds a secret of the environment, so it is not read as a log", "Narrow FLOWS_URI"
-            )
+    for copy in copies:
+        _require_no_secret(copy)
+        log = _plain(replace(copy, columns=how.columns), how)
+        _require_no_secret(log)
         groups[_reader(log, how)].append(log)
     return DayLogs([part for reader, group in groups.items() for part in _parts(reader, group)], how.quotes)
+
+
+def _require_no_secret(log: LogFile) -> None:
+    if contains_secret(log.head):
+        raise UnreadableLogError(
+            f"{log.name} holds a secret of the environment, so it is not read as a log", "Narrow FLOWS_URI"
+        )
 
 
 def _parts(reader: Reader, logs: Sequence[LogFile]) -> Iterator[Part]:
@@ -108,15 +114,30 @@ def _parts(reader: Reader, logs: Sequence[LogFile]) -> Iterator[Part]:
         yield Part(reader.scan, reader.quick, some, reader.deadly)
 
 
+def _plain(log: LogFile, how: Reading) -> LogFile:
+    """Return a log whose records are out of their wrappers."""
+    asked = list(readers().values()) if how.fmt == AUTO else [readers()[how.fmt]]
+
+    def is_known(head: LogFile) -> bool:
+        return any(reader.recognises(head) for reader in asked)
+
+    def is_plain(head: LogFile) -> bool:
+        return any(reader.recognises(head) for reader in asked if not reader.prefixed)
+
+    return unwrapped(log, json=any(reader.json for reader in asked), is_plain=is_plain, is_known=is_known)
+
+
 def _reader(log: LogFile, how: Reading) -> Reader:
     if how.fmt != AUTO:
         return readers()[how.fmt]
     asked = [reader for reader in readers().values() if reader.mapped or not log.columns]
     known = [reader for reader in asked if reader.recognises(log)]
     if not known:
+        wrapper = wrapper_name(log)
+        behind = f"; its lines have a {wrapper} with no flow record of a known kind in it" if wrapper else ""
         begins = f", it begins with {quoted(log.first_lines[0])}" if how.quotes else ""
         raise UnreadableLogError(
-            f"{log.name} is no flow log of a known kind{begins}",
+            f"{log.name} is no flow log of a known kind{begins}{behind}",
             f"Narrow FLOWS_URI, or set FLOWS_FORMAT to one of {', '.join(readers())}",
         )
     return known[0]

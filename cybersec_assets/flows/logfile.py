@@ -22,6 +22,8 @@ class LogFile:
         first_line: The number of the copy's first line in the file.
         modified: When the file was written last, UTC.
         fingerprint: The file's own size and SHA-256, compressed as it may be.
+        original: Where the file's own lines lie, where the run's copy has their records out of their wrappers; else
+            None.
         columns: Which of its columns make each raw column; None for those with the raw layer's names.
         notes: What a person should know about how it was read, one line each.
         lines: The number of its lines; None for a format that has none.
@@ -33,6 +35,7 @@ class LogFile:
     modified: dt.datetime
     fingerprint: Fingerprint
     first_line: int = field(default=1, kw_only=True)
+    original: Path | None = field(default=None, kw_only=True)
     columns: Columns | None = field(default=None, hash=False, kw_only=True)
     notes: tuple[str, ...] = field(default=(), kw_only=True)
     lines: int | None = field(default=None, compare=False, kw_only=True)

@@ -1,6 +1,7 @@
 """Damaged lines put aside, so that nothing that a sensor wrote is lost: where they were, why, and how they read."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -37,7 +38,8 @@ def _by_file(rejected: pl.LazyFrame, logs: DayLogs) -> Iterator[pl.LazyFrame]:
         records = rejected.filter(pl.col("file") == log.name)
         if is_text(log.head) and logs.quotes:
             text = pl.concat_str("text", "rest", separator=NEVER, ignore_nulls=True).alias("text")
-            lines = scan_lines(log).select("line", text)
+            # The file's own line is kept, not what was found in its wrapper.
+            lines = scan_lines(replace(log, path=log.original or log.path)).select("line", text)
             yield lines.join(records, on="line", how="inner", maintain_order="left").select(QUARANTINE)
         else:
             yield records.with_columns(pl.lit(None, pl.String).alias("text")).select(QUARANTINE)

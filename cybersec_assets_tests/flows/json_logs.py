@@ -90,6 +90,27 @@ BACK = THERE | {
 }
 """What came back."""
 
+ECS_CONN = {
+    "@timestamp": "2024-04-19T00:01:00.943Z",
+    "event": {"dataset": "zeek.connection", "duration": 1_500_000_000, "id": "CUM0KZ3MLUfNB0cl11"},
+    "source": {"address": "10.0.0.1", "ip": "10.0.0.1", "port": 50_000, "bytes": 10, "packets": 3},
+    "destination": {"address": "2001:db8::1", "ip": "2001:db8::1", "port": 443, "bytes": 20, "packets": 4},
+    "network": {"transport": "tcp", "protocol": "ssl", "bytes": 30, "community_id": "1:x"},
+    "zeek": {"session_id": "CUM0KZ3MLUfNB0cl11", "connection": {"state": "SF", "history": "Dd"}},
+    "tags": ["zeek.connection"],
+}
+"""A connection as Filebeat's module for Zeek writes it."""
+ECS_FLOW = {
+    "@timestamp": "2024-04-19T10:00:09.000Z",
+    "event": {"dataset": "suricata.eve", "start": "2024-04-19T10:00:01.000001Z", "end": "2024-04-19T10:00:02.500001Z"},
+    "source": {"ip": "10.0.0.1", "port": 50_000, "bytes": 10, "packets": 3},
+    "destination": {"ip": "2001:db8::1", "port": 443, "bytes": 20, "packets": 4},
+    "network": {"transport": "tcp", "protocol": "tls"},
+    "suricata": {"eve": {"event_type": "flow", "flow_id": "7", "flow": {"state": "closed", "alerted": True}}},
+    "message": "Misc activity",
+}
+"""A flow as Filebeat's module for Suricata writes it."""
+
 
 def lines(*records):
     """Give records as lines; a text stands for itself."""

@@ -24,6 +24,7 @@ def test_the_formats_are_those_of_the_readers():
         "argus",
         "aws_vpc",
         "csv",
+        "ecs",
         "nfdump",
         "parquet",
         "suricata",
@@ -101,7 +102,7 @@ def test_records_have_the_one_schema(tmp_path):
 def test_an_unknown_format_is_refused():
     """A format that does not exist is named, with those that do."""
     with pytest.raises(
-        SettingsError, match=r"^FLOWS_FORMAT='pcap' is unknown\. Use one of auto, argus, aws_vpc, csv, nfdump, "
+        SettingsError, match=r"^FLOWS_FORMAT='pcap' is unknown\. Use one of auto, argus, aws_vpc, csv, ecs, nfdump, "
     ):
         find("x", "pcap")
 

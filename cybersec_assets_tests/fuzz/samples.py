@@ -1,11 +1,12 @@
 """A good file of each format, and how many records damaged lines of it are, by `counts`."""
 
 import io
+import json
 
 import polars as pl
 
 from cybersec_assets_tests.flows.delimited_logs import ARGUS, AWS_VPC, NFDUMP, NFDUMP_LATER, Kind
-from cybersec_assets_tests.flows.json_logs import ALERT, BACK, DNS, THERE, conn, event, lines
+from cybersec_assets_tests.flows.json_logs import ALERT, BACK, DNS, ECS_CONN, ECS_FLOW, THERE, conn, event, lines
 from cybersec_assets_tests.flows.logs import CSV, ZEEK, csv_log, csv_row, zeek_header, zeek_row
 from cybersec_assets_tests.fuzz.counts import (
     Named,
@@ -58,6 +59,12 @@ def _zeek() -> Sample:
     )
 
 
+def _wrapped(text: str) -> list[bytes]:
+    """Return lines with a prefix before each, and then the same lines as the messages of a shipper."""
+    prefixed = [b"Jan  1 00:00:00 fw suricata[1]: " + line for line in _lines(text)]
+    return prefixed + [json.dumps({"message": line.decode(), "host": "fw"}).encode() for line in prefixed]
+
+
 def _parquet() -> bytes:
     content = io.BytesIO()
     flow = {name: [value, None, value] for name, value in CSV.items()} | {"bytes": [30, None, 7], "label": [True] * 3}
@@ -75,6 +82,7 @@ SAMPLES = {
         _lines(csv_row() + csv_row(bytes="", duration="") + csv_row(protocol='"T,C""P"')),
         count_csv,
     ),
+    "ecs": Sample("ecs", b"", _lines(lines(ECS_CONN, ECS_FLOW, ECS_FLOW | {"suricata.eve.event_type": "dns"})), None),
     "nfdump": _nfdump(NFDUMP, "sa"),
     "nfdump-later": _nfdump(NFDUMP_LATER, "srcAddr"),
     "parquet": Sample("parquet", _parquet(), [], None),
@@ -85,9 +93,11 @@ SAMPLES = {
         count_json(is_flow),
     ),
     "suricata-netflow": Sample("suricata", b"", _lines(lines(THERE, BACK, event(), ALERT)), None),
+    "suricata-wrapped": Sample("suricata", b"", _wrapped(lines(event(), event(proto="UDP"), ALERT)), None),
     "zeek": _zeek(),
     "zeek_json": Sample(
         "zeek_json", b"", _lines(lines(conn(), conn(), conn(duration=None), DNS)), count_json(is_connection)
     ),
 }
-"""By name. Two records of `netflow` may be one flow, so that damaged ones have no plain count."""
+"""By name. Two records of `netflow` may be one flow, so that damaged ones have no plain count; nor have those that are
+read by the rules of several formats."""

@@ -110,4 +110,4 @@ def _is_default(line: str) -> bool:
     return len(fields) == len(DEFAULT) and fields[0] == "2" and fields[-1] in {"OK", *NO_FLOW}
 
 
-READER = Reader("aws_vpc", recognises, each(scan))
+READER = Reader("aws_vpc", recognises, each(scan), prefixed=True)

@@ -35,6 +35,8 @@ class Reader:
         together: Whether one file says something of another's records, so that a day's are read at once.
         mapped: Whether FLOWS_COLUMNS can tell it which columns are meant.
         deadly: Whether a damaged file may end the process that reads it. `scan` can be pickled then.
+        json: Whether a record is a JSON object.
+        prefixed: Whether no record begins as the prefix of a transport does, so that a line that does has one.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Reader:
     together: bool = False
     mapped: bool = False
     deadly: bool = False
+    json: bool = False
+    prefixed: bool = False
 
 
 def each(scan: Callable[[LogFile], pl.LazyFrame]) -> Scan:

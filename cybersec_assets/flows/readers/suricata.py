@@ -107,4 +107,4 @@ def recognises(log: LogFile) -> bool:
     return any(isinstance(record.get("event_type"), str) and "timestamp" in record for record in first_objects(log))
 
 
-READER = Reader("suricata", recognises, scan, quick, together=True)
+READER = Reader("suricata", recognises, scan, quick, together=True, json=True)

@@ -168,4 +168,4 @@ def recognises(log: LogFile) -> bool:
     return any(line.removeprefix("\ufeff").startswith(("#separator", "#fields")) for line in log.first_lines[:20])
 
 
-READER = Reader("zeek", recognises, each(scan), each(quick))
+READER = Reader("zeek", recognises, each(scan), each(quick), prefixed=True)

@@ -109,4 +109,4 @@ def _is_conn(record: dict[str, object]) -> bool:
     return any(name in record for name in MARKS) or (has_hosts and record.keys() <= FIELDS_OF_CONN)
 
 
-READER = Reader("zeek_json", recognises, each(scan), each(quick))
+READER = Reader("zeek_json", recognises, each(scan), each(quick), json=True)

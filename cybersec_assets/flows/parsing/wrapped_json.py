@@ -1,0 +1,283 @@
+"""The flow record in a line of JSON that a shipper has wrapped, or written in another form.
+
+    line → prefix removed → object → is it a record? ─ yes → its nested fields made flat
+                    ↑                     │ no
+                    └── text ── the value that shippers put records in ── object → the same again
+
+Shippers put a record, as text or as an object, in a field of their own (`message`, `log`, `_raw`, `result` …) or under
+the name of its stream (`{"conn": {…}}`). What a line has besides is dropped. A line in which nothing is found stays as
+it is. What belongs elsewhere: what a transport writes before an object (`prefixes`).
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from cybersec_assets.flows.parsing.ecs import ecs_record
+from cybersec_assets.flows.parsing.prefixes import before_json
+
+MAX_DEPTH = 6
+"""How many wrappers one record may have, each text and each object being one."""
+TOO_DEEP = b"a record in over 6 wrappers"
+"""Stands for such a line, so that it is no object and ends in the quarantine."""
+ORIGINALS = ("event.original", "_raw")
+"""Where shippers keep the record as it was, beside fields that they took from it."""
+TEXTS = (
+    "message",
+    "MESSAGE",
+    "Message",
+    "@message",
+    "log",
+    "msg",
+    "line",
+    "raw",
+    "original",
+    "body",
+    "textPayload",
+)
+"""Where shippers put a record as text, and a program's own words where it wrote no record."""
+FIELDS = (
+    *TEXTS,
+    "jsonPayload",
+    "result",
+    "event",
+    "_source",
+    "json",
+    "data",
+    "payload",
+    "value",
+    "record",
+    "fields",
+    "suricata",
+    "suricata.eve",
+    "eve",
+    "zeek",
+    "bro",
+    "corelight",
+)
+"""Where shippers put a record: as text, or as an object."""
+STREAMS = frozenset({
+    "analyzer", "capture_loss", "conn", "dce_rpc", "dhcp", "dnp3", "dns", "dpd", "files", "ftp", "http",
+    "intel", "irc", "kerberos", "known_certs", "known_hosts", "known_services", "ldap", "ldap_search",
+    "modbus", "mysql", "notice", "ntlm", "ntp", "ocsp", "pe", "quic", "radius", "rdp", "reporter", "rfb",
+    "sip", "smb_cmd", "smb_files", "smb_mapping", "smtp", "snmp", "socks", "software", "ssh", "ssl", "stats",
+    "syslog", "telemetry", "traceroute", "tunnel", "weird", "websocket", "wireguard", "x509",
+})  # fmt: skip
+"""The streams of Zeek that a wrapper may name."""
+AS_WRITTEN = re.compile(
+    r"""\{(?:"timestamp": ?"[^"\\]*", ?(?:"flow_id": ?\d+, ?)?(?:"in_iface": ?"[^"\\]*", ?)?"event_type": ?"|"""
+    r"""(?:"_path": ?"[^"\\]*", ?)?"ts": ?[^,{]*, ?"uid": ?"[^"\\]*", ?"id[._]orig_h": ?")"""
+)
+"""How Suricata and Zeek begin their records: to decode one only to see that it needs no change is the most work."""
+NOT_AS_WRITTEN = ('"_raw"', '"event.original"', '"flow.', '"netflow.')
+ENDPOINTS = ("orig_h", "orig_p", "resp_h", "resp_p")
+ZEEK_NAMES = (
+    *(f"id{dot}{name}" for name in ENDPOINTS for dot in "._"),
+    "conn_state",
+    "history",
+    "missed_bytes",
+    "orig_pkts",
+)
+EVE_NAMES = ("timestamp", "flow_id", "src_ip", "flow", "netflow")
+NESTED = ("flow", "netflow")
+"""What Suricata nests."""
+Object = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Unwrapped:
+    """What a line holds.
+
+    Attributes:
+        text: What stands for the line: the record as a plain log has it, what is left of a damaged one, or the line.
+        is_record: Whether that is a record of a kind that is known.
+        changed: Whether it is anything but the line itself.
+    """
+
+    text: bytes
+    is_record: bool
+    changed: bool
+
+
+def unwrap_line(line: bytes) -> Unwrapped:
+    """Find the record in a line.
+
+    Args:
+        line: The line without its end.
+    """
+    found = _in_text(line.decode("utf-8", "surrogateescape"), MAX_DEPTH)
+    if found is None:
+        return Unwrapped(line, is_record=False, changed=False)
+    return Unwrapped(found.text, found.is_record, found.changed)
+
+
+def text_in(line: bytes) -> bytes | None:
+    """Return the text that a shipper has put in a field of an object, or None where there is none of one line."""
+    if not line.startswith(b"{"):
+        return None
+    try:
+        found = DECODER.decode(line.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError):
+        return None
+    text = next(_texts(found, MAX_DEPTH), None) if isinstance(found, dict) else None
+    if text is None:
+        return None
+    single = text.removesuffix("\n").removesuffix("\r")
+    return None if "\n" in single else _bytes(single)
+
+
+def _texts(found: Object, depth: int) -> Iterator[str]:
+    values = [found[name] for name in (*ORIGINALS, *FIELDS) if name in found]
+    yield from (value for value in values if isinstance(value, str) and value.strip())
+    if depth:
+        for value in values:
+            if isinstance(value, dict):
+                yield from _texts(value, depth - 1)
+
+
+def _in_text(text: str, depth: int) -> Unwrapped | None:
+    """Find the record in a text; None where it is no object, with a prefix or without."""
+    bare = text.strip(BLANK)
+    body = bare if bare.startswith("{") else _behind_prefix(bare)
+    if body is None:
+        return None
+    if not depth:
+        return Unwrapped(TOO_DEEP, is_record=False, changed=True)
+    is_plain = AS_WRITTEN.match(body) is not None and not any(name in body for name in NOT_AS_WRITTEN)
+    found = None if is_plain else _decoded(body)
+    record = None if found is None else _in_object(found, depth)
+    if record is None or record is found:
+        is_record = is_plain or record is not None
+        return Unwrapped(_bytes(body.replace("\n", " ")), is_record=is_record, changed=body != bare)
+    if isinstance(record, Unwrapped):
+        return record
+    return Unwrapped(_bytes(ENCODER.encode(record)), is_record=True, changed=True)
+
+
+def _decoded(body: str) -> Object | None:
+    try:
+        found: Object = DECODER.decode(body)
+    except (ValueError, RecursionError):
+        return None
+    return found
+
+
+def _behind_prefix(text: str) -> str | None:
+    rest = before_json(_bytes(text)) if "{" in text else None
+    return None if rest is None else rest.decode("utf-8", "surrogateescape")
+
+
+def _in_object(found: Object, depth: int) -> Object | Unwrapped | None:
+    """Find the record in an object: the object itself, one within it, or the text of one."""
+    if not depth:
+        return Unwrapped(TOO_DEEP, is_record=False, changed=True)
+    is_record = _is_record(found)
+    event = None if is_record else ecs_record(found)
+    damaged: Unwrapped | None = None
+    for name in _places(is_record=is_record, is_event=event is not None):
+        inner = _in_value(found.get(name), depth)
+        if isinstance(inner, Unwrapped) and not inner.is_record:
+            damaged = damaged or inner
+        elif inner is not None:
+            return inner
+    if is_record:
+        return _flat(found)
+    return event or _in_stream(found, depth) or damaged or _remark(found)
+
+
+def _places(*, is_record: bool, is_event: bool) -> tuple[str, ...]:
+    """Return where an object may hold a record; beside an event's own fields, only as the text that it was."""
+    if is_record:
+        return ORIGINALS
+    # What is left there of the sensor's record, such as `suricata.eve`, lacks what the event's fields were made of.
+    return (*ORIGINALS, "event", *TEXTS) if is_event else (*ORIGINALS, *FIELDS)
+
+
+def _in_value(value: object, depth: int) -> Object | Unwrapped | None:
+    if isinstance(value, str):
+        inner = _in_text(value, depth - 1)
+        return inner and Unwrapped(inner.text, inner.is_record, changed=True)
+    return _in_object(value, depth - 1) if isinstance(value, dict) else None
+
+
+def _remark(found: Object) -> Unwrapped | None:
+    """Return the text that a shipper has put in the place of a record; Zeek's own records may have such fields."""
+    if "ts" in found:
+        return None
+    text = next(
+        (text for name in (*ORIGINALS, *TEXTS) if isinstance(text := found.get(name), str) and text.strip()), None
+    )
+    if text is None:
+        return None
+    return Unwrapped(_bytes(text.replace("\n", " ")), is_record=False, changed=True)
+
+
+def _in_stream(found: Object, depth: int) -> Object | Unwrapped | None:
+    """Find a record under the name of its stream, or under the only name that there is."""
+    for name, value in found.items():
+        stream = name.lower().removesuffix(".log").removeprefix("zeek").removeprefix("bro").lstrip("._-")
+        if not isinstance(value, dict) or name in FIELDS or (stream not in STREAMS and len(found) > 1):
+            continue
+        if stream in STREAMS and "ts" in value and not {"_path", "@stream"} & value.keys():
+            return _flat({"_path": stream, **value})
+        inner = _in_object(value, depth - 1)
+        if inner is not None:
+            return inner
+    return None
+
+
+def _is_record(found: Object) -> bool:
+    """Tell whether an object is a record of Zeek or Suricata, of whatever kind and however damaged."""
+    if isinstance(found.get("event_type"), str) and any(_has(found, name) for name in EVE_NAMES):
+        return True
+    if isinstance(found.get("_path"), str) or isinstance(found.get("@stream"), str):
+        return True
+    ends = found.get("id")
+    nested = isinstance(ends, dict) and any(name in ends for name in ENDPOINTS)
+    return nested or ("ts" in found and any(name in found for name in ZEEK_NAMES))
+
+
+def _has(found: Object, name: str) -> bool:
+    return name in found or any(other.startswith(f"{name}.") for other in found)
+
+
+def _flat(found: Object) -> Object:
+    """Return a record with the fields as its sensor writes them; the very object where they are so already."""
+    ends = found.get("id")
+    if isinstance(ends, dict):
+        flat = {f"id.{name}": ends[name] for name in ENDPOINTS if name in ends}
+        return flat | {name: value for name, value in found.items() if name != "id"}
+    for group in NESTED:
+        dotted = {name: value for name, value in found.items() if name.startswith(f"{group}.")}
+        if dotted and group not in found and "event_type" in found:
+            inner = {name.removeprefix(f"{group}."): value for name, value in dotted.items()}
+            found = {name: value for name, value in found.items() if name not in dotted} | {group: inner}
+    return found
+
+
+def _bytes(text: str) -> bytes:
+    """Return a text's bytes, those that were no UTF-8 as they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # A lone surrogate, which JSON may write as an escape.
+        return text.encode("utf-8", "backslashreplace")
+
+
+def _firsts(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Keep the first value of a name, as readers do."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    return dict(reversed(pairs))
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+BLANK = " \t\r\n\ufeff"
+DECODER = json.JSONDecoder(object_pairs_hook=_firsts, parse_constant=_refuse)
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
