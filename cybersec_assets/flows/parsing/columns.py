@@ -306,11 +306,12 @@ def _document(content: str) -> dict[str, Any]:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object whose keys differ; JSON itself would keep the last of two."""
-    keys = [key for key, _ in pairs]
-    for key in keys:
-        if keys.count(key) > 1:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
             raise _bad(f"the key {quoted(key)} is there twice", "Remove one of them")
-    return dict(pairs)
+        found[key] = value
+    return found
 
 
 def _columns(document: dict[str, Any], presets: Mapping[str, Columns]) -> Columns:
