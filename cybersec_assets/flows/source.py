@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from cybersec_assets.errors import NoFlowLogsError, SettingsError, quoted
-from cybersec_assets.flows.day import UTC
+from cybersec_assets.flows.day import UTC, Day
 from cybersec_assets.flows.day_logs import DayLogs, Part, Reading, read_logs
 from cybersec_assets.flows.files import SourceFile, local_files
 from cybersec_assets.flows.logfile import LogFile
@@ -136,7 +136,7 @@ class FlowSource:
         """
         if self._parsed is None:
             return None
-        columns = self._parsed[0].on(day.isoformat())
+        columns = self._parsed[0].on(day.isoformat(), Day(day, self.zone).begin.isoformat())
         require_constants(columns)
         return columns
 

@@ -1,5 +1,6 @@
 """Every line of a log is kept, rejected, or counted as another kind of line, by name."""
 
+import io
 import json
 import re
 import tempfile
@@ -151,6 +152,10 @@ KINDS = {
     "suricata, a damaged netflow event": (lines(EVENT, {"event_type": "netflow", "flow_id": 9}), (1, 1, {})),
     "suricata, an escaped type": (lines(EVENT, json.dumps(THERE).replace("netflow", "net\\u0066low")), (1, 1, {})),
     "csv": (csv_log(csv_row(), "\n", BAD), (1, 1, {"header": 1, "blank": 1})),
+    "csv, rows of nothing but separators": (
+        csv_log(csv_row(), ",,,,,\n", ",,\n", " , ,\n"),
+        (1, 0, {"header": 1, "blank": 3}),
+    ),
     "csv, a row of three lines": (
         csv_log(csv_row(), csv_row(protocol='"a\n\nb"'), BAD),
         (2, 1, {"header": 1, "continuation": 2}),
@@ -170,6 +175,27 @@ def test_what_a_line_is(content, expected):
     """Each line of each format is counted as what it is."""
     ingested = count(content)
     assert (ingested.kept, ingested.rejected, dict(ingested.others)) == expected
+
+
+AWS_RECORD = {"srcaddr": "192.0.2.1", "dstaddr": "192.0.2.2", "protocol": 6, "bytes": 9, "start": 9, "end": 10}
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize("has_status", [True, False])
+def test_records_of_aws_without_a_flow_are_counted(form, has_status):
+    """They are counted by their status, or as NODATA without one, and never as damage."""
+    idle = {"start": 9, "end": 10}
+    records = [AWS_RECORD | {"log_status": "OK"}, idle | {"log_status": "NODATA"}, idle | {"log_status": "SKIPDATA"}]
+    table = pl.DataFrame(records, infer_schema_length=None).drop([] if has_status else ["log_status"])
+    content = io.BytesIO()
+    if form == "csv":
+        table.write_csv(content)
+    else:
+        table.write_parquet(content)
+    ingested = count(content.getvalue(), columns="aws_vpc_parquet")
+    skipped = {"NODATA": 1, "SKIPDATA": 1} if has_status else {"NODATA": 2}
+    headers = {"header": 1} if form == "csv" else {}
+    assert (ingested.kept, ingested.rejected, dict(ingested.others)) == (1, 0, skipped | headers)
 
 
 def test_two_lines_are_one_flow():

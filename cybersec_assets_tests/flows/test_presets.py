@@ -2,11 +2,13 @@
 
 import datetime as dt
 import json
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
 
 from cybersec_assets.errors import UnreadableLogError
+from cybersec_assets.flows.day import Day
 from cybersec_assets.flows.parsing.presets import presets
 from cybersec_assets.flows.schema import RAW
 from cybersec_assets_tests.flows.logs import DAY, MIDNIGHT, faults, find, only, read, write
@@ -275,6 +277,16 @@ def test_the_day_stands_in_a_time_of_a_document(tmp_path):
     path = write(tmp_path / "flows", ",".join(KDD.values()) + "\n")
     kept, _ = read(path, columns='{"preset": "nsl_kdd", "timestamp": {"value": "{date}T12:00:00+02:00"}}')
     assert only(kept)["timestamp"] == MIDNIGHT_OF_DAY + dt.timedelta(hours=10)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Auckland", "Pacific/Kiritimati"])
+def test_a_set_without_times_is_of_the_day_in_its_zone(tmp_path, zone):
+    """The flows of a set without times are of the partition's day, wherever that begins."""
+    path = write(tmp_path / "flows", ",".join(KDD.values()) + "\n")
+    day = Day(DAY, ZoneInfo(zone))
+    kept, _ = read(path, columns="nsl_kdd", zone=day.zone)
+    assert only(kept)["timestamp"] == day.begin
+    assert kept.select(day.holds(pl.col("timestamp"))).item()
 
 
 @pytest.mark.parametrize("port", ["0x000b", "-", "2048"])

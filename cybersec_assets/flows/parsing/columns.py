@@ -199,16 +199,22 @@ class Columns:
             _require_one_kind(layouts[0].needed)
         return replace(self, layouts=fitting)
 
-    def on(self, date: str) -> "Columns":
-        """Return the columns with a date in place of `{date}` in the value of `timestamp`."""
-        return replace(self, layouts=[_on(layout, date) for layout in self.layouts])
+    def on(self, date: str, begin: str) -> "Columns":
+        """Return the columns with the day of a partition in place of `{date}` in the value of `timestamp`.
+
+        Args:
+            date: The day, as `YYYY-MM-DD`.
+            begin: Its first instant in ISO 8601, which a value of nothing but `{date}` becomes.
+        """
+        return replace(self, layouts=[_on(layout, date, begin) for layout in self.layouts])
 
 
-def _on(layout: Layout, date: str) -> Layout:
+def _on(layout: Layout, date: str, begin: str) -> Layout:
     time = layout.needed.get("timestamp")
     if not isinstance(time, Value):
         return layout
-    return replace(layout, needed={**layout.needed, "timestamp": Value(value=time.value.replace(DATE, date))})
+    text = begin if time.value == DATE else time.value.replace(DATE, date)
+    return replace(layout, needed={**layout.needed, "timestamp": Value(value=text)})
 
 
 def places_of(sources: Mapping[str, Source]) -> Iterator[Place]:
