@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cybersec_assets.errors import UnreadableLogError, quoted
 from cybersec_assets.flows.files import SourceFile
-from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.logfile import LogFile, is_text
 from cybersec_assets.flows.parsing.columns import Columns
 from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets.flows.readers.base import Reader, Scan
@@ -18,6 +18,8 @@ from cybersec_assets.flows.spool import spool
 from cybersec_assets.flows.unwrap import unwrapped, wrapper_name
 from cybersec_assets.redaction import contains_secret
 
+AWS_VPC = "aws_vpc"
+PARQUET = "parquet"
 FILES_AT_ONCE = 50
 """How many files are one table: each takes memory and time to plan, and a day in a bucket may have thousands."""
 
@@ -129,7 +131,9 @@ def _plain(log: LogFile, how: Reading) -> LogFile:
 
 def _reader(log: LogFile, how: Reading) -> Reader:
     if how.fmt != AUTO:
-        return readers()[how.fmt]
+        # AWS writes the same records as text and as Parquet.
+        is_aws_parquet = how.fmt == AWS_VPC and not is_text(log.head)
+        return readers()[PARQUET if is_aws_parquet else how.fmt]
     asked = [reader for reader in readers().values() if reader.mapped or not log.columns]
     known = [reader for reader in asked if reader.recognises(log)]
     if not known:

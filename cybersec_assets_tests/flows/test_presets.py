@@ -318,13 +318,16 @@ def aws_parquet(path, *rows, drop=()):
 CUSTOM = ["version", "account_id", "interface_id", "srcport", "dstport", "packets", "action"]
 
 
-@pytest.mark.parametrize("columns", [None, "aws_vpc_parquet"])
+@pytest.mark.parametrize(
+    ("fmt", "columns"),
+    [("auto", None), ("auto", "aws_vpc_parquet"), ("parquet", None), ("parquet", "aws_vpc_parquet"), ("aws_vpc", None)],
+)
 @pytest.mark.parametrize("drop", [[], ["log_status"], CUSTOM, [*CUSTOM, "log_status"]])
-def test_aws_parquet_is_read_by_its_content(tmp_path, columns, drop):
+def test_aws_parquet_is_read_by_its_content(tmp_path, fmt, columns, drop):
     """AWS's Parquet needs no mapping, with the default fields or some of them; records without a flow are skipped."""
     idle = [NOTHING | {"log_status": status} for status in ("NODATA", "SKIPDATA")]
     path = aws_parquet(tmp_path / "log.parquet", {}, *idle, {"bytes": "101"}, drop=drop)
-    kept, rejected = read(path, columns=columns)
+    kept, rejected = read(path, fmt, columns=columns)
     assert (kept["bytes"].to_list(), kept["duration"].to_list(), rejected.height) == ([100, 101], [5.0, 5.0], 0)
     assert kept["protocol"].to_list() == ["tcp", "tcp"]
 
