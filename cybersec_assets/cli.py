@@ -45,6 +45,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     date: Annotated[
         str | None, typer.Option(help="The day, YYYY-MM-DD, in the time zone of the sensor. Default: yesterday.")
     ] = None,
+    first: Annotated[str | None, typer.Option("--from", help="The first of several days; a run for each.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="The last of them.")] = None,
     flows_uri: Annotated[str | None, typer.Option(help="A path, glob or s3:// URL, in place of FLOWS_URI.")] = None,
     flows_format: Annotated[str | None, typer.Option(help="In place of FLOWS_FORMAT.")] = None,
     flows_columns: Annotated[str | None, typer.Option(help="In place of FLOWS_COLUMNS.")] = None,
@@ -56,26 +58,39 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a day's raw, silver and gold layers, and show what came of it."""
+    """Make the raw, silver and gold layers of a day, or of several days, and show what came of it."""
     given = {"flows_uri": flows_uri, "flows_format": flows_format, "flows_columns": flows_columns}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    _require_one_choice(date, first, last)
+    limits = {"max_outside_day": max_outside_day, "max_rejected_share": max_rejected_share}
+    changed = {name: value for name, value in limits.items() if value is not None}
+    if first is not None and last is not None:
+        from cybersec_assets.days_report import run_days_and_report
+
+        raise typer.Exit(run_days_and_report(first, last, settings, changed, as_json=as_json))
     from cybersec_assets.day_report import run_and_report
     from cybersec_assets.partitions import yesterday
 
     day = date or yesterday(settings.zone, dt.datetime.now(dt.UTC))
-
-    limits = {"max_outside_day": max_outside_day, "max_rejected_share": max_rejected_share}
-    changed = {name: value for name, value in limits.items() if value is not None}
     raise typer.Exit(run_and_report(day, settings, changed, as_json=as_json))
+
+
+def _require_one_choice(date: str | None, first: str | None, last: str | None) -> None:
+    if date is not None and (first is not None or last is not None):
+        raise SettingsError("--date and --from/--to exclude each other", "Give one day, or the first and the last")
+    if (first is None) != (last is None):
+        raise SettingsError("--from and --to need each other", "Give the first and the last day, or --date")
 
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Where the UI listens.")] = 3000) -> None:
     """Open Dagster's UI on this project; Ctrl-C ends it."""
-    from cybersec_assets.runner import WORKSPACE, use_instance
+    from cybersec_assets.runner import WORKSPACE, fail_dead_runs_of, use_instance
 
     _require_free(port)
-    use_instance(load_settings().cybersec_home)
+    home = load_settings().cybersec_home
+    use_instance(home)
+    fail_dead_runs_of(home)
     # With `-m` Dagster would name the code location after the module, so that its schedules would be others.
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-p", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 - the process becomes Dagster's, so that signals reach it

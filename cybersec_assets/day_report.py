@@ -2,7 +2,9 @@
 
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cybersec_assets import render
 from cybersec_assets.audit.queries import Row, artifact_of
+from cybersec_assets.audit.reconcile import live_phases
 from cybersec_assets.audit.tables import EVALUATION, PHASES, RAW
 from cybersec_assets.definitions import audit_from, flow_source_from, store_from
-from cybersec_assets.errors import AuditError, StoreError, UnsafeStoreError
+from cybersec_assets.errors import AuditError, RunInProgressError, StoreError, UnsafeStoreError
 from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.outcome import Outcome
 from cybersec_assets.partitions import day_of, require_day
@@ -29,6 +32,25 @@ Shown = pl.DataFrame | None
 """The day's strangest flows, where there are any to show."""
 SHOWN = ["timestamp", "src_ip", "dst_ip", "dst_port", "protocol", "bytes", "duration", "label", "anomaly_score"]
 STEP_ENDS = {"STEP_SUCCESS": "[green]done", "STEP_FAILURE": "[red]FAILED", "STEP_SKIPPED": "skipped"}
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """What a day's run came to.
+
+    Attributes:
+        day: The partition's key.
+        outcome: How the run ended.
+        rows: The audit's rows of the run.
+        metrics: The evaluation's figures, if it made any.
+        strangest: The most anomalous flows, if there are any to show.
+    """
+
+    day: str
+    outcome: Outcome
+    rows: list[Row]
+    metrics: dict[str, Any] | None
+    strangest: Shown
 
 
 def run_and_report(day: str, settings: Settings, limits: Mapping[str, float], *, as_json: bool) -> int:
@@ -45,29 +67,62 @@ def run_and_report(day: str, settings: Settings, limits: Mapping[str, float], *,
 
     Raises:
         CybersecError: The run cannot succeed: there is no such day, a setting is invalid, no log matches, the audit
-            cannot be reached, or objects on the S3 server could be overwritten. Nothing was started.
+            cannot be reached, objects on the S3 server could be overwritten, or another run of the day works. Nothing
+            was started.
     """
     require_day(day, settings.cybersec_start_date, settings.zone)
-    # A mistyped setting must not start a run: it would mark a day as failed that may be good.
-    source = flow_source_from(settings).source()
-    source.mapping(day_of(day))
-    source.files_of(day_of(day))
+    require_logs(day, settings)
+    with audit_of_runs(settings) as audit:
+        report = report_of(day, audit, settings, limits, quiet=as_json)
+    if as_json:
+        typer.echo(render.as_json(document(report, settings)))
+    else:
+        _summarize(report, settings)
+    return report.outcome.exit_status
+
+
+@contextmanager
+def audit_of_runs(settings: Settings) -> Iterator[AuditResource]:
+    """Open the audit for runs and for the questions about them; an embedded server is kept up between them.
+
+    Raises:
+        UnsafeStoreError: On the S3 server objects could be overwritten.
+        AuditError: The audit cannot be reached.
+    """
     _require_safe_store(settings)
     use_instance(settings.cybersec_home)
-    # The session keeps an embedded server running between the run and the queries about it.
     with audit_from(settings).session() as audit:
         audit.connect()
         audit.heads.key()
-        outcome = _run_quietly(day, settings, limits) if as_json else _run_showing_progress(day, settings, limits)
-        for error in outcome.errors:
-            _say(error)
-        rows, metrics = _recorded(audit, outcome)
-        strangest = _strangest(rows, settings)
-    if as_json:
-        typer.echo(render.as_json(_document(day, settings, outcome, rows, metrics, strangest)))
-    else:
-        _summarize(day, settings, outcome, rows, metrics, strangest)
-    return outcome.exit_status
+        yield audit
+
+
+def require_logs(day: str, settings: Settings) -> None:
+    """Check a day's source before its run: a mistyped setting would mark a day as failed that may be good.
+
+    Raises:
+        CybersecError: A setting is invalid, or no log matches.
+    """
+    source = flow_source_from(settings).source()
+    source.mapping(day_of(day))
+    source.files_of(day_of(day))
+
+
+def report_of(
+    day: str, audit: AuditResource, settings: Settings, limits: Mapping[str, float], *, quiet: bool
+) -> DayReport:
+    """Run a day, print its errors, and return what came of it.
+
+    Raises:
+        RunInProgressError: Another run of the day works.
+    """
+    if phases := live_phases(audit.connect(), day):
+        raise RunInProgressError(day, phases[0].run_id)
+    outcome = _run_quietly(day, settings, limits) if quiet else _run_showing_progress(day, settings, limits)
+    for error in outcome.errors:
+        say(error)
+    rows, metrics = _recorded(audit, outcome)
+    return DayReport(day, outcome, rows, metrics, _strangest(rows, settings))
 
 
 def _require_safe_store(settings: Settings) -> None:
@@ -107,7 +162,7 @@ def _recorded(audit: AuditResource, outcome: Outcome) -> tuple[list[Row], dict[s
         return audit.ask().of_run(outcome.run_id), audit.ask().metrics(outcome.run_id)
     except AuditError as error:
         if not outcome.errors:
-            _say(str(error))
+            say(str(error))
         return [], None
 
 
@@ -122,7 +177,7 @@ def _strangest(rows: list[Row], settings: Settings) -> Shown:
             fetch_object(store_from(settings).open(), artifact_of(made[0]), file)
         except StoreError as error:
             # The day is made and recorded; that its flows cannot be shown now does not undo it.
-            _say(str(error))
+            say(str(error))
             return None
         # Flows that tie are shown in the order of time, so that two runs show the same.
         ranked = pl.scan_parquet(file).select(SHOWN).top_k(STRANGEST, by=["anomaly_score", *SHOWN[:2]])
@@ -138,35 +193,36 @@ def _source(rows: list[Row], settings: Settings) -> str:
     return f"{files[0]}{more}" if files else "none"
 
 
-def _say(error: str) -> None:
+def say(error: str) -> None:
+    """Print an error on standard error."""
     typer.echo(f"error: {error}", err=True)
 
 
-def _document(
-    day: str, settings: Settings, outcome: Outcome, rows: list[Row], metrics: dict[str, Any] | None, strangest: Shown
-) -> dict[str, Any]:
+def document(report: DayReport, settings: Settings) -> dict[str, Any]:
+    """Return a day's report for machines."""
+    outcome = report.outcome
     return {
-        "date": day,
+        "date": report.day,
         "run_id": outcome.run_id,
         "success": not outcome.errors,
         "errors": outcome.errors,
         "notes": outcome.notes,
-        "flows": _source(rows, settings),
-        "phases": rows,
-        "metrics": metrics,
-        "strangest": None if strangest is None else strangest.to_dicts(),
+        "flows": _source(report.rows, settings),
+        "phases": report.rows,
+        "metrics": report.metrics,
+        "strangest": None if report.strangest is None else report.strangest.to_dicts(),
     }
 
 
-def _summarize(
-    day: str, settings: Settings, outcome: Outcome, rows: list[Row], metrics: dict[str, Any] | None, shown: Shown
-) -> None:
+def _summarize(report: DayReport, settings: Settings) -> None:
+    rows = report.rows
+    shown = report.strangest
     if rows:
-        render.show(f"What the audit says of {day}", render.event_table(rows, render.RUN_COLUMNS))
-    if metrics is not None and shown is not None:
-        typer.echo(render.metrics_line(metrics))
+        render.show(f"What the audit says of {report.day}", render.event_table(rows, render.RUN_COLUMNS))
+    if report.metrics is not None and shown is not None:
+        typer.echo(render.metrics_line(report.metrics))
         render.show(f"The {shown.height} strangest flows", render.flow_table(shown))
-    for note in outcome.notes:
+    for note in report.outcome.notes:
         typer.echo(f"note      {note}")
     typer.echo(f"flows     {_source(rows, settings)}")
     typer.echo(f"objects   {store_from(settings).location}")

@@ -16,6 +16,7 @@
     │   ├── PhaseTakenError       the phase is in other hands
     │   └── NoRecordError         the audit has no successful phase to read from
     ├── LostLinesError            the program did not account for every line that it read
+    ├── RunInProgressError        another run of the day works
     ├── RunInterruptedError       somebody or something stopped the run
     └── ModelError                a model does not fit the flows it is asked to score
 
@@ -131,6 +132,20 @@ class LostLinesError(CybersecError):
             f"{lines:,} lines were read of {files}, and {accounted:,} are accounted for",
             "Report this: it is a fault of cybersec-assets, and the day is not stored",
         )
+
+
+class RunInProgressError(CybersecError):
+    """Another run of the day works.
+
+    Args:
+        day: The partition's key.
+        run_id: The run, empty where it is not known yet.
+    """
+
+    def __init__(self, day: str, run_id: str) -> None:
+        """Name the run, so that a person finds it in the UI."""
+        which = f" ({run_id})" if run_id else ""
+        super().__init__(f"a run of {day} is in progress{which}", "Wait for its end, or stop it")
 
 
 class RunInterruptedError(CybersecError):

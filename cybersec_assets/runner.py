@@ -16,6 +16,7 @@ from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from cybersec_assets.audit import tables
+from cybersec_assets.day_lock import fail_dead_runs, only_run_of
 from cybersec_assets.definitions import build_definitions
 from cybersec_assets.errors import SettingsError, quoted
 from cybersec_assets.outcome import Outcome, outcome_of
@@ -30,8 +31,18 @@ NO_CAPTURE = {
 }
 QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 """The shell shows progress and errors itself; a logger of its own would make the run's config unfit for the UI."""
-INSTANCE_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
-"""Nothing is sent out, and no window asks for an address."""
+EARLIER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+"""What earlier releases wrote: nothing is sent out, and no window asks for an address."""
+INSTANCE_YAML = f"""{EARLIER_YAML}concurrency:
+  runs:
+    tag_concurrency_limits:
+      - key: dagster/partition
+        limit: 1
+        value:
+          applyLimitPerUniqueValue: true
+"""
+"""At most one run of a day works at a time; the others wait."""
+LOCKS = "runs"
 WORKSPACE = Path(__file__).with_name("workspace.yaml")
 """The code location as Dagster opens it; the file of the same name in the repository's root is a copy."""
 Notify = Callable[[str, str], None]
@@ -52,8 +63,11 @@ def use_instance(home: Path) -> None:
     folder = home.resolve() / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     settings_file = folder / "dagster.yaml"
-    if not settings_file.exists():
-        settings_file.write_text(INSTANCE_YAML)
+    # Settings that somebody changed are theirs.
+    if not settings_file.exists() or settings_file.read_bytes() == EARLIER_YAML.encode():
+        aside = settings_file.with_name(f".{settings_file.name}.{os.getpid()}")
+        aside.write_text(INSTANCE_YAML)
+        aside.replace(settings_file)
     os.environ["DAGSTER_HOME"] = str(folder)
 
 
@@ -65,21 +79,38 @@ def run_day(day: str, settings: Settings, notify: Notify, limits: Mapping[str, f
         settings: Where from and where to.
         limits: Values in place of the raw layer's own, by the config field's name.
         notify: Called with an asset's key and `STEP_START`, `STEP_SUCCESS` or `STEP_FAILURE`.
+
+    Raises:
+        RunInProgressError: Another process runs the day.
     """
     job = build_definitions(settings).resolve_job_def(JOB)
-    with dg.DagsterInstance.from_ref(
-        InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=NO_CAPTURE)
-    ) as instance:
-        # `execute_in_process` would leave out the origins, without which the UI's pages do not list the run.
-        run = instance.create_run_for_job(
-            job,
-            run_config={"loggers": QUIET, "ops": {RAW_OP: {"config": dict(limits or {})}}},
-            tags={**job.run_tags, **job.get_tags_for_partition_key(day, None)},
-            remote_job_origin=_remote_origin(),
-            job_code_origin=_code_origin(),
-        )
-        events = list(_notified(execute_run_iterator(InMemoryJob(job), run, instance), notify))
+    locks = settings.cybersec_home.resolve() / LOCKS
+    with _instance() as instance:
+        fail_dead_runs(instance, locks)
+        with only_run_of(day, locks) as note:
+            # `execute_in_process` would leave out the origins, without which the UI's pages do not list the run.
+            run = instance.create_run_for_job(
+                job,
+                run_config={"loggers": QUIET, "ops": {RAW_OP: {"config": dict(limits or {})}}},
+                tags={**job.run_tags, **job.get_tags_for_partition_key(day, None)},
+                remote_job_origin=_remote_origin(),
+                job_code_origin=_code_origin(),
+            )
+            note(run.run_id)
+            events = list(_notified(execute_run_iterator(InMemoryJob(job), run, instance), notify))
     return outcome_of(run.run_id, events)
+
+
+def fail_dead_runs_of(home: Path) -> None:
+    """Mark the runs of a home as failed whose process was killed."""
+    locks = home.resolve() / LOCKS
+    if any(locks.glob("*")):
+        with _instance() as instance:
+            fail_dead_runs(instance, locks)
+
+
+def _instance() -> dg.DagsterInstance:
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides=NO_CAPTURE))
 
 
 def _remote_origin() -> RemoteJobOrigin:

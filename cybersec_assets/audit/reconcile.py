@@ -67,6 +67,13 @@ def look(database: Database, phases: list[Phase], seen: Mapping[str, float]) -> 
     return {str(lock): seen.get(str(lock), now) for lock in database.transaction(free)}
 
 
+def live_phases(database: Database, partition: str) -> list[Phase]:
+    """Return a partition's open phases whose worker lives, of the newest entries."""
+    phases = [phase for phase in open_phases(database, RECENT) if phase.partition == partition]
+    free = look(database, phases, {}) if phases else {}
+    return [phase for phase in phases if str(phase.lock) not in free]
+
+
 def abandon_dead(
     journal: Journal, phases: list[Phase], looks: Looks, grace: float, is_over: Callable[[str], bool]
 ) -> list[Phase]:

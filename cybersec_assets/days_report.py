@@ -1,0 +1,129 @@
+"""Several days' runs as the command line shows them: one after the other, then a line for each."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from cybersec_assets import render
+from cybersec_assets.audit.tables import RAW
+from cybersec_assets.day_report import DayReport, audit_of_runs, document, report_of, require_logs, say
+from cybersec_assets.definitions import flow_source_from
+from cybersec_assets.errors import CybersecError, RunInterruptedError, SettingsError
+from cybersec_assets.outcome import Outcome
+from cybersec_assets.partitions import read_day, require_day
+from cybersec_assets.resources.audit import AuditResource
+from cybersec_assets.settings import Settings
+
+INTERRUPTED = RunInterruptedError.exit_status
+RESULTS = {0: "SUCCESS", INTERRUPTED: "interrupted"}
+RUN_CHARS = 8
+"""How much of a run's ID Dagster's pages show."""
+
+
+def run_days_and_report(
+    first: str, last: str, settings: Settings, limits: Mapping[str, float], *, as_json: bool
+) -> int:
+    """Run several days, the oldest first, and show what came of each.
+
+    A failed day does not keep the later ones from running; an interrupt does.
+
+    Args:
+        first: The first partition's key.
+        last: The last one's.
+        settings: Where from and where to.
+        limits: See `run_day`.
+        as_json: For machines: no progress, one JSON document.
+
+    Returns:
+        The exit status: 0, 1 if a day failed, 130 if the user interrupted.
+
+    Raises:
+        CybersecError: No day can succeed: one of both is no partition, the last is before the first, a setting is
+            invalid, the audit cannot be reached, or objects on the S3 server could be overwritten.
+    """
+    days = _days(first, last, settings)
+    # A setting that no day could be read with is refused before the first; a day without logs fails alone.
+    flow_source_from(settings).source().mapping(read_day(first))
+    reports = list[DayReport]()
+    with audit_of_runs(settings) as audit:
+        for number, day in enumerate(days, start=1):
+            if not as_json:
+                typer.echo(f"{day}, day {number} of {len(days)}", err=True)
+            reports.append(_report_of(day, audit, settings, limits, quiet=as_json))
+            status = reports[-1].outcome.exit_status
+            if status == INTERRUPTED:
+                break
+            if status and number < len(days) and not as_json:
+                typer.echo(f"{day} failed; going on with {days[number]}", err=True)
+    not_run = days[len(reports) :]
+    if as_json:
+        typer.echo(render.as_json(_document(first, last, reports, not_run, settings)))
+    else:
+        _summarize(reports, not_run)
+    statuses = {report.outcome.exit_status for report in reports}
+    return INTERRUPTED if INTERRUPTED in statuses else int(statuses != {0})
+
+
+def _days(first: str, last: str, settings: Settings) -> list[str]:
+    """Return the keys of a range of partitions.
+
+    Raises:
+        SettingsError: One of the days is no partition, or the last is before the first.
+    """
+    for day in (first, last):
+        require_day(day, settings.cybersec_start_date, settings.zone)
+    start = read_day(first)
+    count = (read_day(last) - start).days + 1
+    if count < 1:
+        raise SettingsError(f"--to {last} is before --from {first}", "Give the earlier day as --from")
+    return [(start + dt.timedelta(days=number)).isoformat() for number in range(count)]
+
+
+def _report_of(
+    day: str, audit: AuditResource, settings: Settings, limits: Mapping[str, float], *, quiet: bool
+) -> DayReport:
+    """Run a day; what kept it from running is its outcome."""
+    error: CybersecError
+    try:
+        require_logs(day, settings)
+        return report_of(day, audit, settings, limits, quiet=quiet)
+    except CybersecError as refused:
+        error = refused
+    except KeyboardInterrupt:
+        error = RunInterruptedError()
+    say(str(error))
+    return DayReport(day, Outcome("", [str(error)], error.exit_status, []), [], None, None)
+
+
+def _document(
+    first: str, last: str, reports: list[DayReport], not_run: list[str], settings: Settings
+) -> dict[str, Any]:
+    return {
+        "from": first,
+        "to": last,
+        "success": not not_run and all(report.outcome.exit_status == 0 for report in reports),
+        "days": [document(report, settings) for report in reports],
+        "not_run": not_run,
+    }
+
+
+def _summarize(reports: list[DayReport], not_run: list[str]) -> None:
+    """Print a line for each day, and how many there are of each kind."""
+    typer.echo(f"{'day':<10}  {'result':<11}  {'records':>13}  {'anomaly rate':>12}  run")
+    for report in reports:
+        records = next((f"{row['records']:,}" for row in report.rows if row["asset"] == RAW), "")
+        rate = f"{report.metrics['anomaly_rate']:.4f}" if report.metrics else ""
+        run = report.outcome.run_id[:RUN_CHARS]
+        typer.echo(f"{report.day}  {_result(report):<11}  {records:>13}  {rate:>12}  {run}".rstrip())
+    for day in not_run:
+        typer.echo(f"{day}  not run")
+    results = [_result(report) for report in reports]
+    counts = {"done": results.count("SUCCESS"), "failed": results.count("FAILED")}
+    unfinished = {"interrupted": results.count("interrupted"), "not run": len(not_run)}
+    typer.echo(", ".join(f"{count} {what}" for what, count in (counts | unfinished).items() if count))
+
+
+def _result(report: DayReport) -> str:
+    return RESULTS.get(report.outcome.exit_status, "FAILED")
