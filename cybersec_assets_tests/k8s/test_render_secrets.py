@@ -88,6 +88,7 @@ def test_how_logs_are_read_reaches_the_runs(helm):
         launcher = dagster_yaml(helm.manifests(values))["run_launcher"]["config"]["run_k8s_config"]
         given = {each.pop("name"): each for each in launcher["container_config"]["env"]}
         assert {name: given[name] for name in given if name in {"FLOWS_COLUMNS", "FLOWS_PSEUDONYM_KEY"}} == expected
+        assert given["FLOWS_TIMEZONE"] == {"value": "UTC"}
 
 
 def test_every_format_may_be_named(helm):

@@ -120,6 +120,8 @@
   value: {{ .Values.featureSet }}
 - name: FLOWS_FORMAT
   value: {{ .Values.flows.format }}
+- name: FLOWS_TIMEZONE
+  value: {{ .Values.flows.timezone | quote }}
 {{- with .Values.flows.columns }}
 - name: FLOWS_COLUMNS
   value: {{ . | quote }}
