@@ -63,6 +63,8 @@ def _left_out(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
         told: dict[str, Any] = {name: entry.value for name, entry in event.materialization.metadata.items()}
         if told.get("rejected_lines"):
             yield f"damaged lines left out: {told['rejected_lines']:,} ({told['rejected_share']:.2%})"
+        if told.get("label_warning"):
+            yield told["label_warning"]
         notes = told.get("source_notes", [])
         yield from notes[:NOTES_SHOWN]
         if more := len(notes[NOTES_SHOWN:]):

@@ -151,6 +151,25 @@ def test_few_damaged_lines_are_counted_and_shown(make_settings, materialize, log
     assert rows[0]["lines"] == told["lines"].value == counts
 
 
+def test_labels_of_unknown_words_are_told(make_settings, materialize, tmp_path):
+    """Labels that nobody knows cost no flow: the metadata and the command list them with counts, cut short."""
+    labels = ["BenignTraffic"] * 300 + ["DDoS"] * 20 + ["Zyxx"] * 3 + ["w" * 200] * 2 + ["qqa", "qqb", "qqc", "qqd"]
+    rows = [",".join((CSV | {"timestamp": f"{DAY}T00:00:00", "label": label}).values()) for label in labels]
+    (tmp_path / "flows.csv").write_text("\n".join([",".join([*CSV, "label"]), *rows]))
+    result, phases = materialize(make_settings(flows_uri=f"{tmp_path}/flows.csv"))
+    (raw,) = result.asset_materializations_for_node("raw__network_events")
+    cut = f"'{'w' * 80}…' (200 characters)"
+    assert phases[0]["records"] == len(labels)
+    assert raw.metadata["unlabelled_flows"].value == 9
+    assert raw.metadata["unknown_labels"].value == {"'Zyxx'": 3, cut: 2} | {f"'qq{end}'": 1 for end in "abcd"}
+    expected = (
+        f"9 flows have labels of unknown words, which give no verdict: 'Zyxx' (3), {cut} (2), 'qqa' (1), 'qqb' (1), …"
+    )
+    assert expected in outcome_of(result.run_id, result.all_events).notes
+    (evaluation,) = result.asset_materializations_for_node("gold__evaluation")
+    assert "auroc" in evaluation.metadata
+
+
 def test_a_day_of_other_events(make_settings, materialize, tmp_path):
     """A log without any flow is refused with what it has instead, and the audit has the same numbers."""
     lines = [{"event_type": kind, "timestamp": "2026-01-02T00:00:00+0000"} for kind in ("stats", "alert", "stats")]

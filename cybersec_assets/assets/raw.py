@@ -14,6 +14,7 @@ from cybersec_assets.artifact import Artifact
 from cybersec_assets.assets.metadata import describe_table, to_markdown, volume_per_hour
 from cybersec_assets.assets.past_days import RAW, past_days_evaluation
 from cybersec_assets.audit import tables
+from cybersec_assets.errors import quoted
 from cybersec_assets.flows.day import Day
 from cybersec_assets.flows.ingest import Ingested, ingest, require_flows, require_share
 from cybersec_assets.flows.logfile import LogFile
@@ -29,6 +30,8 @@ from cybersec_assets.resources.scratch import ScratchResource
 
 PREVIEWED = ["timestamp", "src_ip", "src_port", "dst_ip", "dst_port", "protocol", "bytes", "duration"]
 FILES_SHOWN = 100
+LABELS_NAMED = 4
+"""How many unknown labels the warning names, which is one line."""
 
 
 class RawConfig(dg.Config):
@@ -69,6 +72,8 @@ def raw_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             phase.inputs += [_file(log) | source.reading() for log in logs.files] or [{"file": SYNTHETIC}]
             ingested = ingest(logs, kept, rejected := scratch.new_file("rejected.parquet"))
             phase.facts |= {"lines": _lines(ingested)}
+            if warning := _label_warning(ingested):
+                context.log.warning(warning)
             if ingested.rejected:
                 quarantine = store_rejected(rejected, logs, store, scratch)
                 phase.facts |= {"rejected": _rejected(ingested, quarantine)}
@@ -112,6 +117,25 @@ def _lines(ingested: Ingested) -> dict[str, object]:
     return {"read": ingested.lines, "kept": ingested.kept, "quarantined": ingested.rejected, "other": others}
 
 
+def _label_warning(ingested: Ingested) -> str | None:
+    """Return the warning about labels whose words are unknown, None where there are none."""
+    if not ingested.unlabelled:
+        return None
+    shown = list(ingested.unknown_labels.items())[:LABELS_NAMED]
+    listed = ", ".join(f"{quoted(label)} ({flows:,})" for label, flows in shown)
+    more = ", …" if len(ingested.unknown_labels) > LABELS_NAMED else ""
+    return f"{ingested.unlabelled:,} flows have labels of unknown words, which give no verdict: {listed}{more}"
+
+
+def _labels(ingested: Ingested) -> dict[str, Any]:
+    """Return the metadata about labels whose words are unknown, if there are any."""
+    if not ingested.unlabelled:
+        return {}
+    counts = {quoted(label): flows for label, flows in ingested.unknown_labels.items()}
+    warning = _label_warning(ingested)
+    return {"unlabelled_flows": ingested.unlabelled, "unknown_labels": counts, "label_warning": warning}
+
+
 def _metadata(kept: Path, logs: Sequence[LogFile], ingested: Ingested, rejected: object) -> dict[str, Any]:
     examples = dg.MetadataValue.md(to_markdown(ingested.examples))
     damaged = {"rejected_examples": examples, "quarantine": rejected} if rejected else {}
@@ -125,5 +149,6 @@ def _metadata(kept: Path, logs: Sequence[LogFile], ingested: Ingested, rejected:
         "rejected_share": ingested.rejected_share,
         "lines": _lines(ingested),
         **damaged,
+        **_labels(ingested),
         **({"source_notes": notes} if notes else {}),
     }

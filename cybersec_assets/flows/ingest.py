@@ -6,7 +6,7 @@ is kept, rejected, or counted as another kind of line. That these numbers add up
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,8 @@ FRAME = {BLANK, COMMENT, HEADER}
 """Lines that every log may have, so that a day of nothing else is a day without traffic."""
 SHOWN = 5
 """How many damaged lines are shown to a person."""
+LABELS_SHOWN = 20
+"""How many unknown labels are listed."""
 FULL = os.strerror(errno.ENOSPC)
 """What Polars says, among other things, where the disk is full."""
 
@@ -40,6 +42,8 @@ class Ingested:
         lines: The number of lines read; `kept`, `rejected` and `others` add up to it.
         joined: The number of kept lines beyond the first of a record.
         others: The number of lines that are neither kept nor rejected, by what they are, most frequent first.
+        unlabelled: The number of records that parse and have a label whose words are unknown.
+        unknown_labels: The most frequent of these labels, with how many records have them.
     """
 
     rows: int
@@ -48,6 +52,8 @@ class Ingested:
     lines: int = 0
     joined: int = 0
     others: Mapping[str, int] = field(default_factory=dict)
+    unlabelled: int = 0
+    unknown_labels: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def kept(self) -> int:
@@ -85,7 +91,16 @@ def ingest(logs: DayLogs, kept: Path, rejected: Path) -> Ingested:
         _join(damaged, rejected)
         examples = pl.scan_parquet(rejected).head(SHOWN).collect()
         count = _count(rejected)
-    return Ingested(rows, count, examples, sum(part.lines for part in sunk), total.joined, total.names())
+    return Ingested(
+        rows=rows,
+        rejected=count,
+        examples=examples,
+        lines=sum(part.lines for part in sunk),
+        joined=total.joined,
+        others=total.names(),
+        unlabelled=total.unlabelled,
+        unknown_labels=dict(sorted(total.labels.items(), key=lambda item: (-item[1], item[0]))[:LABELS_SHOWN]),
+    )
 
 
 @dataclass(frozen=True)
@@ -215,7 +230,8 @@ def _sink_apart(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list
 
 def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[LogFile]:
     files = _uncounted(part)
-    good, records = pl.col("fault").is_null(), _read_once(part.scan(files))
+    good = pl.col("fault").is_null()
+    records = _read_once(part.scan(files), files[0].tally.count_labels if files else unchanged)
     sinks = [
         records.filter(good).select(list(RAW)).sink_parquet(kept, lazy=True),
         records.filter(~good).select(list(ORIGIN)).sink_parquet(rejected, lazy=True),
@@ -238,10 +254,15 @@ def _named(part: Part) -> str:
     return ", ".join(log.name for log in part.files[:SHOWN])
 
 
-def _read_once(records: pl.LazyFrame) -> pl.LazyFrame:
-    """Keep both sinks on one reading: pushed into it, their filters would make two different ones of it."""
+def _read_once(records: pl.LazyFrame, look: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.LazyFrame:
+    """Keep both sinks on one reading: pushed into it, their filters would make two different ones of it.
+
+    Args:
+        records: The records.
+        look: Called with each batch, which it returns.
+    """
     return records.map_batches(
-        unchanged, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False, streamable=True
+        look, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False, streamable=True
     )
 
 

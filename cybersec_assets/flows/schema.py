@@ -46,4 +46,7 @@ ORIGIN: dict[str, pl.DataType] = {
     "fault": pl.String(),
     "value": pl.String(),
 }
-"""What a reader adds to RAW: the record's place, and, where it does not parse, which column and which value."""
+"""What a reader adds to RAW: the record's place and, where it does not parse, which column and which value.
+
+A `value` without a `fault` is a label of which no word is known.
+"""

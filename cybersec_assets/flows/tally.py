@@ -22,6 +22,7 @@ OTHER = "other"
 """What a name is counted as that is no identifier, or that comes after MAX_NAMES others."""
 MAX_NAMES = 50
 MAX_NAME_CHARACTERS = 40
+MAX_LABELS = 1_000
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 """What a log may name its events by here: no such name is an address, and a database stores all of them."""
 KIND = "_kind"
@@ -38,11 +39,15 @@ class Tally:
         others: The number of lines that become no record, by what they are.
         joined: The number of lines that were added to a kept record of another line.
         rows: The number of rows of a file that has no lines.
+        unlabelled: The number of records that parse and have a label whose words are unknown.
+        labels: Up to MAX_LABELS of these labels, with how many records have them.
     """
 
     others: Counter[str] = field(default_factory=Counter)
     joined: int = 0
     rows: int = 0
+    unlabelled: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
 
     def add(self, name: str, lines: int) -> None:
         """Count lines by a name, which may come from the log itself."""
@@ -59,6 +64,27 @@ class Tally:
             self.add(name, lines)
         self.joined += other.joined
         self.rows += other.rows
+        self.unlabelled += other.unlabelled
+        for label, records in other.labels.items():
+            self._add_label(label, records)
+
+    def count_labels(self, batch: pl.DataFrame) -> pl.DataFrame:
+        """Count the records whose label has no known word, and return the batch.
+
+        Args:
+            batch: The columns of ORIGIN, and others.
+        """
+        unknown = batch["value"].filter(batch["fault"].is_null()).drop_nulls()
+        with _LOCK:
+            self.unlabelled += len(unknown)
+            for label, records in unknown.value_counts(sort=True).iter_rows() if len(unknown) else ():
+                self._add_label(label, records)
+        return batch
+
+    def _add_label(self, label: str, records: int) -> None:
+        # Each takes memory, and a log may have a new one in every line.
+        if label in self.labels or len(self.labels) < MAX_LABELS:
+            self.labels[label] += records
 
     @property
     def total(self) -> int:

@@ -1,13 +1,158 @@
-"""What a label column says about a flow: malice, no malice, or nothing."""
+"""What a label says about a flow: malice, no malice, or nothing.
+
+A label is cut into words at everything that is no letter, and where the case changes: `BenignTraffic`, `Benign_Final`
+and `benign-2` all have the word `benign`. Letters that are joined without either (`benigntraffic`) are cut where known
+words cover all of them. Only whole words count, so that `abnormal` is not `normal`. A word that names malice counts
+more than one that names background, and that more than one that names no malice. A word right behind `not`, `non` or
+`no` means its opposite. A label of unknown words says nothing; `assemble` hands it on, so that somebody is told.
+
+The words are those of the labels of public sets: CICIoT2023, CICIoMT2024, CIC-IDS2017, CSE-CIC-IDS2018, CIC-DDoS2019,
+CIDDS-001 (https://www.unb.ca/cic/datasets/), MQTTset, N-BaIoT, Edge-IIoTset, ToN-IoT, Bot-IoT, UNSW-NB15
+(https://research.unsw.edu.au/projects/unsw-nb15-dataset), CTU-13, IoT-23 (https://www.stratosphereips.org/datasets-overview),
+and NSL-KDD (https://www.unb.ca/cic/datasets/nsl.html).
+"""
+
+import re
+from typing import Literal
 
 import polars as pl
 
 from cybersec_assets.flows.readers.base import Field
 
-# Words such as "no" or "unknown" say nothing inside of a longer label: "unknown malware" names malice.
-# CTU-13 has "Backgrund", too.
-NO_VERDICT = r"(?i)\bbackgro?und\b|^\W*(unknown|unlabell?ed|unset|none|null|nan|n/a)?\W*$"
-HARMLESS = r"(?i)\b(benign|normal|non-?malicious)\b|^\W*(false|no)\b|^\s*0(\.0*)?\s*$"
+Meaning = Literal["malice", "harmless", "nothing", "unknown"]
+
+HARMLESS = {
+    *("benign", "normal", "legitimate", "legit", "harmless", "innocuous", "innocent", "clean", "safe", "good"),
+    *("goodware", "genuine", "regular", "ordinary", "nonmalicious"),
+}
+BACKGROUND = {"background", "backgrund"}
+"""CTU-13 has both spellings."""
+UNDECIDED = {
+    *("unknown", "unlabeled", "unlabelled", "unset", "none", "null", "nan", "undefined", "unclassified", "suspicious"),
+    *("undetermined", "unspecified", "missing", "empty"),
+}
+"""Words that say that there is no verdict, where no other word of the label gives one."""
+MALICE = {
+    *("malicious", "malice", "malign", "malignant", "malware", "malwares", "harmful", "hostile", "evil", "bad"),
+    *("abnormal", "abnormality", "anormal", "anomaly", "anomalies", "anomalous", "illegitimate", "illegit", "illegal"),
+    *("illicit", "unsafe", "unauthorized", "unauthorised", "threat", "threats", "alert", "alerts", "alerted"),
+    *("attack", "attacks", "attacker", "attackers", "attacking", "attacked", "victim", "intrusion", "intrusions"),
+    *("intruder", "hack", "hacker", "hacking", "hacked", "compromise", "compromised", "infected", "infection"),
+    *("botnet", "botnets", "bot", "bots", "cnc", "dga", "beaconing", "mirai", "gafgyt", "bashlite", "okiru", "torii"),
+    *("hajime", "muhstik", "hakai", "kenjiro", "persirai", "ircbot", "neris", "rbot", "virut", "menti", "sogou"),
+    *("murlo", "zeus", "emotet", "trickbot", "conficker", "greeth", "greip", "udpplain", "candc"),
+    *("ddos", "dos", "drdos", "webddos", "flood", "floods", "flooding", "flooder", "hulk", "goldeneye", "slowloris"),
+    *("slowhttptest", "slowite", "loic", "hoic", "udplag", "neptune", "smurf", "teardrop", "mailbomb", "udpstorm"),
+    *("processtable", "malformed", "synonymousip"),
+    *("scan", "scans", "scanner", "scanners", "scanning", "portscan", "portscans", "portscanning", "osscan", "vulscan"),
+    *("vulnscan", "mscan", "nmap", "satan", "sweep", "sweeps", "ipsweep", "portsweep", "pingsweep", "probe", "probes"),
+    *("probing", "recon", "reconnaissance", "fingerprint", "fingerprinting"),
+    *("exploit", "exploits", "exploitation", "exploiting", "shellcode", "fuzzer", "fuzzers", "fuzzing", "injection"),
+    *("injections", "sqlinjection", "sqli", "xss", "csrf", "sqlattack", "overflow", "bufferoverflow", "heartbleed"),
+    *("hijack", "hijacking", "hijacked", "spoof", "spoofing", "spoofed", "arpspoofing", "mitm", "impersonation"),
+    *("poisoning", "bruteforce", "bruteforcing", "brute", "patator", "infiltration", "infilteration", "exfiltration"),
+    *("theft", "keylogger", "keyloggers", "keylogging", "backdoor", "backdoors", "trojan", "trojans", "worm", "worms"),
+    *("virus", "viruses", "rootkit", "rootkits", "ransomware", "spyware", "adware", "shell", "webshell", "phishing"),
+    *("spam", "spamming", "spammer", "cryptominer", "cryptomining", "cryptojacking", "httptunnel", "loadmodule"),
+    *("warezclient", "warezmaster", "snmpguess", "snmpgetattack", "xlock", "xsnoop"),
+}
+WHOLE_MALICE = {
+    *("apache2", "back", "ftpwrite", "guesspasswd", "imap", "land", "multihop", "named", "perl", "phf", "pod", "ps"),
+    *("r2l", "u2r", "saint", "sendmail", "spy", "xterm", "generic", "analysis", "password", "uploading", "combo"),
+    *("junk", "syn", "filedownload", "heartbeat", "hostdiscovery", "lateralmovement", "establishfoothold"),
+}
+"""Labels of attacks that are ordinary words: they count only where nothing else is in the label."""
+ON = {"true", "t", "yes", "y"}
+OFF = {"false", "f", "no", "n"}
+NOT_APPLICABLE = {"na"}
+NEGATIONS = {"non", "not", "no", "un", "ab", "il"}
+NEUTRAL = {
+    *("traffic", "flow", "flows", "final", "data", "dataset", "device", "devices", "activity", "connection"),
+    *("connections", "conn", "session", "sessions", "packet", "packets", "class", "label", "type", "user", "users"),
+    *("network", "net", "host", "hosts", "client", "server", "request", "requests", "response", "sample", "samples"),
+    *("train", "test", "behavior", "behaviour", "usage", "event", "events", "communication", "stream", "web", "http"),
+    *("https", "dns", "tcp", "udp", "icmp", "arp", "ack", "syn", "mqtt", "ssh", "ftp", "iot", "port", "from", "the"),
+    *("horizontal", "vertical", "force", "attempt", "attempted", "like", "and", "access"),
+}
+"""Words that say nothing about malice; letters without a gap are cut only where such and known words cover them."""
+
+RUN = re.compile(r"[^\W\d_]+")
+CASES = (re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\WA-Z]+|[A-Z]+"), re.compile(r"[A-Z]+|[^\WA-Z]+"))
+"""Cuts where the case changes: `FTPNormal` before its last capital letter, `FTPnormal` behind it."""
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+COMMAND_AND_CONTROL = re.compile(r"(?i)(?<![^\W_])c(?:\s*&\s*c|2)(?![^\W_])")
+MAX_CHARACTERS = 256
+"""How much of a label is read."""
+KNOWN = HARMLESS | BACKGROUND | UNDECIDED | MALICE
+COVERING = KNOWN | NEUTRAL | NEGATIONS
+
+
+def meaning(label: str) -> Meaning:
+    """Return what a label means.
+
+    Args:
+        label: The label as the log has it; its first 256 characters count.
+
+    Returns:
+        `malice`, `harmless`, `nothing` where it says that there is no verdict or says nothing at all, else `unknown`.
+    """
+    plain = label.strip()[:MAX_CHARACTERS]
+    if NUMBER.fullmatch(plain):
+        return "harmless" if float(plain) == 0 else "malice"
+    whole = "".join(character for character in plain.lower() if character.isalnum())
+    if whole in ON | WHOLE_MALICE:
+        return "malice"
+    if whole in OFF:
+        return "harmless"
+    if not whole or whole in NOT_APPLICABLE:
+        return "nothing"
+    if whole in KNOWN:
+        return _of_words([whole])
+    return _of_words(_words(COMMAND_AND_CONTROL.sub(" cnc ", plain)))
+
+
+def _of_words(words: list[str]) -> Meaning:
+    found = set[str]()
+    for before, word in zip(["", *words], words, strict=False):
+        is_opposite = before in NEGATIONS
+        if word in MALICE:
+            found.add("harmless" if is_opposite else "malice")
+        elif word in HARMLESS:
+            found.add("malice" if is_opposite else "harmless")
+        elif word in BACKGROUND:
+            found.add("background")
+        elif word in UNDECIDED:
+            found.add("undecided")
+    if "malice" in found:
+        return "malice"
+    if "background" in found:
+        return "nothing"
+    if "harmless" in found:
+        return "harmless"
+    return "nothing" if "undecided" in found else "unknown"
+
+
+def _words(label: str) -> list[str]:
+    return [word for run in RUN.findall(label) for word in _cut(run)]
+
+
+def _cut(run: str) -> list[str]:
+    """Cut letters into words: not at all where they are a known word, else by known words, else where case changes."""
+    plain = run.lower()
+    if plain in KNOWN:
+        return [plain]
+    return _covered(plain) or [part.lower() for case in CASES for part in case.findall(run)]
+
+
+def _covered(letters: str) -> list[str] | None:
+    """Cut letters into the fewest known words, None where such words do not cover them."""
+    best: list[list[str] | None] = [[]]
+    for end in range(1, len(letters) + 1):
+        cuts = [
+            [*head, letters[at:end]] for at, head in enumerate(best) if head is not None and letters[at:end] in COVERING
+        ]
+        best.append(min(cuts, key=len, default=None))
+    return best[-1]
 
 
 def verdict(text: pl.Expr) -> pl.Expr:
@@ -17,18 +162,31 @@ def verdict(text: pl.Expr) -> pl.Expr:
         text: The label as the log has it.
 
     Returns:
-        True for anything that names malice, false for benign, normal or 0, null for background or unset.
+        True for what names malice, false for what names no malice, null for anything else.
     """
-    return (
-        pl.when(text.str.contains(NO_VERDICT))
-        .then(None)
-        .when(text.str.contains(HARMLESS))
-        .then(statement=False)
-        .when(text.is_not_null())
-        .then(statement=True)
-    )
+    return text.map_batches(_verdicts, return_dtype=pl.Boolean(), is_elementwise=True)
 
 
 def label(text: pl.Expr) -> Field:
-    """Read a label; its own value stands for its text, as one that gives no verdict is no fault."""
-    return Field(verdict(text).cast(pl.String), verdict(text))
+    """Read a label. One that gives no verdict is no fault; one of unknown words is the field's `unknown`."""
+    value = verdict(text)
+    unknown = text.map_batches(_unknown, return_dtype=pl.String(), is_elementwise=True)
+    return Field(value.cast(pl.String), value, unknown)
+
+
+VERDICTS: dict[Meaning, bool | None] = {"malice": True, "harmless": False, "nothing": None, "unknown": None}
+
+
+def _verdicts(texts: pl.Series) -> pl.Series:
+    # A day has few different labels, so Python sees each of them once a batch.
+    labels = texts.drop_nulls().unique()
+    meant = pl.Series([VERDICTS[meaning(each)] for each in labels], dtype=pl.Boolean)
+    return texts.replace_strict(labels, meant, default=None, return_dtype=pl.Boolean)
+
+
+def _unknown(texts: pl.Series) -> pl.Series:
+    labels = texts.drop_nulls().unique()
+    unknown = pl.Series(
+        [each[:MAX_CHARACTERS] if meaning(each) == "unknown" else None for each in labels], dtype=pl.String
+    )
+    return texts.replace_strict(labels, unknown, default=None, return_dtype=pl.String)

@@ -6,7 +6,6 @@ name, whichever way a log writes it: as a number with leading zeros or as a floa
 
 import re
 from collections.abc import Collection
-from functools import lru_cache
 
 import polars as pl
 
@@ -198,7 +197,6 @@ LAST = 255
 PORTED = ("tcp", "udp", "dccp", "sctp", "udplite")
 
 
-@lru_cache(maxsize=4096)
 def name_of(text: str) -> str | None:
     """Return a protocol's one name.
 

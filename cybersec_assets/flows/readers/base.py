@@ -71,10 +71,12 @@ class Field:
     Attributes:
         text: What the log has, null where it is unset.
         value: What it means, null where it is unset or does not parse.
+        unknown: The text that nobody knows the meaning of, which is no fault; null for any other.
     """
 
     text: pl.Expr
     value: pl.Expr
+    unknown: pl.Expr | None = None
 
 
 MAX_COLUMNS = 1_000
@@ -167,12 +169,20 @@ def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, misfit: pl.Expr
 
     Returns:
         One record a row. `fault` is null where it parses; else the first column at fault, with its text in `value`.
+        Where it parses, `value` is its label if no word of that is known.
     """
     texts = [field.text.alias(f"text {name}") for name, field in fields.items()]
     # A step of its own: Polars would parse a value once for its column, and twice more to see whether it is at fault.
-    parsed = rows.select("file", "line", *texts, *_values(fields), _misfit=pl.lit(None) if misfit is None else misfit)
+    parsed = rows.select(
+        "file",
+        "line",
+        *texts,
+        *_values(fields),
+        _misfit=pl.lit(None) if misfit is None else misfit,
+        _unknown=pl.coalesce(*unknown_texts(fields), pl.lit(None, pl.String)),
+    )
     fault, value = _faults(fields)
-    return parsed.select(*RAW, "file", "line", fault.alias("fault"), value.alias("value"))
+    return parsed.select(*RAW, "file", "line", fault.alias("fault"), pl.coalesce(value, "_unknown").alias("value"))
 
 
 def screen(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> pl.LazyFrame:
@@ -184,7 +194,7 @@ def screen(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> p
         doubt: Whether something is wrong with a row as a whole.
 
     Returns:
-        One record a row: the columns of RAW, and `suspect`, true where `assemble` has a fault.
+        One record a row: the columns of RAW, and `suspect`, true where `assemble` has a fault or an unknown label.
     """
     given = {name: field.text.is_not_null() for name, field in fields.items()}
     # The text of a sum is dear.
@@ -192,7 +202,13 @@ def screen(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> p
     texts = [has.alias(f"text {name}") for name, has in given.items()]
     wrong = [_lacks(name) & pl.col(f"text {name}") for name in fields if name not in NEVER_NULL]
     suspect = pl.any_horizontal("_doubt", *map(_lacks, NEVER_NULL), *wrong)
+    doubt = pl.any_horizontal(doubt, *(text.is_not_null() for text in unknown_texts(fields)))
     return rows.select(*texts, *_values(fields), _doubt=doubt).select(*RAW, suspect.alias("suspect"))
+
+
+def unknown_texts(fields: Mapping[str, Field]) -> list[pl.Expr]:
+    """Return the texts of all fields that nobody knows the meaning of."""
+    return [field.unknown for field in fields.values() if field.unknown is not None]
 
 
 def _values(fields: Mapping[str, Field]) -> list[pl.Expr]:

@@ -16,7 +16,7 @@ from cybersec_assets.flows.parsing.lines import whole_lines
 from cybersec_assets.flows.parsing.times import from_epoch, from_float_epoch
 from cybersec_assets.flows.parsing.zeek_conn import NEEDED, NUMBERS, conn_fields
 from cybersec_assets.flows.parsing.zeek_header import Block, Header, blocks
-from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, require_columns, unchanged
+from cybersec_assets.flows.readers.base import Field, Reader, assemble, each, require_columns, unchanged, unknown_texts
 from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
 from cybersec_assets.flows.tally import BLANK, COMMENT
 
@@ -154,6 +154,7 @@ def _quick_block(block: Block) -> pl.LazyFrame:
 def _checked(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> pl.LazyFrame:
     nothing = {name: pl.lit(None, dtype) for name, dtype in RAW.items() if name not in fields}
     values = {name: field.value.cast(RAW[name]) for name, field in fields.items()}
+    doubt = pl.any_horizontal(doubt, *(text.is_not_null() for text in unknown_texts(fields)))
     parsed = rows.select(**nothing, **values, doubt=doubt)
     missing = [pl.col(name).is_null() for name in NEVER_NULL]
     negative = [pl.col(name) < 0 for name in VOLUMES]
