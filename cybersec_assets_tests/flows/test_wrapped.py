@@ -22,6 +22,7 @@ from cybersec_assets_tests.flows.logs import (
     csv_log,
     csv_row,
     examples,
+    faults,
     find,
     read,
     write,
@@ -56,6 +57,8 @@ PREFIXES = {
     "a naive time": "2024-04-19 00:00:00,123 ",
     "CRI": "2024-04-19T00:00:00.123456789+02:00 stdout F ",
     "docker compose": "zeek-1  | ",
+    "kubectl": "[pod/zeek-7d4b9/zeek] ",
+    "a weekday": "Fri Apr 19 00:00:00 2024 fw zeek: ",
 }
 """What stands before a line of any kind of record."""
 JSON_PREFIXES = PREFIXES | {
@@ -64,6 +67,7 @@ JSON_PREFIXES = PREFIXES | {
     "no tag": "Jan  1 00:00:00 fw ",
     "a priority alone": "<134>",
     "milliseconds": "1713484800000 ",
+    "slashes and a level": "2024/04/19 00:00:00 [INFO] ",
     "Fluentd": "2024-04-19T00:00:00+00:00\tzeek.conn\t",
 }
 STREAM = "2024-04-19T00:00:00+00:00 eni-1235b8ca-all "
@@ -72,6 +76,7 @@ WRAPPERS = {
     "Filebeat": under("message"),
     "Docker": lambda text: json.dumps({"log": f"{text}\n", "stream": "stdout", "time": "2024-04-19T00:00:00Z"}),
     "journald": under("MESSAGE"),
+    "GELF": under("short_message"),
     "an original": under("event", "original"),
     "a flat original": under("event.original"),
     "Splunk's raw": under("result", "_raw"),
@@ -286,6 +291,17 @@ def test_hostile_lines_cost_neither_the_day_nor_much_time(log, way):
     assert time.monotonic() - began < 60
     assert kept["uid"].to_list() == ["1", "1"]
     assert (2, too_deep) in aside
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1.5s", 1.5), ("1m2.5s", 62.5), ("1h0m0.25s", 3600.25), ("70ms", 0.07), ("3µs", 0.000_003), ("0s", 0.0)],
+)
+def test_durations_of_zq_are_read(log, text, seconds):
+    """The tool that nests `id` writes durations with their units; anything else is at fault as in a plain file."""
+    kept, rejected = read(write(log, lines(nested(conn(duration=text)), nested(conn(duration="1.5x")))))
+    assert kept["duration"].to_list() == [seconds]
+    assert faults(rejected) == [(2, "duration", "1.5x")]
 
 
 def test_of_a_doubled_name_the_first_counts(log):

@@ -19,16 +19,17 @@ BOM = rb"(?:\xef\xbb\xbf)?"
 PRIORITY = rb"(?:\d{1,7} (?=<))?<\d{1,3}>"
 CLOCK = rb"\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
 ZONE = rb"(?:Z| ?[+-]\d{2}:?\d{2}| UTC)?"
-ISO = rb"\d{4}-\d{2}-\d{2}[T ]" + CLOCK + ZONE
+ISO = rb"\d{4}[-/]\d{2}[-/]\d{2}[T ]" + CLOCK + ZONE
 MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-BSD = MONTH + rb" {1,2}\d{1,2}(?: \d{4})? " + CLOCK + rb"(?: \d{4})?" + ZONE
+WEEKDAY = rb"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?"
+BSD = WEEKDAY + MONTH + rb" {1,2}\d{1,2}(?: \d{4})? " + CLOCK + rb"(?: \d{4})?" + ZONE
 EPOCH = rb"(?:\d{9,10}(?:\.\d{1,9})?|\d{13}|\d{16}|\d{19})"
 HOST = rb"""[^\s{"]{0,254}[^\s{":]"""
 TAG = rb"""[^\s{"]{0,254}:"""
 STRUCTURED = rb"""(?:-|(?:\[(?:[^\]"\\]|\\.|"(?:[^"\\]|\\.)*")*\])+)"""
 RFC_5424 = rb"(?:" + PRIORITY + rb")?1 (?:-|" + ISO + rb")(?: [!-~]{1,255}){4} " + STRUCTURED
-SERVICE = rb"[\w.-]{1,255} +\| "
-"""The name that `docker compose logs` writes."""
+SERVICE = rb"(?:[\w.-]{1,255} +\| |\[pod/[^\]\s]{1,255}\] )"
+"""The name that `docker compose logs` or `kubectl logs --prefix` writes."""
 COOKIE = rb"@cee:[ \t]{0,16}"
 
 BEFORE_JSON = re.compile(

@@ -31,6 +31,9 @@ TEXTS = (
     "@message",
     "log",
     "msg",
+    "short_message",
+    "full_message",
+    "content",
     "line",
     "raw",
     "original",
@@ -83,6 +86,9 @@ ZEEK_NAMES = (
 EVE_NAMES = ("timestamp", "flow_id", "src_ip", "flow", "netflow")
 NESTED = ("flow", "netflow")
 """What Suricata nests."""
+SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+DURATION_PART = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|us|µs|ns|w|d|h|m|s)")
+DURATION = re.compile(rf"(?:{DURATION_PART.pattern})+")
 Object = Mapping[str, object]
 
 
@@ -248,13 +254,21 @@ def _flat(found: Object) -> Object:
     ends = found.get("id")
     if isinstance(ends, dict):
         flat = {f"id.{name}": ends[name] for name in ENDPOINTS if name in ends}
-        return flat | {name: value for name, value in found.items() if name != "id"}
+        flat |= {name: value for name, value in found.items() if name != "id"}
+        return flat | {"duration": _seconds(flat["duration"])} if "duration" in flat else flat
     for group in NESTED:
         dotted = {name: value for name, value in found.items() if name.startswith(f"{group}.")}
         if dotted and group not in found and "event_type" in found:
             inner = {name.removeprefix(f"{group}."): value for name, value in dotted.items()}
             found = {name: value for name, value in found.items() if name not in dotted} | {group: inner}
     return found
+
+
+def _seconds(value: object) -> object:
+    """Return the seconds of a duration as zq writes it, such as `1m2.5s`; any other value as it is."""
+    if not isinstance(value, str) or not DURATION.fullmatch(value):
+        return value
+    return sum(float(count) * SECONDS[unit] for count, unit in DURATION_PART.findall(value))
 
 
 def _bytes(text: str) -> bytes:
