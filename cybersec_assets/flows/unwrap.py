@@ -115,8 +115,7 @@ def _peeler(peels: Sequence[Peel]) -> Convert:
 
 def _peeled(line: bytes, peel: Peel) -> bytes:
     text = peel(line)
-    # A blank line would pass for none at all.
-    return text if text is not None and text.strip() else line
+    return line if text is None else text
 
 
 def _converted(lines: Iterable[bytes], convert: Convert) -> Iterator[bytes]:

@@ -251,6 +251,15 @@ def test_damaged_lines_of_text_are_put_aside_whole(log, way):
     assert aside == [(2, bad), (3, "no prefix")]
 
 
+def test_a_wrapper_of_nothing_is_put_aside(log):
+    """A blank message is not passed over as a blank line is."""
+    good = WRAPPERS["Filebeat"](AWS_VPC.row().rstrip("\n"))
+    nothing = [WRAPPERS["Filebeat"](" "), PREFIXES["CRI"] + " ", WRAPPERS["Filebeat"]("a\nb")]
+    _, aside, others = quarantine(write(log, "\n".join([good, *nothing])))
+    assert aside == [(number, text) for number, text in enumerate(nothing, 2)]
+    assert not others
+
+
 def test_what_others_write_into_the_log_makes_no_flow(log):
     """A record that another program quotes in its own words is not taken for the sensor's."""
     forged = json.dumps(event(flow_id=666))

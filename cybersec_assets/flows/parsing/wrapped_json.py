@@ -113,7 +113,7 @@ def unwrap_line(line: bytes) -> Unwrapped:
     Args:
         line: The line without its end.
     """
-    found = _in_text(line.decode("utf-8", "surrogateescape"), MAX_DEPTH)
+    found = _in_text(line.decode("utf-8", "replace"), MAX_DEPTH)
     if found is None:
         return Unwrapped(line, is_record=False, changed=False)
     return Unwrapped(found.text, found.is_record, found.changed)
@@ -124,7 +124,7 @@ def text_in(line: bytes) -> bytes | None:
     if not line.startswith(b"{"):
         return None
     try:
-        found = DECODER.decode(line.decode("utf-8", "surrogateescape"))
+        found = DECODER.decode(line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
     text = next(_texts(found, MAX_DEPTH), None) if isinstance(found, dict) else None
@@ -172,7 +172,7 @@ def _decoded(body: str) -> Object | None:
 
 def _behind_prefix(text: str) -> str | None:
     rest = before_json(_bytes(text)) if "{" in text else None
-    return None if rest is None else rest.decode("utf-8", "surrogateescape")
+    return None if rest is None else rest.decode("utf-8", "replace")
 
 
 def _in_object(found: Object, depth: int) -> Object | Unwrapped | None:
@@ -272,12 +272,8 @@ def _seconds(value: object) -> object:
 
 
 def _bytes(text: str) -> bytes:
-    """Return a text's bytes, those that were no UTF-8 as they were."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        # A lone surrogate, which JSON may write as an escape.
-        return text.encode("utf-8", "backslashreplace")
+    """Return a text's bytes; a lone surrogate becomes an escape, as which JSON may have it."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _firsts(pairs: list[tuple[str, object]]) -> dict[str, object]:
