@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ SECRETS = (
 
 def canary_of(variable: str) -> str:
     """Return the secret of a variable: 32 bytes in base64, as keys are."""
-    return base64.b64encode(variable.lower().ljust(32, "~")[:32].encode()).decode()
+    return base64.b64encode(hashlib.sha256(variable.encode()).digest()).decode()
 
 
 CANARIES = {variable: canary_of(variable) for variable in SECRETS}

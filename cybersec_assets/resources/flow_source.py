@@ -61,6 +61,8 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
         Raises:
             SettingsError: A setting has a value that cannot be used.
         """
+        if self.columns and not self.columns.lstrip().startswith(("{", "[")):
+            self._refuse_private("FLOWS_COLUMNS", self.columns)
         return FlowSource(
             uri=self.uri,
             fmt=self.format,
@@ -72,10 +74,10 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
 
     def _find(self, pattern: str) -> list[SourceFile]:
         if not SCHEME.match(pattern):
-            self._refuse_private(pattern)
+            self._refuse_private("FLOWS_URI", pattern)
             found = local_files(pattern)
             for file in found:
-                self._refuse_private(file.name)
+                self._refuse_private("FLOWS_URI", file.name)
             return [_without_secrets(file) for file in found]
         if not pattern.startswith(S3):
             raise SettingsError(f"FLOWS_URI={self.uri}: only local paths and {S3} are read", "Mount or copy the logs")
@@ -86,7 +88,7 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
         found = FlowBucket(server.client(), server.variables).files(pattern)
         return [_without_secrets(file) for file in found]
 
-    def _refuse_private(self, path: str) -> None:
+    def _refuse_private(self, variable: str, path: str) -> None:
         """Refuse a path to where the system and the project keep secrets.
 
         Raises:
@@ -96,11 +98,13 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
         private = [*PRIVATE, *(home / name for name in OWN_FOLDERS)]
         if dagster_home := os.environ.get("DAGSTER_HOME"):
             private.append(Path(dagster_home))
-        spelled = {os.path.abspath(path), os.path.realpath(path)}  # noqa: PTH100 - no link is followed
+        # A path with a NUL byte names no file.
+        plain = path.replace("\x00", "")
+        spelled = {os.path.abspath(plain), os.path.realpath(plain)}  # noqa: PTH100 - no link is followed
         for folder in private:
             places = (folder.absolute(), folder.resolve())
             if any(Path(each).is_relative_to(place) for each in spelled for place in places):
-                raise SettingsError(f"FLOWS_URI: {quoted(path)} is in {folder}, where no logs are", "Name the logs")
+                raise SettingsError(f"{variable}: {quoted(path)} is in {folder}, which is private", "Name another")
 
     def _server(self) -> S3Server:
         """Give the server of the logs: another than the artifacts', never with the artifacts' keys, or the same."""

@@ -67,3 +67,14 @@ def test_every_damaged_line_is_put_aside(files):
             expected += [(str(path), row) for row, good in zip(rows, lines, strict=True) if not good]
         aside = quarantine(f"{folder}/*.log")
         assert [(file, f"{text}\n") for file, text in aside.select("file", "text").rows()] == expected
+
+
+def test_a_secret_is_not_put_aside(tmp_path, monkeypatch):
+    """Who may read the bucket learns no secret from a file that was taken for a log."""
+    monkeypatch.setenv("PG_PASSWORD", "hush-hush-hush")
+    many = [zeek_row() for _ in range(2_000)]
+    write(tmp_path / "a.log", zeek_log(*many, zeek_row(duration="hush-hush-hush", service="x-hush-hush-hush")))
+    (row,) = quarantine(tmp_path / "a.log").to_dicts()
+    assert row["value"] == "[redacted]"
+    assert "x-[redacted]" in row["text"]
+    assert "hush" not in row["text"]

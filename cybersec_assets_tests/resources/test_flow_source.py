@@ -1,11 +1,12 @@
 """Where logs are looked for, with which keys, and what is said where that cannot be."""
 
 import datetime as dt
+import gzip
 import re
 
 import pytest
 
-from cybersec_assets.errors import NoFlowLogsError, SettingsError, StoreError
+from cybersec_assets.errors import NoFlowLogsError, SettingsError, StoreError, UnreadableLogError
 from cybersec_assets.resources.flow_source import FlowSourceResource
 from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets_tests.stores.http_servers import Silent, serving
@@ -112,3 +113,54 @@ def test_a_server_that_is_away(tmp_path):
     said = r"^http://127\.0\.0\.1:9 cannot be reached: .*\. Check FLOWS_S3_ENDPOINT, MINIO_SECURE and that the server"
     with pytest.raises(StoreError, match=said):
         logs_of(tmp_path, URI, s3_endpoint="127.0.0.1:9", s3_access_key="a", s3_secret_key="s")
+
+
+PRIVATE = [
+    "/proc/self/environ",
+    "/proc/*/environ",
+    "/tmp/../proc/self/cmdline",
+    "/run/secrets/**",
+    "/var/run/secrets/kubernetes.io/serviceaccount/token",
+    "{home}/audit/signing-key",
+    "{home}/./postgres/data/*",
+    "{home}/dagster/dagster.yaml",
+    "{link}",
+]
+
+
+@pytest.mark.parametrize("name", ["uri", "columns"])
+@pytest.mark.parametrize("path", PRIVATE)
+def test_a_place_of_secrets_is_no_place_of_logs(tmp_path, name, path):
+    """What is in the process's environment, in mounted secrets and in the home's own folders is never read."""
+    home = tmp_path / "home"
+    (home / "audit").mkdir(parents=True)
+    (home / "audit" / "signing-key").write_text("hush")
+    (tmp_path / "link").symlink_to(home / "audit" / "signing-key")
+    given = {"uri": "/logs/x", name: path.format(home=home, link=tmp_path / "link")}
+    with pytest.raises(SettingsError, match="which is private"):
+        logs_of(tmp_path, store=ObjectStoreResource(home=str(home)), **given)
+
+
+@pytest.mark.parametrize("uri", ["{tmp}/procession.csv", "{tmp}/home/logs/x.csv", "{tmp}/\x00.csv"])
+def test_other_places_are_read(tmp_path, uri):
+    """A folder of the home that is not the project's own may have logs."""
+    with pytest.raises(NoFlowLogsError):
+        logs_of(tmp_path, uri.format(tmp=tmp_path), ObjectStoreResource(home=str(tmp_path / "home")))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_file_with_a_secret_is_not_read(tmp_path, monkeypatch, pack):
+    """Somebody's file of settings is no log, whatever it is read as; the secret is not told."""
+    monkeypatch.setenv("PG_PASSWORD", "hush-hush-hush")
+    (tmp_path / "x").write_bytes(pack(f"{HEADER}\nPG_PASSWORD=hush-hush-hush\n".encode()))
+    with pytest.raises(UnreadableLogError, match="holds a secret of the environment") as caught:
+        logs_of(tmp_path, f"{tmp_path}/x")
+    assert "hush" not in str(caught.value)
+
+
+def test_a_mapping_with_a_secret_is_not_read(tmp_path, monkeypatch):
+    """A file of FLOWS_COLUMNS with a secret in it would be copied into the audit."""
+    monkeypatch.setenv("PG_PASSWORD", "hush-hush-hush")
+    (tmp_path / "x.json").write_text('{"bytes": "hush-hush-hush"}')
+    with pytest.raises(SettingsError, match="holds a secret of the environment"):
+        logs_of(tmp_path, "/logs/x", columns=str(tmp_path / "x.json"))

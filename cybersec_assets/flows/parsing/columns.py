@@ -32,6 +32,7 @@ from pydantic_core import PydanticCustomError
 from cybersec_assets.errors import SettingsError, quoted
 from cybersec_assets.flows.parsing.columns_text import document_of_text, is_text_form
 from cybersec_assets.flows.schema import RAW, VOLUMES
+from cybersec_assets.redaction import contains_secret
 
 MAX_FILE_BYTES = 1 << 20
 PRESET = "preset"
@@ -283,6 +284,8 @@ def _content(name: str, presets: Mapping[str, Columns]) -> str:
                 content = opened.read(MAX_FILE_BYTES + 1)
             if len(content) > MAX_FILE_BYTES:
                 raise _bad(f"the file {quoted(name)} is larger than 1 MiB", "Name a file that holds the JSON document")
+            if contains_secret(content):
+                raise _bad(f"the file {quoted(name)} holds a secret of the environment", "Name another file")
             return content.decode("utf-8-sig").strip()
         exists = file.exists()
     except (OSError, ValueError) as error:
