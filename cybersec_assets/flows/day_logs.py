@@ -14,6 +14,7 @@ from cybersec_assets.flows.logfile import LogFile, is_text
 from cybersec_assets.flows.parsing.columns import Columns
 from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets.flows.readers.base import Reader, Scan
+from cybersec_assets.flows.readers.nfdump import headless_mapping
 from cybersec_assets.flows.spool import spool
 from cybersec_assets.flows.unwrap import unwrapped, wrapper_name
 from cybersec_assets.redaction import contains_secret
@@ -136,6 +137,11 @@ def _reader(log: LogFile, how: Reading) -> Reader:
         return readers()[PARQUET if is_aws_parquet else how.fmt]
     asked = [reader for reader in readers().values() if reader.mapped or not log.columns]
     known = [reader for reader in asked if reader.recognises(log)]
+    if not known and (mapping := headless_mapping(log)):
+        raise UnreadableLogError(
+            f"{log.name} looks like nfdump's CSV without its header, as nfdump -q prints it",
+            f"Run nfdump without -q, or set FLOWS_COLUMNS to {mapping}",
+        )
     if not known:
         wrapper = wrapper_name(log)
         behind = f"; its lines have a {wrapper} with no flow record of a known kind in it" if wrapper else ""

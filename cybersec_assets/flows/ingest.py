@@ -19,10 +19,13 @@ from cybersec_assets.flows.day_logs import DayLogs, Part
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.readers.base import READING_FAILED, Scan, unchanged
 from cybersec_assets.flows.schema import ORIGIN, RAW
+from cybersec_assets.flows.spool import MAX_LINE_BYTES
 from cybersec_assets.flows.tally import BLANK, COMMENT, HEADER, Tally
 
 FRAME = {BLANK, COMMENT, HEADER}
 """Lines that every log may have, so that a day of nothing else is a day without traffic."""
+TOO_LONG = "line length"
+"""The fault of a line that is cut."""
 SHOWN = 5
 """How many damaged lines are shown to a person."""
 LABELS_SHOWN = 20
@@ -128,7 +131,8 @@ class _Sunk:
 
 def _sink(part: Part, kept: Path, logs: DayLogs) -> _Sunk:
     """Write a part's records, and account for all of its lines."""
-    if part.quick is not None and (files := _sink_quickly(part, part.quick, kept)):
+    is_whole = not any(log.cut for log in part.files)
+    if is_whole and part.quick is not None and (files := _sink_quickly(part, part.quick, kept)):
         sunk = _account(kept, None, files)
         if sunk.accounted == sunk.lines:
             return sunk
@@ -231,7 +235,8 @@ def _sink_apart(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list
 def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[LogFile]:
     files = _uncounted(part)
     good = pl.col("fault").is_null()
-    records = _read_once(part.scan(files), files[0].tally.count_labels if files else unchanged)
+    records = _without_cut(part.scan(files), files)
+    records = _read_once(records, files[0].tally.count_labels if files else unchanged)
     sinks = [
         records.filter(good).select(list(RAW)).sink_parquet(kept, lazy=True),
         records.filter(~good).select(list(ORIGIN)).sink_parquet(rejected, lazy=True),
@@ -243,6 +248,16 @@ def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) ->
             raise OSError(errno.ENOSPC, FULL, str(kept.parent)) from error
         raise _unreadable(part, f": {error}" if quotes else "") from error
     return files
+
+
+def _without_cut(records: pl.LazyFrame, files: Sequence[LogFile]) -> pl.LazyFrame:
+    """Make a damaged record of each line that is cut: its beginning may parse."""
+    cut = [(pl.col("file") == log.name) & pl.col("line").is_in(list(log.cut)) for log in files if log.cut]
+    if not cut:
+        return records
+    is_cut = pl.any_horizontal(cut)
+    fault = pl.when(is_cut).then(pl.lit(TOO_LONG)).otherwise("fault")
+    return records.with_columns(fault=fault, value=pl.when(is_cut).then(pl.lit("")).otherwise("value"))
 
 
 def _unreadable(part: Part, why: str, otherwise: str = "") -> UnreadableLogError:
@@ -273,6 +288,8 @@ def _count(file: Path) -> int:
 def _damaged(ingested: Ingested, allowed: float) -> DamagedLogError:
     first = ingested.examples.row(0, named=True)
     what = f"{quoted(first['value'])} does not parse" if first["value"] else "is missing or wrong"
+    if first["fault"] == TOO_LONG:
+        what = f"is over {MAX_LINE_BYTES:,} bytes"
     total = ingested.rows + ingested.rejected
     return DamagedLogError(
         f"{first['file']} line {first['line']}: {first['fault']} {what}; {ingested.rejected} of {total} lines "

@@ -1,6 +1,7 @@
 """One log file as a run has it: a plain copy of its own, of which every byte was seen once."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from cybersec_assets.flows.parsing.columns import Columns
 from cybersec_assets.flows.tally import Tally
 
 HEAD_BYTES = 64 * 1024
+CUT_LINE_BYTES = 1 << 18
+"""How much a copy has of a line that is too long: it shows what the line is."""
+HEAD_CUT_LINES = 16
 PARQUET_MAGIC = b"PAR1"
 
 
@@ -27,6 +31,7 @@ class LogFile:
         columns: Which of its columns make each raw column; None for those with the raw layer's names.
         notes: What a person should know about how it was read, one line each.
         lines: The number of its lines; None for a format that has none.
+        cut: The numbers of the lines of which the copy has the beginning only, because they are too long.
         tally: Counts of the lines that become no record, filled while the file is read.
     """
 
@@ -39,13 +44,15 @@ class LogFile:
     columns: Columns | None = field(default=None, hash=False, kw_only=True)
     notes: tuple[str, ...] = field(default=(), kw_only=True)
     lines: int | None = field(default=None, compare=False, kw_only=True)
+    cut: Sequence[int] = field(default=(), compare=False, kw_only=True)
     tally: Tally = field(default_factory=Tally, compare=False, kw_only=True)
 
     @property
     def head(self) -> bytes:
-        """The copy's first 64 KiB, read anew each time: thousands of them would fill the memory."""
+        """The copy's first 64 KiB beside lines that are cut, read anew each time: thousands would fill the memory."""
+        cut = sum(line < self.first_line + HEAD_CUT_LINES for line in self.cut)
         with self.path.open("rb") as copy:
-            return copy.read(HEAD_BYTES)
+            return copy.read(HEAD_BYTES + cut * CUT_LINE_BYTES)
 
     @property
     def first_lines(self) -> list[str]:

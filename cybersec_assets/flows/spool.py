@@ -10,6 +10,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +20,7 @@ from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.compression import CHUNK_BYTES, plain_chunks
 from cybersec_assets.flows.files import STILL_WRITTEN, SourceFile
-from cybersec_assets.flows.logfile import LogFile, is_text
+from cybersec_assets.flows.logfile import CUT_LINE_BYTES, LogFile, is_text
 
 MAX_LINE_BYTES = 1 << 20
 """No flow takes a longer line, and whatever reads lines holds many of them at once."""
@@ -41,37 +42,39 @@ def spool(source: SourceFile, copy: Path) -> LogFile:
         copy: Where the copy goes; nothing is there yet.
 
     Raises:
-        UnreadableLogError: It is empty, damaged, a bomb, has a line over 1 MiB, or changed while it was read.
+        UnreadableLogError: It is empty, damaged, a bomb, or changed while it was read.
     """
     with source.open() as raw, copy.open("xb") as to:
         hashed = _Hashed(raw)
         notes = list[str]()
-        written, lines = _write(source.name, hashed, to, notes)
+        lines = _LineWriter(to)
+        written, has_lines = _write(source.name, hashed, lines, notes)
     if hashed.size != source.size:
         raise UnreadableLogError(f"{source.name} changed while it was read", STILL_WRITTEN)
     if not written:
         raise UnreadableLogError(f"{source.name} is empty", "Restore the file or take it out of FLOWS_URI")
     found = Fingerprint(hashed.size, hashed.sha256)
-    return LogFile(source.name, copy, source.modified, found, notes=tuple(notes), lines=lines)
+    log = LogFile(source.name, copy, source.modified, found, notes=tuple(notes))
+    return replace(log, lines=lines.lines, cut=tuple(lines.cut)) if has_lines else log
 
 
-def _write(name: str, hashed: "_Hashed", to: BinaryIO, notes: list[str]) -> tuple[int, int | None]:
-    """Write a file's plain bytes, and return how many bytes and lines they are; None for a file without lines."""
-    ruler = _Ruler()
+def _write(name: str, hashed: "_Hashed", to: "_LineWriter", notes: list[str]) -> tuple[int, bool]:
+    """Write a file's plain bytes, and return how many there are, cut or not, and whether they are lines."""
     written = 0
     has_lines = False
     for chunk in _ahead(_plain(name, hashed, notes)):
         has_lines = is_text(chunk) if written == 0 else has_lines
-        if has_lines and not ruler.fits(chunk):
-            to.flush()
-            raise _too_long(name, Path(to.name))
-        written += to.write(chunk)
+        if has_lines:
+            to.write(chunk)
+        else:
+            to.write_whole(chunk)
+        written += len(chunk)
         if written > max(RATIO_FROM_BYTES, MAX_RATIO * hashed.size):
             raise UnreadableLogError(
                 f"{name} becomes over {MAX_RATIO} times its size when it is decompressed",
                 "Take it out; if it is a log, decompress it first",
             )
-    return written, ruler.lines if has_lines else None
+    return written, has_lines
 
 
 def _ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -114,30 +117,45 @@ class _Hashed(io.RawIOBase):
         return len(chunk)
 
 
-class _Ruler:
-    """No line is longer than allowed, however the chunks cut them; no chunk is longer than a line may be."""
+class _LineWriter:
+    """Write lines, count them, and cut those that are too long.
 
-    def __init__(self) -> None:
+    No line is longer than MAX_LINE_BYTES that both begins and ends in one chunk, as no chunk is.
+    """
+
+    def __init__(self, to: BinaryIO) -> None:
+        self._to = to
         self._open = 0
         self._ended = 0
+        self.cut: list[int] = []
 
     @property
     def lines(self) -> int:
         """The number of lines so far; the last need not have an end."""
         return self._ended + (self._open > 0)
 
-    def fits(self, chunk: bytes) -> bool:
+    def write_whole(self, chunk: bytes) -> None:
+        """Write a chunk of a file that has no lines."""
+        self._to.write(chunk)
+
+    def write(self, chunk: bytes) -> None:
+        """Write the next chunk of a file."""
         first = chunk.find(b"\n")
-        longest = self._open + (len(chunk) if first < 0 else first)
+        end = len(chunk) if first < 0 else first
+        longest = self._open + end
+        if longest > MAX_LINE_BYTES:
+            if self._open <= MAX_LINE_BYTES:
+                self._cut(chunk)
+            self._to.write(memoryview(chunk)[end:])
+        else:
+            self._to.write(chunk)
         self._open = longest if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
         self._ended += 0 if first < 0 else int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord("\n")))
-        return longest <= MAX_LINE_BYTES
 
-
-def _too_long(name: str, before: Path) -> UnreadableLogError:
-    """Say which line is too long, by what was written before it: counting lines always would slow every log down."""
-    with before.open("rb") as copy:
-        ended = sum(chunk.count(b"\n") for chunk in iter(lambda: copy.read(CHUNK_BYTES), b""))
-    return UnreadableLogError(
-        f"{name} line {ended + 1} is longer than {MAX_LINE_BYTES:,} bytes", "Take it out: it is no log"
-    )
+    def _cut(self, chunk: bytes) -> None:
+        """Leave the beginning of the line that is open, and note its number."""
+        kept = min(self._open, CUT_LINE_BYTES)
+        self._to.seek(kept - self._open, io.SEEK_CUR)
+        self._to.truncate()
+        self._to.write(memoryview(chunk)[: CUT_LINE_BYTES - kept])
+        self.cut.append(self._ended + 1)

@@ -54,19 +54,34 @@ def test_a_bomb(tmp_path, kind):
     """A file that would become hundreds of megabytes of lines is refused before it does."""
     path = pour(tmp_path / "log", kind, itertools.repeat(b"0\n" * (MIB // 2), 300))
     said = read_apart(tmp_path, path)
-    assert said == f"{path} becomes over 250 times its size when it is decompressed. Take it out: it is no log."
+    assert said.startswith(
+        f"{path} becomes over 250 times its size when it is decompressed. Take it out; if it is a log"
+    )
 
 
 @pytest.mark.parametrize("kind", PACKERS)
-@pytest.mark.parametrize("begin", ["", zeek_log(zeek_row())], ids=["first", "later"])
-def test_a_line_of_a_hundred_megabytes(tmp_path, kind, begin):
-    """An endless line is refused by its number, wherever it stands."""
-    chunks = [begin.encode(), *itertools.repeat(os.urandom(MIB // 2).hex().encode(), 100), b"\n"]
-    path = pour(tmp_path / "log", kind, chunks)
-    number = begin.count("\n") + 1
-    assert (
-        read_apart(tmp_path, path) == f"{path} line {number} is longer than 1,048,576 bytes. Take it out: it is no log."
-    )
+def test_a_line_of_a_hundred_megabytes(tmp_path, kind):
+    """An endless line costs no record but itself."""
+    endless = itertools.repeat(os.urandom(MIB // 2).hex().encode(), 100)
+    chunks = [zeek_log(zeek_row()).encode(), *endless, b"\n", zeek_row().encode()]
+    assert read_apart(tmp_path, pour(tmp_path / "log", kind, chunks)) == "2"
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_file_of_one_line_of_a_hundred_megabytes(tmp_path, kind):
+    """A file without a line end is refused, however long it is."""
+    path = pour(tmp_path / "log", kind, itertools.repeat(os.urandom(MIB // 2).hex().encode(), 100))
+    assert read_apart(tmp_path, path).startswith(f"{path} is no flow log of a known kind, it begins with")
+
+
+def test_two_gigabytes_of_nul_bytes(tmp_path):
+    """A disk that was unplugged leaves a run of NUL bytes, which costs the one line that it is in front of."""
+    path = write(tmp_path / "log", zeek_log(zeek_row()))
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + (2 << 30))
+        file.seek(0, os.SEEK_END)
+        file.write(f"{zeek_row()}{zeek_row()}".encode())
+    assert read_apart(tmp_path, path) == "2"
 
 
 def test_a_table_of_a_hundred_thousand_columns(tmp_path):

@@ -5,15 +5,19 @@ import gzip
 import hashlib
 import lzma
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from backports import zstd
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.files import local_files
-from cybersec_assets.flows.logfile import HEAD_BYTES, is_text
+from cybersec_assets.flows.logfile import CUT_LINE_BYTES, HEAD_BYTES, is_text
 from cybersec_assets.flows.spool import MAX_LINE_BYTES, spool
-from cybersec_assets_tests.flows.logs import write
+from cybersec_assets_tests.flows.logs import examples, write
 
 CHECKED = {zstd.CompressionParameter.checksum_flag: 1}
 PACKERS = {
@@ -104,15 +108,37 @@ def test_a_compressed_file_is_checked_to_its_end(tmp_path, kind, damage):
 
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("begin", [b"", b"a\n" * 700_000], ids=["first", "later"])
-def test_a_line_that_is_too_long_is_refused(tmp_path, kind, begin):
-    """A line over the limit is refused by its number; one just at the limit is read."""
-    path = write(tmp_path / "log", ALL[kind](begin + b"x" * MAX_LINE_BYTES + b"\nb\n"))
-    assert spooled(path, tmp_path).path.read_bytes().endswith(b"xx\nb\n")
+def test_a_line_that_is_too_long_is_cut(tmp_path, kind, begin):
+    """A line over the limit is cut and its number is noted; one just at the limit is whole."""
+    whole = begin + b"x" * MAX_LINE_BYTES + b"\nb\n"
+    path = write(tmp_path / "log", ALL[kind](whole))
+    log = spooled(path, tmp_path)
+    assert (log.path.read_bytes(), log.cut, log.lines) == (whole, (), begin.count(b"\n") + 2)
     (tmp_path / "copy").unlink()
     write(path, ALL[kind](begin + b"x" * (MAX_LINE_BYTES + 1) + b"\nb\n"))
-    number = begin.count(b"\n") + 1
-    with pytest.raises(UnreadableLogError, match=rf"^{path} line {number} is longer than 1,048,576 bytes\. Take it"):
-        spooled(path, tmp_path)
+    log = spooled(path, tmp_path)
+    assert log.path.read_bytes() == begin + b"x" * CUT_LINE_BYTES + b"\nb\n"
+    assert (log.cut, log.lines) == ((begin.count(b"\n") + 1,), begin.count(b"\n") + 2)
+
+
+SIZES = [0, 1, CUT_LINE_BYTES - 1, CUT_LINE_BYTES + 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1, 2 * MAX_LINE_BYTES + 7]
+
+
+@examples
+@given(st.lists(st.sampled_from(SIZES), min_size=1, max_size=6), st.booleans())
+def test_lines_of_any_length(sizes, is_ended):
+    """However the chunks divide them, long lines are cut and no other line changes."""
+    lines = [bytes([97 + number]) * size for number, size in enumerate(sizes)]
+    content = b"\n".join(lines) + b"\n" * is_ended
+    if not content:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        log = spooled(write(Path(folder) / "log", content), Path(folder))
+        copy = log.path.read_bytes()
+    cut = [line[:CUT_LINE_BYTES] if len(line) > MAX_LINE_BYTES else line for line in lines]
+    assert copy == b"\n".join(cut) + b"\n" * is_ended
+    assert log.cut == tuple(number for number, line in enumerate(lines, 1) if len(line) > MAX_LINE_BYTES)
+    assert log.lines == content.count(b"\n") + (not content.endswith(b"\n"))
 
 
 @pytest.mark.parametrize("kind", PACKERS)

@@ -10,7 +10,7 @@ The first reads every value as text: that a number is none is for the reader to 
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ Wanted = Mapping[str, pl.DataType]
 
 PART_BYTES = 16 << 20
 """How much Polars' reader is given at once."""
+MEMBER = re.compile(r'\s*"(?P<name>[^"\\]*)"\s*:\s*(?:"(?P<text>(?:[^"\\]|\\.)*)"|[\w.+-]+)\s*(?:,|\})')
 BLANK_LINE = re.compile(rb"^[ \t\r]*\n", re.MULTILINE)
 
 
@@ -63,7 +64,23 @@ def has_only(names: AbstractSet[str], line: str) -> bool:
     return False
 
 
-def scan_objects(log: LogFile, wanted: Wanted, word: str = "", test: LineTest | None = None) -> pl.LazyFrame:
+def begins_with(line: str, names: Sequence[str]) -> str | None:
+    """Return the text that an object has for one of some names, as far as it can be read without the object's end.
+
+    Args:
+        line: The beginning of an object.
+        names: The names. Only single values may be in front of the one that is found.
+    """
+    place = re.match(r"[ \t\ufeff]*\{", line)
+    while place and (place := MEMBER.match(line, place.end())):
+        if place["name"] in names and place["text"] is not None:
+            return str(place["text"])
+    return None
+
+
+def scan_objects(
+    log: LogFile, wanted: Wanted, word: str = "", test: LineTest | None = None, kinds: Sequence[str] = ()
+) -> pl.LazyFrame:
     """Read a file lazily.
 
     Args:
@@ -71,10 +88,11 @@ def scan_objects(log: LogFile, wanted: Wanted, word: str = "", test: LineTest | 
         wanted: Names, each a String or a Struct of such.
         word: Only lines that have it are read; blank lines are not counted then.
         test: A test of some of the lines.
+        kinds: The names whose text says what kind of record an object is.
 
     Returns:
         A row for each line that is not blank: `file`, `line`, `is_object`, `passes`, which is null where nothing is
-        tested, and what is wanted, null where it is not there.
+        tested, `cut_kind`, the kind of a line that is cut, and what is wanted, null where it is not there.
     """
     texts = pl.Struct(dict(wanted))
     tally = Tally() if word else log.tally
@@ -83,9 +101,15 @@ def scan_objects(log: LogFile, wanted: Wanted, word: str = "", test: LineTest | 
         scan_lines(log)
         .filter(pl.col("text").str.contains(word, literal=True) if word else True)
         .map_batches(
-            lambda batch: _objects(batch, texts, tally, test),
+            lambda batch: _objects(batch, texts, tally, test).with_columns(cut_kind=_cut_kinds(batch, log, kinds)),
             schema=pl.Schema(
-                [("file", pl.String()), ("line", pl.UInt32()), ("object", texts), ("passes", pl.Boolean())]
+                {
+                    "file": pl.String(),
+                    "line": pl.UInt32(),
+                    "object": texts,
+                    "passes": pl.Boolean(),
+                    "cut_kind": pl.String(),
+                }
             ),
             predicate_pushdown=False,
             projection_pushdown=False,
@@ -189,6 +213,15 @@ def _tested(lines: pl.Series, objects: pl.Series, test: LineTest | None) -> pl.S
         return pl.repeat(None, len(lines), dtype=pl.Boolean, eager=True)
     asked = objects.struct.unnest().select(test.where).to_series() & objects.is_not_null()
     return _passing(lines, asked, test)
+
+
+def _cut_kinds(batch: pl.DataFrame, log: LogFile, names: Sequence[str]) -> pl.Expr:
+    """Return what kind of record a line is that is cut, by its beginning; null for any other line."""
+    found = batch.filter(pl.col("line").is_in(list(log.cut))) if log.cut else batch.clear()
+    kinds = {line: begins_with(text or "", names) for line, text in found.select("line", "text").iter_rows()}
+    if not kinds:
+        return pl.lit(None, pl.String)
+    return pl.col("line").replace_strict(kinds, default=None, return_dtype=pl.String)
 
 
 def _lone(lines: pl.Series) -> pl.Series:

@@ -6,6 +6,7 @@ a field that does not begin with one are text, as long as a line has an even num
 
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -14,13 +15,13 @@ import polars as pl
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.lines import NEVER, holds, scan_lines
 from cybersec_assets.flows.spool import MAX_LINE_BYTES
-from cybersec_assets.flows.tally import CONTINUATION, Tally
+from cybersec_assets.flows.tally import CONTINUATION
 
 MAX_LINES = 100
 """How many lines a field within quotes may span: each costs another look at all above it."""
 
 
-def without_stray_quotes(log: LogFile, separator: str, columns: int, headers: int) -> LogFile:
+def without_stray_quotes(log: LogFile, separator: str, columns: int, headers: int) -> tuple[LogFile, list[int]]:
     """Give a log of which every row is one to Polars, too.
 
     Args:
@@ -30,17 +31,21 @@ def without_stray_quotes(log: LogFile, separator: str, columns: int, headers: in
         headers: How many lines stand above its records.
 
     Returns:
-        The log itself where its quotes fit, else a copy beside it. There a line whose quotes do not fit is empty but
-        for one field more than there are columns, with NEVER.
+        The log itself where its quotes fit, else a copy beside it. There a line whose quotes do not fit, and one that
+        is cut, is empty but for one field more than there are columns, with NEVER.
+        And for each line that goes on with a row, in order, the number of that row, from 0.
     """
+    continued = list[int]()
     if not holds(log, '"') or not _is_any_at_fault(log, separator, columns):
-        return log
+        return log, continued
     damaged = separator * columns + NEVER + "\n"
     copy = log.path.with_name(f"{log.path.name}.quotes")
     with log.path.open("rb") as file, copy.open("wb") as to:
         to.writelines(file.readline() for _ in range(headers))
-        to.writelines(_rows(file, _Grammar(separator, columns), damaged.encode(), log.tally))
-    return replace(log, path=copy)
+        cut = {number - log.first_line - headers for number in log.cut}
+        to.writelines(_rows(file, _Grammar(separator, columns), damaged.encode(), cut, continued))
+    log.tally.add(CONTINUATION, len(continued))
+    return replace(log, path=copy), continued
 
 
 def _is_any_at_fault(log: LogFile, separator: str, columns: int) -> bool:
@@ -91,18 +96,24 @@ def _without_end(text: bytes) -> bytes:
     return text.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def _rows(file: BinaryIO, grammar: _Grammar, damaged: bytes, tally: Tally) -> Iterator[bytes]:
+def _rows(
+    file: BinaryIO, grammar: _Grammar, damaged: bytes, cut: AbstractSet[int], continued: list[int]
+) -> Iterator[bytes]:
+    row = 0
     while line := file.readline():
-        if b'"' not in line or grammar.is_line(line):
-            yield line
-            continue
-        below = file.tell()
-        row = _several(file, line, grammar)
-        if row is None:
-            file.seek(below)
-        else:
-            tally.add(CONTINUATION, row.removesuffix(b"\n").count(b"\n"))
-        yield damaged if row is None else row
+        found: bytes | None = line
+        # A line that is cut may end within quotes, and must not take the lines below it.
+        if row + len(continued) in cut:
+            found = None
+        elif b'"' in line and not grammar.is_line(line):
+            below = file.tell()
+            found = _several(file, line, grammar)
+            if found is None:
+                file.seek(below)
+            else:
+                continued += [row] * found.removesuffix(b"\n").count(b"\n")
+        yield damaged if found is None else found
+        row += 1
 
 
 def _several(file: BinaryIO, row: bytes, grammar: _Grammar) -> bytes | None:

@@ -4,10 +4,11 @@ The separator is a comma, a tab or a semicolon: the one of which the first line 
 """
 
 import csv
+from collections.abc import Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.logfile import LogFile, is_text
+from cybersec_assets.flows.logfile import HEAD_BYTES, LogFile, is_text
 from cybersec_assets.flows.parsing.delimited import BLANK
 from cybersec_assets.flows.parsing.fields import Cell, table_of
 from cybersec_assets.flows.parsing.lines import NEVER, holds, scan_lines
@@ -32,7 +33,7 @@ def separator_of(log: LogFile) -> str:
 def first_fields(log: LogFile) -> list[str]:
     """Return the fields of the first line: the names of the columns, or a record."""
     # A carriage return inside of a line, as in a file that is no CSV, is an error to the csv module.
-    first = log.first_lines[0].removeprefix("\ufeff").replace("\r", "")
+    first = log.first_lines[0][:HEAD_BYTES].removeprefix("\ufeff").replace("\r", "")
     return [name.strip() for name in next(csv.reader([first], delimiter=separator_of(log)), [])]
 
 
@@ -40,8 +41,8 @@ def scan(log: LogFile) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record a line; blank lines are passed over. Where a quoted field may go on in
-        the next line, line numbers take each row for one line, and what a row is too short for counts as unset.
+        The columns of RAW and ORIGIN, a record a line; blank lines are skipped. Where a quoted field may go on in the
+        next line, a record has the number of its first line, and what a row is too short for counts as unset.
 
     Raises:
         UnreadableLogError: A column is missing that is required or mapped.
@@ -51,7 +52,7 @@ def scan(log: LogFile) -> pl.LazyFrame:
     # One column more than the header names shows a row that is too long.
     columns = [f"c{i}" for i in range(width + 1)]
     log.tally.add(HEADER, headers)
-    whole = without_stray_quotes(log, separator, width, headers)
+    whole, continued = without_stray_quotes(log, separator, width, headers)
     rows = pl.scan_csv(
         whole.path,
         has_header=False,
@@ -65,7 +66,8 @@ def scan(log: LogFile) -> pl.LazyFrame:
         row_index_offset=log.first_line + headers,
         glob=False,
     )
-    placed = _by_row(log, rows) if _spans_lines(whole) else _by_line(whole, rows, headers, width)
+    is_spanning = _spans_lines(whole)
+    placed = _by_row(whole, rows, headers, continued) if is_spanning else _by_line(whole, rows, headers, width)
     beyond = pl.col(columns[-1])
     misfit = pl.when(beyond == NEVER).then(pl.lit("quotes"))
     uneven = beyond.is_not_null() | pl.col("is_uneven")
@@ -86,9 +88,16 @@ def _spans_lines(log: LogFile) -> bool:
     return holds(log, QUOTE) and scan_lines(log).filter(is_open).head(1).collect(engine="streaming").height > 0
 
 
-def _by_row(log: LogFile, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Tell each row's place, taking each for one line."""
-    return rows.with_columns(file=pl.lit(log.name), line=pl.col("row").cast(pl.UInt32), is_uneven=pl.lit(value=False))
+def _by_row(log: LogFile, rows: pl.LazyFrame, headers: int, continued: Sequence[int]) -> pl.LazyFrame:
+    """Add each row's place, which is that of its first line."""
+    further = pl.Series(continued, dtype=pl.UInt32)
+    first = log.first_line + headers
+    lines = pl.col("row").map_batches(
+        lambda rows: rows + further.search_sorted(rows - first, side="left"),
+        return_dtype=pl.UInt32(),
+        is_elementwise=True,
+    )
+    return rows.with_columns(file=pl.lit(log.name), line=lines, is_uneven=pl.lit(value=False))
 
 
 def _by_line(log: LogFile, rows: pl.LazyFrame, headers: int, fields: int) -> pl.LazyFrame:

@@ -7,6 +7,7 @@ in milliseconds. nfdump prints local time: let it run with `TZ=UTC`. The summary
 writes commas; files whose commas were replaced with tabs, semicolons or vertical bars are read as well.
 """
 
+import json
 import re
 from collections.abc import Collection, Sequence
 
@@ -126,6 +127,30 @@ def _duration() -> Field:
 def recognises(log: LogFile) -> bool:
     """Tell by the names in the first line."""
     return len(_names(header_of(log, _separator(log))).keys() & (NEEDED | OPTIONAL)) >= RECOGNISED_BY
+
+
+TIME = r"\d{4}-\d\d-\d\d [\d:.]+"
+HOST = r"[\w.:]+"
+HEADLESS = (
+    (
+        re.compile(rf"{TIME},{TIME}, *[\d.]+, *{HOST}, *{HOST}, *\d+, *[\d.]+, *\w+,"),
+        ("timestamp", "", "duration", "src_ip", "dst_ip", "src_port", "dst_port", "protocol", *[""] * 4, "bytes"),
+    ),
+    (
+        re.compile(rf"{TIME}, *[\d.]+, *\w+, *{HOST}, *\d+, *{HOST}, *[\d.]+, *\d+, *\d+"),
+        ("timestamp", "duration", "protocol", "src_ip", "src_port", "dst_ip", "dst_port", "", "bytes"),
+    ),
+)
+"""What a flow looks like as versions up to 1.7.3 and later ones print it, and the raw column at each position."""
+
+
+def headless_mapping(log: LogFile) -> str | None:
+    """Return the FLOWS_COLUMNS of a file that nfdump has printed without a header; None for any other file."""
+    for line, names in HEADLESS:
+        if line.match(log.first_lines[0]):
+            mapping = {name: {"position": place} for place, name in enumerate(names, 1) if name}
+            return json.dumps(mapping, separators=(",", ":"))
+    return None
 
 
 READER = Reader("nfdump", recognises, each(scan))

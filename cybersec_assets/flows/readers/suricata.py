@@ -17,7 +17,14 @@ from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.eve import EVENT, event_fields, flow_ids
 from cybersec_assets.flows.parsing.eve_netflow import EVENT_TYPE as NETFLOW
 from cybersec_assets.flows.parsing.eve_netflow import is_read, netflows
-from cybersec_assets.flows.parsing.json_lines import LineTest, first_objects, is_nested, scan_objects, scan_typed
+from cybersec_assets.flows.parsing.json_lines import (
+    LineTest,
+    begins_with,
+    first_objects,
+    is_nested,
+    scan_objects,
+    scan_typed,
+)
 from cybersec_assets.flows.parsing.times import parse_time, parse_zoned, seconds_between
 from cybersec_assets.flows.readers.base import Field, Reader, assemble, count, screen, volume, words
 from cybersec_assets.flows.tally import UNKNOWN
@@ -42,7 +49,9 @@ def scan(logs: Sequence[LogFile]) -> pl.LazyFrame:
         tell, and for each line that is no JSON object.
     """
     test = LineTest(pl.col("event_type") == NETFLOW, is_read)
-    events = pl.concat([log.tally.skip(scan_objects(log, TEXTS, test=test), _other_event()) for log in logs])
+    lines = [scan_objects(log, TEXTS, test=test, kinds=[EVENT[0]]) for log in logs]
+    kind = _other_event()
+    events = pl.concat([log.tally.skip(rows, kind) for log, rows in zip(logs, lines, strict=True)])
     flows = events.filter(~pl.col("passes").fill_null(value=False))
     misfit = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
     return pl.concat([assemble(_known(flows, logs, parse_time), _fields(), misfit=misfit), netflows(logs)])
@@ -67,12 +76,11 @@ def _other_event() -> pl.Expr:
     flow = (pl.col("flow").struct.field(name) for name in FLOW)
     has_some = pl.any_horizontal(text.is_not_null() for text in (*map(pl.col, EVENT[1:]), *flow))
     untyped = pl.when(pl.col("is_object"), pl.col("event_type").is_null(), ~has_some).then(pl.lit(UNKNOWN))
-    return pl.coalesce(_other_type(), untyped)
+    return pl.coalesce(_other_type(), untyped, _other_type("cut_kind"))
 
 
-def _other_type() -> pl.Expr:
-    event = pl.col("event_type")
-    return pl.when(~event.is_in([FLOW_EVENT, NETFLOW])).then(event)
+def _other_type(name: str = "event_type") -> pl.Expr:
+    return pl.when(~pl.col(name).is_in([FLOW_EVENT, NETFLOW])).then(name)
 
 
 def _known(flows: pl.LazyFrame, logs: Sequence[LogFile], time: Callable[[pl.Expr], pl.Expr]) -> pl.LazyFrame:
@@ -103,8 +111,13 @@ def _fields() -> dict[str, Field]:
 
 
 def recognises(log: LogFile) -> bool:
-    """Tell by an event among the first objects, of whatever type: thousands may stand before the first flow."""
-    return any(isinstance(record.get("event_type"), str) and "timestamp" in record for record in first_objects(log))
+    """Tell by an event among the first lines, of whatever type: thousands may stand before the first flow.
+
+    The last of these lines may be cut.
+    """
+    if any(isinstance(record.get("event_type"), str) and "timestamp" in record for record in first_objects(log)):
+        return True
+    return any(begins_with(line, EVENT[:1]) and begins_with(line, ["timestamp"]) for line in log.first_lines)
 
 
 READER = Reader("suricata", recognises, scan, quick, together=True, json=True)

@@ -64,9 +64,10 @@ def scan(log: LogFile) -> pl.LazyFrame:
     Returns:
         The columns of RAW and ORIGIN, a record for each connection and for each line that is no JSON object.
     """
-    rows = scan_objects(log, TEXTS, test=_test())
+    rows = scan_objects(log, TEXTS, test=_test(), kinds=STREAM)
     misfit = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
-    return assemble(log.tally.skip(rows, _other_stream()), conn_fields(FIELDS, parse_time), misfit=misfit)
+    kind = pl.coalesce(_other_stream(), pl.when(pl.col("cut_kind") != CONN).then("cut_kind"))
+    return assemble(log.tally.skip(rows, kind), conn_fields(FIELDS, parse_time), misfit=misfit)
 
 
 def quick(log: LogFile) -> pl.LazyFrame:
