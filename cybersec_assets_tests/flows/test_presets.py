@@ -254,6 +254,16 @@ def test_durations_of_another_tool_are_never_taken_for_microseconds(tmp_path):
         find(path, columns="cicflowmeter")
 
 
+def test_large_counts_of_cicflowmeter_are_whole(tmp_path):
+    """Java writes a float from ten million on with an exponent; a fraction is no count, nor what no float holds."""
+    counts = ["1.291E7", "6.5545303E8", "1.2910001E7", "1.0E16", "1.5E0", "1.0E99"]
+    rows = [CIC_4 | {"TotLen Fwd Pkts": count, "TotLen Bwd Pkts": "0"} for count in counts]
+    text = "".join(",".join(row) + "\n" for row in [list(CIC_4), *(row.values() for row in rows)])
+    kept, rejected = read(write(tmp_path / "flows", text), columns="cicflowmeter")
+    assert kept["orig_bytes"].to_list() == [12_910_000, 655_453_030, 12_910_001]
+    assert [value for _, _, value in faults(rejected)] == ["1.0E16+0", "1.5E0+0", "1.0E99+0"]
+
+
 def test_a_document_replaces_what_a_preset_says(tmp_path):
     """A constant time, and a column that the preset does not know, override it; the rest stays."""
     row = NETFLOW | {"verdict": "malicious"}

@@ -75,3 +75,14 @@ def damaged_file(sample: Sample, seed: int) -> bytes:
     for _ in range(change.randrange(1, 4)):
         content = _edit(content, change)
     return content
+
+
+def with_long_value(sample: Sample, seed: int) -> bytes:
+    """Return a file in which one value is up to 200,000 characters long."""
+    change = random.Random(seed)
+    lines = list(sample.records)
+    place = change.randrange(len(lines))
+    at = change.randrange(len(lines[place]) + 1)
+    value = change.choice([b"\x00", b"A", b"\x1b[31m", "\u202e".encode(), b"9", b"\\", b"'", b"\xff", "é".encode()])
+    lines[place] = lines[place][:at] + value * change.choice([100, 5_000, 40_000]) + lines[place][at:]
+    return sample.head + b"".join(line + b"\n" for line in lines)

@@ -8,7 +8,7 @@ import pytest
 
 from cybersec_assets.flows.readers import readers
 from cybersec_assets_tests.fuzz.samples import SAMPLES
-from cybersec_assets_tests.fuzz.trials import require_told_death, try_bytes, try_bytes_apart, try_lines
+from cybersec_assets_tests.fuzz.trials import require_told_death, try_bytes, try_bytes_apart, try_lines, try_long_values
 
 INPUTS = int(os.environ.get("CYBERSEC_TEST_FUZZ") or 200)
 """How many files are tried for each reader, shared out among the samples and tests that it has."""
@@ -44,6 +44,12 @@ def test_any_bytes_end_in_records_or_in_one_line(name, subtests):
     for seeds in some_seeds(sample):
         with subtests.test(first=seeds[0]):
             attempt(name, seeds)
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_a_long_value_is_quoted_in_a_short_line(name):
+    """An error has at most 500 characters, however long the value is that it quotes."""
+    try_long_values(name, range(INPUTS // 10))
 
 
 @pytest.mark.slow

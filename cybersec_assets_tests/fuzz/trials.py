@@ -8,16 +8,18 @@ from pathlib import Path
 
 import polars as pl
 
-from cybersec_assets.errors import CybersecError, LostLinesError
+from cybersec_assets.errors import CybersecError, DamagedLogError, LostLinesError
 from cybersec_assets.flows.apart import StepDiedError, apart
-from cybersec_assets.flows.ingest import ingest
+from cybersec_assets.flows.ingest import ingest, require_share
 from cybersec_assets.flows.readers import AUTO
 from cybersec_assets.flows.readers.base import READING_FAILED
 from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.flows.logs import DAY, NOTHING
-from cybersec_assets_tests.fuzz.damage import damaged_file, damaged_lines
+from cybersec_assets_tests.fuzz.damage import damaged_file, damaged_lines, with_long_value
 from cybersec_assets_tests.fuzz.samples import SAMPLES
 
+LONGEST_LINE = 500
+"""Characters of an error as a shell prints it."""
 SECONDS = 5
 """Of the processor, so that a busy machine is not taken for a reader that hangs."""
 MEMORY = "/dev/shm"
@@ -55,6 +57,11 @@ def _try(attempt, seeds):
         raise ExceptionGroup("some files are read wrongly", found)
 
 
+def try_long_values(name, seeds):
+    """Require that a long value in a file is quoted in a short line, whatever characters it is made of."""
+    _try(lambda seed: outcome(with_long_value(SAMPLES[name], seed), SAMPLES[name].fmt), seeds)
+
+
 def try_bytes_apart(name, seeds):
     """Do so in another process, for all seeds at once; where one ends that process, try the product's own way."""
     try:
@@ -88,9 +95,15 @@ def outcome(content, fmt, *, deadly=False):
             raise
         except CybersecError as error:
             found = 0, 0, str(error)
-    assert len(found[2].splitlines()) <= 1
+    require_short_line(found[2])
     assert time.process_time() - begin < SECONDS
     return found
+
+
+def require_short_line(message):
+    """Require that an error is one printable line that is not longer than a person reads."""
+    assert len(f"error: {message}") <= LONGEST_LINE
+    assert message.isprintable()
 
 
 def read(folder, content, fmt, *, deadly):
@@ -102,6 +115,10 @@ def read(folder, content, fmt, *, deadly):
     logs = FlowSource(str(folder / "log"), fmt).logs_of(DAY, folder / "logs")
     slowly = replace(logs, parts=[replace(part, quick=None, deadly=deadly) for part in logs.parts])
     ingested = ingest(slowly, folder / "kept", folder / "rejected")
+    try:
+        require_share(ingested, 0)
+    except DamagedLogError as error:
+        require_short_line(str(error))
     (part,) = logs.parts
     kept, rejected = pl.read_parquet(folder / "kept"), NOTHING
     if ingested.rejected:

@@ -6,6 +6,7 @@ What belongs elsewhere: what FLOWS_COLUMNS may say (`columns`), and how the rows
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
@@ -43,6 +44,9 @@ from cybersec_assets.flows.schema import PORTS, RAW, REQUIRED, TIMESTAMP, VOLUME
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 ANYWHERE = pl.LazyFrame({"file": [""], "line": [0]})
 NUMBER = re.compile(r"\s*(\d+\.?\d*([eE][+-]?\d+)?)?\s*$")
+EXPONENT = r"^\d\.\d+E\d{1,2}$"
+EXACT = 2**53
+"""The first whole number that floats do not hold exactly with all its neighbours."""
 NO_FLOW_LACKS = ("src_ip", "dst_ip", "protocol", "bytes")
 RECOGNISED_BY = 3
 """How many names of its own make a Parquet file one of AWS."""
@@ -73,6 +77,14 @@ class Cell:
             return self
         return Cell(pl.when(self.value.str.strip_chars(" ") != unset).then(self.value), self.dtype)
 
+    def without_exponents(self) -> "Cell":
+        """Return the column with whole numbers such as `1.291E7` written out, as Java writes a float of that size."""
+        if self.dtype != pl.String:
+            return self
+        number = pl.when(self.value.str.contains(EXPONENT)).then(self.value).cast(pl.Float64, strict=False)
+        whole = pl.when(number == number.round(), number < EXACT).then(number.cast(pl.Int64, strict=False))
+        return Cell(pl.coalesce(whole.cast(pl.String), self.value), self.dtype)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -96,9 +108,12 @@ class Table:
         Args:
             cell: Returns a column of the file by its place, counted from 0.
         """
-        fields = {
-            raw: _field(raw, source, lambda place: self._cell(place, cell)) for raw, source in self.sources.items()
-        }
+
+        def cell_of(raw: str, place: Place) -> Cell:
+            found = self._cell(place, cell)
+            return found.without_exponents() if self.columns.preset and RAW[raw].is_integer() else found
+
+        fields = {raw: _field(raw, source, partial(cell_of, raw)) for raw, source in self.sources.items()}
         if self.columns.preset:
             # ICMP's type and code, or what else a sensor writes there, is no port.
             has_ports = fields["protocol"].value.is_in(list(PORTED))
