@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,12 @@ from benchmarks.child import CHECKOUT, Finished, run
 COMMAND = CHECKOUT / ".venv" / "bin" / "cybersec"
 PLAIN_PYTHON = CHECKOUT / ".venv-bench" / "bin" / "python"
 DAY = "2025-11-22"
+MAKE_DATABASE = """
+from cybersec_assets.definitions import audit_from
+from cybersec_assets.settings import load_settings
+with audit_from(load_settings()).session() as audit:
+    audit.connect()
+"""
 PHASES = {
     "raw/network_events": "raw",
     "silver/network_events": "silver",
@@ -50,8 +57,8 @@ def the_job(flows: int, home: Path, store: Mapping[str, str]) -> Measured:
 
 
 def make_database(home: Path) -> None:
-    """Let the embedded PostgreSQL make its data folder, which is done once in an installation's life."""
-    run([COMMAND, "audit", "last-run"], {"HOME": home, "CYBERSEC_HOME": home / "cybersec"})
+    """Create the embedded PostgreSQL's data folder, which is done once in an installation's life."""
+    run([sys.executable, "-c", MAKE_DATABASE], {"HOME": home, "CYBERSEC_HOME": home / "cybersec"})
 
 
 def the_plain_way(flows: int, home: Path, store: Mapping[str, str]) -> Measured:

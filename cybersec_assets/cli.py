@@ -1,4 +1,4 @@
-"""The command `cybersec`. Exit status: 0 good, 1 a finding, 2 wrong use or unreachable service.
+"""The command `cybersec`. Exit status: 0 good, 1 a finding, 2 wrong use or unreachable service, 130 interrupted.
 
 Heavy modules are imported by the command that needs them, so that help and errors come at once.
 """
@@ -9,17 +9,21 @@ import socket
 import sys
 import traceback
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from cybersec_assets.cli_audit import AsJson, audit_app
+from cybersec_assets import interrupts
+from cybersec_assets.cli_audit import AsJson, Wide, audit_app
 from cybersec_assets.cli_stores import stores_app
 from cybersec_assets.errors import CybersecError, SettingsError, first_line
 from cybersec_assets.redaction import redact
 from cybersec_assets.settings import load_settings
 
-app = typer.Typer(help="Daily flow logs in, an audited anomaly detector out.", no_args_is_help=True)
+# Without markup help is plain text, which never cuts an option's name on a narrow terminal.
+app = typer.Typer(
+    help="Daily flow logs in, an audited anomaly detector out.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(audit_app, name="audit")
 app.add_typer(stores_app, name="stores")
 
@@ -56,6 +60,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     max_rejected_share: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of lines that may be damaged. 0.01")
     ] = None,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the raw, silver and gold layers of a day, or of several days, and show what came of it."""
@@ -72,7 +77,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     from cybersec_assets.partitions import yesterday
 
     day = date or yesterday(settings.zone, dt.datetime.now(dt.UTC))
-    raise typer.Exit(run_and_report(day, settings, changed, as_json=as_json))
+    raise typer.Exit(run_and_report(day, settings, changed, wide=wide, as_json=as_json))
 
 
 def _require_one_choice(date: str | None, first: str | None, last: str | None) -> None:
@@ -83,7 +88,7 @@ def _require_one_choice(date: str | None, first: str | None, last: str | None) -
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="Where the UI listens.")] = 3000) -> None:
+def ui(port: Annotated[int, typer.Option(help="Where the UI listens.", min=1, max=65535)] = 3000) -> None:
     """Open Dagster's UI on this project; Ctrl-C ends it."""
     from cybersec_assets.runner import WORKSPACE, fail_dead_runs_of, use_instance
 
@@ -119,11 +124,25 @@ def main() -> None:
     try:
         app()
     except CybersecError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_status)
+        _exit(f"error: {error}", error.exit_status)
     except OSError as error:
-        typer.echo(f"error: {first_line(error)}. Check the permissions and the free space of CYBERSEC_HOME.", err=True)
-        sys.exit(CybersecError.exit_status)
+        _exit(
+            f"error: {first_line(error)}. Check the permissions and the free space of CYBERSEC_HOME.",
+            CybersecError.exit_status,
+        )
+    except KeyboardInterrupt:
+        _exit(interrupts.LINE, interrupts.EXIT_STATUS)
     except Exception:  # noqa: BLE001 - a bug: what is shown of it must hold no secret
-        typer.echo(redact(traceback.format_exc()), err=True, nl=False)
-        sys.exit(1)
+        _exit(redact(traceback.format_exc()).rstrip("\n"), 1)
+    except SystemExit as ended:
+        # Typer ends an interrupted command without a word.
+        if interrupts.were_seen() and ended.code == interrupts.EXIT_STATUS:
+            _exit(interrupts.LINE, interrupts.EXIT_STATUS)
+        raise
+
+
+def _exit(line: str, status: int) -> NoReturn:
+    """Print one line on standard error and end; after an interrupt whatever followed from it is not told."""
+    was_interrupted = interrupts.were_seen()
+    typer.echo(interrupts.LINE if was_interrupted else line, err=True)
+    sys.exit(interrupts.EXIT_STATUS if was_interrupted else status)

@@ -2,19 +2,24 @@
 
 import datetime as dt
 import itertools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cybersec_assets.errors import SettingsError, quoted
+from cybersec_assets import interrupts
+from cybersec_assets.errors import QUOTED_CHARS, NoRecordError, SettingsError, quoted, shortened
 from cybersec_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from cybersec_assets.audit.queries import Audit, Row
+    from cybersec_assets.resources.audit import AuditResource
 
 audit_app = typer.Typer(help="Ask the audit what ran, on which data, with which result.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Show all columns of tables, however narrow the terminal is.")]
 MOST_FINDINGS = 1_000
 SINCE = "Check only what was written from this moment on: ISO 8601, UTC."
 GRACE = "Seconds for which a phase's lock must stay free before it is taken for dead."
@@ -23,62 +28,76 @@ OLDER = "How old an orphan object must be to be deleted, in hours."
 
 
 @audit_app.command("last-run")
-def last_run(as_json: AsJson = False) -> None:
+def last_run(wide: Wide = False, as_json: AsJson = False) -> None:
     """When each phase ran last, and how it ended."""
-    _show("Last run of each phase", lambda audit: audit.last_run(), as_json=as_json)
+    view = View("Last run of each phase", wide=wide, as_json=as_json, keep=("at",))
+    _show(view, lambda audit: audit.last_run())
 
 
 @audit_app.command()
-def lineage(model: Annotated[str, typer.Argument(help="An object's name or URI.")], as_json: AsJson = False) -> None:
+def lineage(
+    model: Annotated[str, typer.Argument(help="An object's name or URI.")], wide: Wide = False, as_json: AsJson = False
+) -> None:
     """Which data trained a model: its object, all that it was made from, and what it was made with."""
     from cybersec_assets import render
 
-    title = f"What {model} was made from"
+    with _audit() as audit:
+        if not audit.exists():
+            problem = f"no runs here yet, {audit.location} knows no object {shortened(model, QUOTED_CHARS)}"
+            raise NoRecordError(problem, "Start with `cybersec run`, or correct CYBERSEC_HOME, PG_HOST and PG_DATABASE")
+        rows = audit.ask().lineage(model)
     if as_json:
-        _show(title, lambda audit: audit.lineage(model), as_json=True)
+        typer.echo(render.as_json(rows))
         return
-    rows = _ask(lambda audit: audit.lineage(model))
-    render.show(title, render.event_table(render.with_files(rows), render.LINEAGE_COLUMNS))
-    for line in render.made_with(rows[0]):
+    table = render.event_table(render.with_files(rows), render.LINEAGE_COLUMNS)
+    render.show(f"What {model} was made from", table, wide=wide, keep=("uri",))
+    for line in render.made_with(rows[0], wide=wide):
         typer.echo(line)
 
 
 @audit_app.command("models-from")
 def models_from(
-    file: Annotated[str, typer.Argument(help="A source file's path, name or SHA-256.")], as_json: AsJson = False
+    file: Annotated[str, typer.Argument(help="A source file's path, name or SHA-256.")],
+    wide: Wide = False,
+    as_json: AsJson = False,
 ) -> None:
     """Which models were trained from a source file."""
     from cybersec_assets.render import MODEL_COLUMNS
 
-    title = f"Models that were trained from {file}"
-    _show(title, lambda audit: audit.models_from(file), as_json=as_json, columns=MODEL_COLUMNS)
+    view = View(f"Models that were trained from {file}", MODEL_COLUMNS, wide=wide, as_json=as_json)
+    _show(view, lambda audit: audit.models_from(file))
 
 
 @audit_app.command()
 def records(
-    date: Annotated[str | None, typer.Option(help="Of one day only, YYYY-MM-DD.")] = None, as_json: AsJson = False
+    date: Annotated[str | None, typer.Option(help="Of one day only, YYYY-MM-DD.")] = None,
+    wide: Wide = False,
+    as_json: AsJson = False,
 ) -> None:
     """How many records each phase handled."""
     from cybersec_assets.partitions import read_day
 
     day = date and read_day(date).isoformat()
-    _show("Records handled", lambda audit: audit.records(day), as_json=as_json)
+    view = View("Records handled", wide=wide, as_json=as_json, keep=("records",))
+    _show(view, lambda audit: audit.records(day))
 
 
 @audit_app.command()
-def failures(as_json: AsJson = False) -> None:
+def failures(wide: Wide = False, as_json: AsJson = False) -> None:
     """Which phases failed, and why."""
     from cybersec_assets.render import FAILURE_COLUMNS
 
-    _show("Failed phases", lambda audit: audit.failures(), as_json=as_json, columns=FAILURE_COLUMNS)
+    view = View("Failed phases", FAILURE_COLUMNS, wide=wide, as_json=as_json)
+    _show(view, lambda audit: audit.failures())
 
 
 @audit_app.command()
-def anomalies(as_json: AsJson = False) -> None:
+def anomalies(wide: Wide = False, as_json: AsJson = False) -> None:
     """Which results stand out: anomaly rate out of its band, drift, records far off the usual of that weekday."""
     from cybersec_assets.render import ANOMALY_COLUMNS
 
-    _show("Results that stand out", lambda audit: audit.anomalies(), as_json=as_json, columns=ANOMALY_COLUMNS)
+    view = View("Results that stand out", ANOMALY_COLUMNS, wide=wide, as_json=as_json)
+    _show(view, lambda audit: audit.anomalies())
 
 
 @audit_app.command()
@@ -87,19 +106,30 @@ def verify(
 ) -> None:
     """Check journal, event tables, signed heads and objects against each other; exit status 1 on damage."""
     from cybersec_assets import render
-    from cybersec_assets.definitions import audit_from, verifier_from
+    from cybersec_assets.definitions import heads_from, verifier_from
+    from cybersec_assets.verify.findings import JOURNAL, Damage, Finding
+    from cybersec_assets.verify.verifier import Counts
 
-    moment = since and _moment(since)
+    moment = _moment(since) if since else None
     settings = load_settings()
-    with audit_from(settings).session() as audit, audit.refusals():
-        verifier = verifier_from(settings, audit)
-        found = list(itertools.islice(verifier.findings(moment or None), MOST_FINDINGS))
+    with _audit() as audit:
+        if audit.exists():
+            with audit.refusals():
+                verifier = verifier_from(settings, audit)
+                found = list(itertools.islice(verifier.findings(moment), MOST_FINDINGS))
+            counts = verifier.counts
+        elif heads := heads_from(settings, audit).last():
+            # An audit that was deleted is not an audit that never was.
+            what = f"there is no {audit.location}, but the object store has {heads:,} signed heads of it"
+            found = [Finding(Damage.TAIL_CUT, JOURNAL, 0, what)]
+            counts = Counts(heads=heads)
+        else:
+            audit.require()
     if as_json:
         typer.echo(render.as_json({"findings": [vars(finding) for finding in found]}))
     else:
         for finding in found:
             typer.echo(f"{finding.id:<16} {finding.table} {finding.row}: {finding.what}")
-        counts = verifier.counts
         typer.echo(
             f"{len(found)} findings{' (there may be more)' if len(found) == MOST_FINDINGS else ''} in ", nl=False
         )
@@ -120,6 +150,7 @@ def reconcile(
     from cybersec_assets.housekeeping import reconcile_all
 
     age = dt.timedelta(hours=older_than) if delete_orphans else None
+    interrupts.raise_from_now()
     done = reconcile_all(load_settings(), grace, delete_older_than=age, dry_run=dry_run)
     if as_json:
         typer.echo(render.as_json(vars(done)))
@@ -132,38 +163,74 @@ def reconcile(
 @audit_app.command("public-key")
 def public_key() -> None:
     """Print the public half of the key that signs heads: what another machine puts into AUDIT_TRUSTED_KEYS."""
-    from cybersec_assets.definitions import audit_from
-    from cybersec_assets.heads.keys import public_half
+    from cybersec_assets.heads.keys import has_signing_key, public_half
 
-    typer.echo(public_half(audit_from(load_settings()).heads.key()))
+    settings = load_settings()
+    with _audit() as audit:
+        if not has_signing_key(settings.cybersec_home, audit.heads.signing_key):
+            problem = f"no runs here yet: there is no signing key in {settings.cybersec_home}"
+            raise NoRecordError(problem, "Start with `cybersec run`, which makes one, or set AUDIT_SIGNING_KEY")
+        typer.echo(public_half(audit.heads.key()))
 
 
 def _moment(text: str) -> dt.datetime:
-    """Read a time, UTC unless it says otherwise, as the database keeps it: without a zone."""
+    """Return a time in the past, UTC unless it says otherwise, as the database keeps it: without a zone."""
     try:
         moment = dt.datetime.fromisoformat(text)
-    except ValueError:
+        utc = moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError):
         raise SettingsError(f"--since {quoted(text)} is no time", "Give it as 2026-11-22 or 2026-11-22T10:00") from None
-    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    now = dt.datetime.now(dt.UTC)
+    if utc > now:
+        problem = f"--since {quoted(text)} is in the future: nothing would be checked"
+        raise SettingsError(problem, f"Give a time before {now:%Y-%m-%dT%H:%M} (UTC)")
+    return utc.replace(tzinfo=None)
 
 
-def _ask(ask: "Callable[[Audit], list[Row]]") -> "list[Row]":
+@contextmanager
+def _audit() -> "Iterator[AuditResource]":
+    """Open the audit of the environment."""
     from cybersec_assets.definitions import audit_from
 
-    with audit_from(load_settings()).session() as audit:
-        return ask(audit.ask())
+    settings = load_settings()
+    interrupts.raise_from_now()
+    with audit_from(settings).session() as audit:
+        yield audit
 
 
-def _show(
-    title: str, ask: "Callable[[Audit], list[Row]]", *, as_json: bool, columns: Sequence[str] | None = None
-) -> None:
+@dataclass(frozen=True)
+class View:
+    """How a question's rows are shown.
+
+    Attributes:
+        title: What they are, for people.
+        columns: Which columns people see; those of an event if not given.
+        wide: Show all columns, however narrow the terminal is.
+        as_json: Print JSON instead.
+        keep: Which columns a narrow terminal loses last.
+    """
+
+    title: str
+    columns: Sequence[str] | None = None
+    _: KW_ONLY
+    wide: bool
+    as_json: bool
+    keep: Sequence[str] = ()
+
+
+def _show(view: View, ask: "Callable[[Audit], list[Row]]") -> None:
+    """Print a question's rows; an audit that no run has made has none, and is not made."""
     from cybersec_assets import render
-    from cybersec_assets.definitions import audit_from
 
-    rows: list[dict[str, Any]] = _ask(ask)
-    if as_json:
+    with _audit() as audit:
+        exists = audit.exists()
+        rows = ask(audit.ask()) if exists else []
+    if view.as_json:
         typer.echo(render.as_json(rows))
+    elif not exists:
+        typer.echo(f"{view.title}: none in {audit.location}: no runs here yet.")
     elif rows:
-        render.show(title, render.event_table(rows, columns or render.EVENT_COLUMNS))
+        table = render.event_table(rows, view.columns or render.EVENT_COLUMNS)
+        render.show(view.title, table, wide=view.wide, keep=view.keep)
     else:
-        typer.echo(f"{title}: none in {audit_from(load_settings()).location}.")
+        typer.echo(f"{view.title}: none in {audit.location}.")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cybersec_assets import interrupts
 from cybersec_assets.settings import load_settings
 
 stores_app = typer.Typer(help="Prepare PostgreSQL and the object store for a cluster.", no_args_is_help=True)
@@ -15,6 +16,7 @@ def reach(timeout: Timeout = 15.0) -> None:
     """Log in to both stores, and change nothing."""
     from cybersec_assets.preparation import reach as log_in
 
+    interrupts.raise_from_now()
     log_in(load_settings(), timeout, typer.echo)
 
 
@@ -23,6 +25,7 @@ def prepare(timeout: Timeout = 300.0) -> None:
     """Make buckets, databases, roles and schemas where they are missing; safe to run again."""
     from cybersec_assets.preparation import prepare as make_ready
 
+    interrupts.raise_from_now()
     make_ready(load_settings(), timeout, typer.echo)
 
 
@@ -31,6 +34,7 @@ def wait(timeout: Timeout = 300.0) -> None:
     """Wait until `prepare` of this very release has run."""
     from cybersec_assets.preparation import wait_until_prepared
 
+    interrupts.raise_from_now()
     wait_until_prepared(load_settings(), timeout)
 
 
@@ -39,6 +43,7 @@ def check() -> None:
     """Write to both stores, read it back, and let 16 writers race for one name: exactly one must win."""
     from cybersec_assets.preparation import check as try_out
 
+    interrupts.raise_from_now()
     try_out(load_settings())
     typer.echo("Both stores return what was written, and one of 16 writers of a name wins.")
 
@@ -48,5 +53,6 @@ def prune(days: Annotated[int, typer.Option(help="For how many days a run is kep
     """Take runs that ended long ago out of Dagster's database, but not what says which days are made."""
     from cybersec_assets.pruning import prune as take_out
 
+    interrupts.raise_from_now()
     pruned = take_out(load_settings(), days)
     typer.echo(f"Deleted {pruned.deleted} runs, and {pruned.events} events of {pruned.kept} that made what is newest.")

@@ -15,6 +15,7 @@ from typing import IO
 import dagster as dg
 
 from cybersec_assets.errors import RunInProgressError
+from cybersec_assets.home import claim, is_marked
 
 SUFFIX = ".lock"
 DIED = "The process of this run ended without a result."
@@ -33,8 +34,9 @@ def only_run_of(day: str, folder: Path) -> Iterator[Callable[[str], None]]:
 
     Raises:
         RunInProgressError: Another process holds the lock.
+        SettingsError: The folder holds files of somebody else.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    claim(folder, lambda _folder: False)
     path = folder / f"{day}{SUFFIX}"
     file = _locked(path)
     if file is None:
@@ -54,7 +56,8 @@ def only_run_of(day: str, folder: Path) -> Iterator[Callable[[str], None]]:
 
 def fail_dead_runs(instance: dg.DagsterInstance, folder: Path) -> None:
     """Mark the runs as failed whose process is gone; those of another instance stay as they are."""
-    for path in folder.glob(f"*{SUFFIX}"):
+    # Files in a folder without a marker are somebody else's.
+    for path in folder.glob(f"*{SUFFIX}") if is_marked(folder) else ():
         file = _locked(path)
         if file is None:
             continue

@@ -13,17 +13,19 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from cybersec_assets import render
+from cybersec_assets import interrupts, render
 from cybersec_assets.audit.queries import Row, artifact_of
 from cybersec_assets.audit.reconcile import live_phases
 from cybersec_assets.audit.tables import EVALUATION, PHASES, RAW
 from cybersec_assets.definitions import audit_from, flow_source_from, store_from
 from cybersec_assets.errors import AuditError, RunInProgressError, StoreError, UnsafeStoreError
 from cybersec_assets.flows.source import SYNTHETIC
+from cybersec_assets.heads.keys import require_audit_folder
 from cybersec_assets.outcome import Outcome
 from cybersec_assets.partitions import day_of, require_day
 from cybersec_assets.resources.audit import AuditResource
-from cybersec_assets.runner import run_day, use_instance
+from cybersec_assets.resources.embedded_postgres import has_cluster
+from cybersec_assets.runner import require_lock_folder, run_day, use_instance
 from cybersec_assets.settings import Settings
 from cybersec_assets.stores.base import fetch_object
 
@@ -53,7 +55,9 @@ class DayReport:
     strangest: Shown
 
 
-def run_and_report(day: str, settings: Settings, limits: Mapping[str, float], *, as_json: bool) -> int:
+def run_and_report(
+    day: str, settings: Settings, limits: Mapping[str, float], *, as_json: bool, wide: bool = False
+) -> int:
     """Run a day and show what came of it.
 
     Args:
@@ -61,6 +65,7 @@ def run_and_report(day: str, settings: Settings, limits: Mapping[str, float], *,
         settings: Where from and where to.
         limits: See `run_day`.
         as_json: For machines: no progress, one JSON document.
+        wide: Show all columns of tables, however narrow the terminal is.
 
     Returns:
         The exit status.
@@ -77,7 +82,7 @@ def run_and_report(day: str, settings: Settings, limits: Mapping[str, float], *,
     if as_json:
         typer.echo(render.as_json(document(report, settings)))
     else:
-        _summarize(report, settings)
+        _summarize(report, settings, wide=wide)
     return report.outcome.exit_status
 
 
@@ -87,8 +92,15 @@ def audit_of_runs(settings: Settings) -> Iterator[AuditResource]:
 
     Raises:
         UnsafeStoreError: On the S3 server objects could be overwritten.
-        AuditError: The audit cannot be reached.
+        AuditError: The audit cannot be reached, or the home holds files of somebody else.
+        SettingsError: The home holds files of somebody else.
     """
+    interrupts.raise_from_now()
+    # A home that holds somebody else's files is refused before anything is made in it.
+    require_audit_folder(settings.cybersec_home)
+    require_lock_folder(settings.cybersec_home)
+    if settings.pg_host is None:
+        has_cluster(settings.cybersec_home)
     _require_safe_store(settings)
     use_instance(settings.cybersec_home)
     with audit_from(settings).session() as audit:
@@ -142,14 +154,14 @@ def _run_quietly(day: str, settings: Settings, limits: Mapping[str, float]) -> O
 def _run_showing_progress(day: str, settings: Settings, limits: Mapping[str, float]) -> Outcome:
     columns = (SpinnerColumn(), TextColumn("{task.description:<24}"), TextColumn("{task.fields[state]}"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-        tasks = {asset: progress.add_task(asset, total=1, start=False, state="") for asset in PHASES}
+        tasks = {asset: progress.add_task(asset, total=1, start=False, visible=False, state="") for asset in PHASES}
 
         def notify(asset: str, event: str) -> None:
             if asset not in tasks:
                 return
             if event == "STEP_START":
                 progress.start_task(tasks[asset])
-                progress.update(tasks[asset], state="running")
+                progress.update(tasks[asset], visible=True, state="running")
             elif event in STEP_ENDS:
                 progress.update(tasks[asset], completed=1, state=STEP_ENDS[event])
 
@@ -214,14 +226,15 @@ def document(report: DayReport, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _summarize(report: DayReport, settings: Settings) -> None:
+def _summarize(report: DayReport, settings: Settings, *, wide: bool) -> None:
     rows = report.rows
     shown = report.strangest
     if rows:
-        render.show(f"What the audit says of {report.day}", render.event_table(rows, render.RUN_COLUMNS))
+        table = render.event_table(rows, render.RUN_COLUMNS)
+        render.show(f"What the audit says of {report.day}", table, wide=wide, keep=("records",))
     if report.metrics is not None and shown is not None:
-        typer.echo(render.metrics_line(report.metrics))
-        render.show(f"The {shown.height} strangest flows", render.flow_table(shown))
+        typer.echo(render.metrics_line(report.metrics, wide=wide))
+        render.show(f"The {shown.height} strangest flows", render.flow_table(shown), wide=wide)
     for note in report.outcome.notes:
         typer.echo(f"note      {note}")
     typer.echo(f"flows     {_source(rows, settings)}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from cybersec_assets import render
+from cybersec_assets import interrupts, render
 from cybersec_assets.audit.tables import RAW
 from cybersec_assets.day_report import DayReport, audit_of_runs, document, report_of, require_logs, say
 from cybersec_assets.definitions import flow_source_from
@@ -92,6 +92,8 @@ def _report_of(
     except CybersecError as refused:
         error = refused
     except KeyboardInterrupt:
+        # The summary tells of it.
+        interrupts.forget()
         error = RunInterruptedError()
     say(str(error))
     return DayReport(day, Outcome("", [str(error)], error.exit_status, []), [], None, None)

@@ -21,7 +21,8 @@ from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets.resources.scratch import ScratchResource
 from cybersec_assets.schedules import daily_training_job, daily_training_pods_job, daily_training_schedule
 from cybersec_assets.settings import Settings, load_settings
-from cybersec_assets.verify.verifier import Verifier
+from cybersec_assets.verify.heads import Heads
+from cybersec_assets.verify.verifier import EVALUATIONS, Verifier
 
 S3_SECRETS = {"access_key": "MINIO_ACCESS_KEY", "secret_key": "MINIO_SECRET_KEY"}
 PG_SECRETS = {"password": "PG_PASSWORD", "migration_password": "PG_MIGRATION_PASSWORD"}
@@ -138,6 +139,17 @@ def verifier_from(settings: Settings, audit: AuditResource) -> Verifier:
     trusted = trusted_keys(settings.cybersec_home, settings.audit_trusted_keys, audit.heads.signing_key)
     engine, store = audit.connect().engine, store_from(settings)
     return Verifier(engine, store.open(), store.bucket_prefix, trusted)
+
+
+def heads_from(settings: Settings, audit: AuditResource) -> Heads:
+    """Return the signed heads in the object store, which may be there without the audit.
+
+    Raises:
+        SettingsError: A trusted key is none.
+    """
+    trusted = trusted_keys(settings.cybersec_home, settings.audit_trusted_keys, audit.heads.signing_key)
+    store = store_from(settings)
+    return Heads(store.open(), f"{store.bucket_prefix}-{EVALUATIONS}", trusted)
 
 
 def _store_config(settings: Settings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from cybersec_assets.audit.figures import Figures, ask_figures
 from cybersec_assets.errors import AuditError, SettingsError
-from cybersec_assets.resources.embedded_postgres import embedded_postgres
+from cybersec_assets.resources.embedded_postgres import embedded_postgres, has_cluster
 from cybersec_assets.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ def serve_metrics(settings: Settings, host: str, port: int) -> None:
 
     Raises:
         SettingsError: Nobody can listen there.
+        AuditError: No run has made the embedded audit yet.
     """
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, _end)
@@ -88,6 +89,8 @@ def _end(*_: object) -> None:
 def _place(settings: Settings, stack: ExitStack) -> dict[str, Any]:
     """Give libpq's parameters; the embedded server, where no host is given, runs as long as the stack."""
     if settings.pg_host is None:
+        if not has_cluster(settings.cybersec_home):
+            raise AuditError(f"no runs here yet in {settings.cybersec_home}", "Start with `cybersec run`")
         folder = stack.enter_context(embedded_postgres(settings.cybersec_home))
         return {"host": str(folder), "user": "postgres", "dbname": settings.pg_database}
     role = {"user": settings.pg_user, "password": os.environ.get("PG_PASSWORD")}

@@ -6,20 +6,24 @@ open phases → their locks, twice → ABANDONED → a signed head → objects w
 import datetime as dt
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import sqlalchemy as sa
 
 from cybersec_assets.artifact import Artifact
 from cybersec_assets.audit.phase import Phase
 from cybersec_assets.audit.queries import Row
-from cybersec_assets.definitions import audit_from, store_from
-from cybersec_assets.errors import ObjectMissingError
+from cybersec_assets.audit.tables import audit_journal
+from cybersec_assets.definitions import audit_from, heads_from, store_from
+from cybersec_assets.errors import ObjectMissingError, StoreError
 from cybersec_assets.heads.head import PREFIX
 from cybersec_assets.io_managers import KINDS
 from cybersec_assets.resources.audit import AuditResource
+from cybersec_assets.resources.quarantine import QUARANTINED
 from cybersec_assets.resources.reconciliation import is_over_in, reconcile
 from cybersec_assets.runner import use_instance
 from cybersec_assets.settings import Settings
@@ -34,7 +38,7 @@ class Reconciled:
         abandoned: The phases that were closed.
         alive: How many phases are open and live.
         orphans: Objects that no row names: `uri` and `modified`.
-        deleted: Those of them that were deleted or, in a dry run, would be.
+        deleted: Those of them that were deleted or, in a dry run, would be: old ones that are named as a run does.
         damaged: Rows whose object is gone or changed: `table`, `row`, `uri` and `what`.
     """
 
@@ -57,12 +61,18 @@ def reconcile_all(
         dry_run: Tell what would be deleted instead.
 
     Raises:
+        NoRecordError: No run has made the audit yet.
         AuditError: The audit is away.
-        StoreError: The store is away.
+        StoreError: The store is away, or belongs to another audit, so that nothing may be deleted.
     """
-    use_instance(settings.cybersec_home)
     store, prefix = store_from(settings).open(), settings.cybersec_bucket_prefix
-    with audit_from(settings).session() as audit, dg.DagsterInstance.get() as instance:
+    with audit_from(settings).session() as audit, ExitStack() as stack:
+        # Beside an audit that does not exist every object would be an orphan.
+        audit.require()
+        if delete_older_than is not None:
+            _require_own_store(settings, audit)
+        use_instance(settings.cybersec_home)
+        instance = stack.enter_context(dg.DagsterInstance.get())
         closed, open_count = _close_dead(audit, settings.cybersec_home, grace, instance)
         # Listed before the rows are read: an object whose row comes meanwhile is no orphan.
         objects = list(_objects(store, prefix))
@@ -70,10 +80,38 @@ def reconcile_all(
         named = {artifact.uri for _, artifact in recorded}
         orphans = [each for each in objects if each["uri"] not in named]
         before = utc_now() - delete_older_than if delete_older_than else None
-        old = [str(each["uri"]) for each in orphans if before and each["modified"] < before]
+        old = [
+            str(each["uri"])
+            for each in orphans
+            if before and each["modified"] < before and _is_ours(prefix, str(each["uri"]))
+        ]
         for uri in [] if dry_run else old:
             store.delete(*split_uri(uri))
         return Reconciled([_told(phase) for phase in closed], open_count, orphans, old, list(_damaged(store, recorded)))
+
+
+def _is_ours(prefix: str, uri: str) -> bool:
+    """Return whether an object is in a bucket and has a name that a run gives; any other is somebody else's."""
+    bucket, name = split_uri(uri)
+    return any(bucket == f"{prefix}-{kind.bucket}" and kind.is_name(name) for kind in (*KINDS.values(), QUARANTINED))
+
+
+def _require_own_store(settings: Settings, audit: AuditResource) -> None:
+    """Refuse to delete beside another audit: every object of its store would be an orphan.
+
+    Raises:
+        StoreError: The newest head in the store was not signed for an entry of this audit.
+    """
+    heads = heads_from(settings, audit)
+    last = heads.last()
+    head = heads.newest(last)
+    entry = sa.select(audit_journal.c.hash).where(audit_journal.c.seq == (head.count if head else 0))
+    found = audit.connect().statement(lambda connection: connection.execute(entry).scalar())
+    if last and (head is None or found != head.hash):
+        raise StoreError(
+            f"head {last} in the object store was signed for another audit than {audit.location}",
+            "Correct PG_DATABASE or CYBERSEC_BUCKET_PREFIX; nothing was deleted",
+        )
 
 
 def _close_dead(

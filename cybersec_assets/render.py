@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from rich.console import Console
 from rich.table import Table
 
 from cybersec_assets.audit.queries import Row
+from cybersec_assets.tables import new_table, terminal_width, wrapped
+from cybersec_assets.tables import show as show_table
 
 if TYPE_CHECKING:
     from cybersec_assets.housekeeping import Reconciled
@@ -20,9 +21,14 @@ LINEAGE_COLUMNS = ("asset", "partition_key", "records", "rejected", "at", "uri",
 FAILURE_COLUMNS = ("asset", "partition_key", "attempt", "at", "error", "run_id")
 MODEL_COLUMNS = ("model", "partition_key", "trained_at", "records", "file", "file_size", "file_sha256", "run_id")
 ANOMALY_COLUMNS = ("what", "asset", "partition_key", "value", "low", "high", "uri", "run_id")
-HEADERS = {"partition_key": "day", "run_id": "run", "at": "at (UTC)", "timestamp": "time (UTC)"}
+HEADERS = {
+    "partition_key": "day",
+    "run_id": "run",
+    "at": "at (UTC)",
+    "timestamp": "time (UTC)",
+    "estado": "status",
+}
 """What a column is called for people, where that is not its name."""
-MEASURED_WITH = 10_000
 GROUPED = {"records", "rejected", "bytes", "size_bytes", "file_size"}
 """Amounts, whose digits are grouped; a port is none."""
 
@@ -48,10 +54,11 @@ def with_files(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def made_with(row: Row) -> list[str]:
-    """Tell what an artifact was made with: parameters, code, libraries."""
+def made_with(row: Row, *, wide: bool = False) -> list[str]:
+    """Return lines about what an artifact was made with: parameters, code, libraries."""
     told = {"with": row["details"], "code": row["code_version"], "libraries": row["libraries"]}
-    return [f"{name:<9} {_on_one_line(value)}" for name, value in told.items() if value]
+    lines = [f"{name:<9} {_on_one_line(value)}" for name, value in told.items() if value]
+    return lines if wide else [part for line in lines for part in wrapped(line, " " * 10)]
 
 
 def reconciliation(done: "Reconciled", *, dry_run: bool) -> list[str]:
@@ -71,18 +78,31 @@ def flow_table(flows: pl.DataFrame) -> Table:
     return _table(flows.columns, flows.rows())
 
 
-def metrics_line(metrics: dict[str, Any]) -> str:
-    """Give the figures of an evaluation that a person asks for first."""
+def metrics_line(metrics: dict[str, Any], *, wide: bool = False) -> str:
+    """Return the figures of an evaluation that a person asks for first, in as many lines as the terminal needs."""
     first = ("anomaly_rate", "score_mean", "score_std", "auroc", "average_precision", "precision_at_100")
-    return "  ".join(f"{name} {metrics[name]:.4f}" for name in first if name in metrics)
+    told = [f"{name} {metrics[name]:.4f}" for name in first if name in metrics]
+    width = None if wide else terminal_width()
+    lines = [""]
+    for each in told:
+        longer = f"{lines[-1]}  {each}" if lines[-1] else each
+        if width is not None and len(longer) > width and lines[-1]:
+            lines.append(each)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
 
 
-def show(title: str, table: Table) -> None:
-    """Print a table as wide as it is: a terminal wraps whole lines, so that what is copied is whole."""
-    width = Console(width=MEASURED_WITH).measure(table).maximum
-    out = Console(highlight=False, width=max(width, 1), soft_wrap=True)
-    out.print(title, style="bold", markup=False)
-    out.print(table, crop=False, no_wrap=True)
+def show(title: str, table: Table, *, wide: bool = False, keep: Sequence[str] = ()) -> None:
+    """Print a table that fits the terminal; see `tables.show`.
+
+    Args:
+        title: What it shows.
+        table: The table.
+        wide: Print all columns in full.
+        keep: The names of columns that a narrow terminal loses last.
+    """
+    show_table(title, table, wide=wide, keep=[HEADERS.get(name, name) for name in keep])
 
 
 def _lines(rejected: dict[str, Any] | None) -> int | None:
@@ -91,12 +111,12 @@ def _lines(rejected: dict[str, Any] | None) -> int | None:
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     filled = [i for i in range(len(columns)) if any(row[i] not in (None, "") for row in rows)]
-    table = Table(header_style="dim", box=None, pad_edge=False)
+    table = new_table()
     for i in filled:
         numeric = all(isinstance(row[i], int | float | None) for row in rows)
         table.add_column(HEADERS.get(columns[i], columns[i]), justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(_cell(columns[i], row[i]) for i in filled))
+        table.add_row(*(_printable(_cell(columns[i], row[i])) for i in filled))
     return table
 
 
@@ -108,6 +128,11 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     return f"{value:,}" if name in GROUPED else str(value)
+
+
+def _printable(text: str) -> str:
+    """Escape what would move a terminal's cursor or change its colours."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _on_one_line(value: Any) -> str:

@@ -19,6 +19,7 @@ from cybersec_assets.audit import tables
 from cybersec_assets.day_lock import fail_dead_runs, only_run_of
 from cybersec_assets.definitions import build_definitions
 from cybersec_assets.errors import SettingsError, quoted
+from cybersec_assets.home import claim, require_own
 from cybersec_assets.outcome import Outcome, outcome_of
 from cybersec_assets.settings import Settings
 from cybersec_assets.write_path import Point, reached
@@ -52,7 +53,8 @@ def use_instance(home: Path) -> None:
     """Set DAGSTER_HOME where it is unset, to a folder below CYBERSEC_HOME.
 
     Raises:
-        SettingsError: It is set to something else than an existing folder's absolute path.
+        SettingsError: It is set to something else than an existing folder's absolute path, or the folder below
+            CYBERSEC_HOME holds files of somebody else.
     """
     if given := os.environ.get("DAGSTER_HOME"):
         if not (Path(given).is_absolute() and Path(given).is_dir()):
@@ -60,8 +62,7 @@ def use_instance(home: Path) -> None:
                 f"DAGSTER_HOME={quoted(given)} is no folder's absolute path", "Make the folder, or unset it"
             )
         return
-    folder = home.resolve() / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = claim(home.resolve() / "dagster", _is_earlier_instance)
     settings_file = folder / "dagster.yaml"
     # Settings that somebody changed are theirs.
     if not settings_file.exists() or settings_file.read_bytes() == EARLIER_YAML.encode():
@@ -69,6 +70,21 @@ def use_instance(home: Path) -> None:
         aside.write_text(INSTANCE_YAML)
         aside.replace(settings_file)
     os.environ["DAGSTER_HOME"] = str(folder)
+
+
+def _is_earlier_instance(folder: Path) -> bool:
+    """Return whether a release without markers wrote an instance's settings."""
+    settings_file = folder / "dagster.yaml"
+    return settings_file.is_file() and settings_file.read_text(errors="replace").startswith(EARLIER_YAML)
+
+
+def require_lock_folder(home: Path) -> None:
+    """Refuse a home whose folder of locks holds files of somebody else; nothing is made.
+
+    Raises:
+        SettingsError: It does.
+    """
+    require_own(home.resolve() / LOCKS, lambda _folder: False)
 
 
 def run_day(day: str, settings: Settings, notify: Notify, limits: Mapping[str, float] | None = None) -> Outcome:

@@ -1,6 +1,7 @@
 """The command line where something is wrong: one line, its exit status, and a FAILED row where a phase had begun."""
 
 import json
+import re
 import socket
 
 import pytest
@@ -50,6 +51,18 @@ def test_a_mistyped_setting_starts_no_run(cybersec, monkeypatch, options, variab
     for name in variables:
         monkeypatch.delenv(name)
     assert json.loads(cybersec("audit", "failures", "--json")[1]) == []
+
+
+def test_phases_that_never_began_are_not_shown(cybersec, tmp_path):
+    """The progress of a run that failed in its first phase has that phase and no other."""
+    names = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n"
+    (tmp_path / "flows.csv").write_text(names + "1999-01-01 00:00:00,10.0.0.1,10.0.0.2,5,1,tcp\n")
+    status, _, err = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/flows.csv")
+    assert status == 1
+    assert "raw/network_events" in err
+    assert "FAILED" in err
+    assert "silver/" not in err
+    assert "gold/" not in err
 
 
 def test_a_broken_rule_is_a_finding(cybersec, tmp_path):
@@ -154,6 +167,30 @@ def test_an_unknown_object_is_one_line(cybersec):
     """Lineage of what the audit does not know says where to find names."""
     status, _, err = cybersec("audit", "lineage", "model_x.pkl")
     assert (status, "knows no object model_x.pkl" in err) == (2, True)
+
+
+@pytest.mark.parametrize("port", ["-1", "0", "65536", "99999", "http"])
+def test_a_port_that_is_none_is_wrong_use(cybersec, port):
+    """A port that no server can have is refused as any wrong option is, before anything is made."""
+    status, out, err = cybersec("ui", "--port", port)
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1].startswith("Error: Invalid value for '--port'")
+
+
+@pytest.mark.parametrize("width", ["60", "80"])
+@pytest.mark.parametrize(
+    "command",
+    [["run"], ["ui"], ["metrics"], ["audit"], *(["audit", name] for name in ("verify", "reconcile", "records"))],
+)
+def test_help_cuts_no_name(cybersec, monkeypatch, command, width):
+    """On a narrow terminal each option's name is whole."""
+    monkeypatch.setenv("COLUMNS", width)
+    status, out, _ = cybersec(*command, "--help")
+    assert status == 0
+    assert "…" not in out
+    assert max(map(len, out.splitlines())) <= int(width)
+    if command == ["run"]:
+        assert set(re.findall(r"--[a-z-]+", out)) >= {"--max-rejected-share", "--max-outside-day", "--flows-columns"}
 
 
 def test_a_port_that_is_taken_is_refused(cybersec):

@@ -36,6 +36,26 @@ def connect(url: sa.URL, owner: sa.URL | None = None, patience: float = PATIENCE
     return database
 
 
+def is_made(url: sa.URL, owner: sa.URL | None = None) -> bool:
+    """Return whether the database exists and holds an audit, of whichever version; nothing is made.
+
+    Args:
+        url: See `connect`.
+        owner: See `connect`.
+
+    Raises:
+        AuditError: The server cannot be reached, or refuses.
+    """
+    if _is_ready(make_engine(url, poolclass=sa.NullPool)):
+        return True
+    engine = make_engine(owner or url, poolclass=sa.NullPool)
+    with refusals(owner or url):
+        if not _database_exists(engine):
+            return False
+        with engine.connect() as connection:
+            return bool(_version(connection)) or sa.inspect(connection).has_table("training_events", schema="public")
+
+
 def _is_ready(engine: sa.Engine) -> bool:
     """Tell whether there is nothing to make: database, role and rights may be missing, or the schema's last steps."""
     try:

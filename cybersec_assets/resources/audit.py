@@ -15,11 +15,12 @@ from cybersec_assets.audit.liveness import Liveness
 from cybersec_assets.audit.phase import Phase
 from cybersec_assets.audit.queries import Audit, Record
 from cybersec_assets.audit.reconcile import RECENT
-from cybersec_assets.audit.schema import connect
+from cybersec_assets.audit.schema import connect, is_made
 from cybersec_assets.errors import (
     AuditError,
     AuditLostError,
     CybersecError,
+    NoRecordError,
     RunInterruptedError,
     StoreError,
     first_line,
@@ -27,7 +28,7 @@ from cybersec_assets.errors import (
 from cybersec_assets.partitions import day_of, require_day
 from cybersec_assets.provenance import code_version, library_versions
 from cybersec_assets.redaction import redacted_errors
-from cybersec_assets.resources.embedded_postgres import data_folder, embedded_postgres
+from cybersec_assets.resources.embedded_postgres import data_folder, embedded_postgres, has_cluster
 from cybersec_assets.resources.heads import HeadsResource
 from cybersec_assets.resources.phases import Phases
 from cybersec_assets.resources.reconciliation import GRACE_SECONDS, is_over_in, reconcile
@@ -58,6 +59,7 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
     _run_id: str = PrivateAttr(default="")
     _is_over: Callable[[str], bool] | None = PrivateAttr(default=None)
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
+    _url: sa.URL | None = PrivateAttr(default=None)
     _database: Database | None = PrivateAttr(default=None)
     _phases: Phases | None = PrivateAttr(default=None)
 
@@ -86,7 +88,9 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             with self._stack:
                 yield self
         finally:
-            self._database, self._phases = None, None
+            self._url = None
+            self._database = None
+            self._phases = None
 
     @property
     def location(self) -> str:
@@ -102,11 +106,30 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             AuditError: The database cannot be reached.
         """
         if self._database is None:
-            url = self._url()
-            owner = url.set(username=self.migration_user, password=self.migration_password)
-            self._database = connect(url, owner if self.migration_user else None, self.patience_seconds)
+            url, owner = self._urls()
+            self._database = connect(url, owner, self.patience_seconds)
             self._stack.callback(self._database.close)
         return self._database
+
+    def exists(self) -> bool:
+        """Return whether any run ever made the audit; neither a server nor a database is made.
+
+        Raises:
+            AuditError: The server cannot be reached, or its folder holds files of somebody else.
+        """
+        if self.host is None and not has_cluster(Path(self.home)):
+            return False
+        return is_made(*self._urls())
+
+    def require(self) -> None:
+        """Refuse to read an audit that no run has made yet.
+
+        Raises:
+            NoRecordError: There is none.
+        """
+        if not self.exists():
+            remedy = "Start with `cybersec run`, or correct CYBERSEC_HOME, PG_HOST and PG_DATABASE"
+            raise NoRecordError(f"no runs here yet: there is no {self.location}", remedy)
 
     @contextmanager
     def refusals(self) -> Iterator[None]:
@@ -185,7 +208,14 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
         finally:
             self._phases.give_up(asset, partition)
 
-    def _url(self) -> sa.URL:
+    def _urls(self) -> tuple[sa.URL, sa.URL | None]:
+        """Return the address of the database for the application, and for the role that makes the schema."""
+        if self._url is None:
+            self._url = self._located()
+        owner = self._url.set(username=self.migration_user, password=self.migration_password)
+        return self._url, owner if self.migration_user else None
+
+    def _located(self) -> sa.URL:
         if self.host is None:
             folder = self._stack.enter_context(embedded_postgres(Path(self.home)))
             return sa.URL.create(DRIVER, "postgres", database=self.database, query={"host": str(folder)})

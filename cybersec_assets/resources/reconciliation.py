@@ -11,6 +11,8 @@ import dagster as dg
 from cybersec_assets.audit.journal import Journal
 from cybersec_assets.audit.phase import Phase
 from cybersec_assets.audit.reconcile import Looks, abandon_dead, look, open_phases
+from cybersec_assets.errors import SettingsError
+from cybersec_assets.heads.keys import claim_audit_folder
 
 GRACE_SECONDS = 30.0
 MEMORY = "audit/looks.json"
@@ -64,9 +66,9 @@ def _remembered(file: Path) -> Looks:
 def _remember(file: Path, looks: Looks) -> None:
     if not looks and not file.exists():
         return
-    # A home that cannot be written to has no memory, which is as good as a new one.
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
+    # A home that cannot be written to, or holds somebody else's files there, has no memory: as good as a new one.
+    with suppress(OSError, SettingsError):
+        claim_audit_folder(file.parents[1])
         aside = file.with_name(f".{file.name}.{os.getpid()}")
         aside.write_text(json.dumps(looks))
         aside.replace(file)

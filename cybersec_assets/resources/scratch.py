@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from cybersec_assets.artifact import Artifact
+from cybersec_assets.stores.base import split_uri
 from cybersec_assets.write_path import Point, reached
 
 
@@ -44,7 +45,11 @@ class ScratchResource(dg.ConfigurableResource["ScratchResource"]):
         return Path(tempfile.mkdtemp(dir=self.folder())) / name
 
     def place_of(self, artifact: Artifact) -> Path:
-        """Give the path at which an object's copy is kept."""
-        place = self.folder() / artifact.uri.removeprefix("s3://")
+        """Return the path at which an object's copy is kept.
+
+        Raises:
+            StoreError: The URI would be a path out of the run's folder.
+        """
+        place = self.folder().joinpath(*split_uri(artifact.uri))
         place.parent.mkdir(parents=True, exist_ok=True)
         return place

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from cybersec_assets.errors import SettingsError
+from cybersec_assets.heads.keys import claim_audit_folder
+
 FILE = "audit/tried-servers.json"
 SECONDS = 86_400
 """For how long a server is not tried again: another may be put in its place under the same name."""
@@ -25,6 +28,7 @@ class TriedServers:
 
     def __init__(self, home: Path, now: Callable[[], float] = time.time) -> None:
         """Note where they are remembered; a file that cannot be read remembers nothing."""
+        self._home = home
         self._file = home / FILE
         self._now = now
 
@@ -33,9 +37,9 @@ class TriedServers:
         return place in self._read()
 
     def add(self, place: str) -> None:
-        """Remember a place, where the home can be written to."""
-        with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+        """Remember a place, where the home can be written to and its folder is not somebody else's."""
+        with suppress(OSError, SettingsError):
+            claim_audit_folder(self._home)
             aside = self._file.with_name(f".{self._file.name}.{os.getpid()}")
             aside.write_text(json.dumps(self._read() | {place: self._now()}))
             aside.replace(self._file)

@@ -34,6 +34,11 @@ class Kind:
         """Give an object's name for the time of its writing, UTC."""
         return f"{self.stem}_{moment:%Y%m%d_%H%M%S}{self.suffix}"
 
+    def is_name(self, name: str) -> bool:
+        """Return whether `name` made a name, or a folder store's writer that was killed left it aside."""
+        named = rf"{re.escape(self.stem)}_\d{{8}}_\d{{6}}{re.escape(self.suffix)}"
+        return re.fullmatch(rf"{named}|\.{named}\.[0-9a-f]{{32}}", name, re.ASCII) is not None
+
 
 @dataclass(frozen=True)
 class StoredObject:
@@ -143,13 +148,13 @@ def changed(artifact: Artifact, found: Fingerprint) -> ObjectChangedError:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Give an object's bucket and name.
+    """Return an object's bucket and name.
 
     Raises:
-        StoreError: It is no object's URI.
+        StoreError: It is no object's URI, or would be a path out of the folder that objects are kept in.
     """
     match = re.fullmatch(r"s3://([^/]+)/(.+)", uri)
-    if match is None:
+    if match is None or any(part in {"", ".", ".."} for part in uri.removeprefix("s3://").split("/")):
         raise StoreError(f"{quoted(uri)} is no object's address", "Give s3://bucket/name")
     return match[1], match[2]
 

@@ -6,11 +6,13 @@ import os
 import pytest
 
 from cybersec_assets.audit.journal import FAILED, SUCCESS
+from cybersec_assets.definitions import audit_from
+from cybersec_assets.settings import load_settings
 from cybersec_assets.verify.verifier import Verifier
 from cybersec_assets_tests.verify.history import PREFIX
 
 DAYS_AGO = 3 * 24 * 60 * 60
-OLD, NEW = "left_behind_old.parquet", "left_behind_new.parquet"
+OLD, NEW = "network_events_20200101_000001.parquet", "network_events_20200101_000002.parquet"
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_a_dead_phase_is_closed_and_signed(command, author):
 def test_orphans_are_listed(command, orphans):
     """Objects that no row names are listed, and neither heads nor objects with a row are among them."""
     status, told = command()
-    assert (status, names(told["orphans"]), told["deleted"]) == (0, [NEW, OLD], [])
+    assert (status, names(told["orphans"]), told["deleted"]) == (0, [OLD, NEW], [])
     assert all(file.exists() for file in orphans)
 
 
@@ -106,6 +108,43 @@ def test_only_old_orphans_are_deleted(command, orphans, bucket):
     assert (status, names(told["deleted"])) == (0, [OLD])
     assert [file.exists() for file in orphans] == [False, True]
     assert sorted(bucket.iterdir()) == sorted([*kept, orphans[1]])
+
+
+@pytest.mark.parametrize(
+    "name", ["left_behind.parquet", "network_events_2020.parquet", "network_events_20200101_000001.parquet.bak", "x/y"]
+)
+def test_files_of_somebody_else_are_not_deleted(command, bucket, name):
+    """A file in the bucket whose name no run gives is listed, and stays however old it is."""
+    file = bucket / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"not ours")
+    age(file)
+    status, told = command("--delete-orphans", "--no-dry-run")
+    assert (status, names(told["orphans"]), told["deleted"]) == (0, [file.name], [])
+    assert file.read_bytes() == b"not ours"
+
+
+def test_what_a_killed_writer_left_aside_is_deleted(command, bucket):
+    """A folder store's temporary file of a writer that was killed is an orphan like any other."""
+    file = bucket / f".{OLD}.{'0a' * 16}"
+    bucket.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"half")
+    age(file)
+    assert names(command("--delete-orphans", "--no-dry-run")[1]["deleted"]) == [file.name]
+    assert not file.exists()
+
+
+def test_nothing_is_deleted_beside_another_audit(cybersec, command, orphans, monkeypatch, author):
+    """With another database every object would be an orphan: the store's signed heads say whose it is."""
+    command()
+    monkeypatch.setenv("PG_DATABASE", f"{author.journal.database.url.database}_other")
+    status, out, err = cybersec("audit", "reconcile", "--delete-orphans", "--no-dry-run")
+    assert (status, out, "no runs here yet" in err) == (2, "", True)
+    with audit_from(load_settings()).session() as audit:
+        audit.connect()
+    status, out, err = cybersec("audit", "reconcile", "--delete-orphans", "--no-dry-run")
+    assert (status, out, "was signed for another audit" in err) == (2, "", True)
+    assert all(file.exists() for file in orphans)
 
 
 def test_without_the_option_nothing_is_deleted(command, orphans):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cybersec_assets.errors import SettingsError
 from cybersec_assets.heads.keys import SIGNING_KEY, TRUSTED_KEYS, decode_key, public_half, signing_key, trusted_keys
+from cybersec_assets.home import MARKER
 
 RACERS = 8
 
@@ -41,7 +42,7 @@ def test_a_key_is_made_once(home):
     """The first to ask makes the key, everybody after gets the same, and nothing is left aside."""
     first = raw_of(home)
     assert raw_of(home) == first
-    assert sorted(path.name for path in (home / "audit").iterdir()) == ["signing-key", "trusted-keys"]
+    assert sorted(path.name for path in (home / "audit").iterdir()) == [MARKER, "signing-key", "trusted-keys"]
 
 
 def test_no_two_homes_have_one_key(home, tmp_path):
@@ -67,7 +68,8 @@ def test_all_who_come_first_get_one_key(home, pool):
     with pool(4, **options) as racers:
         keys = set(racers.map(raw_of, [home] * RACERS))
     assert keys == {base64.b64decode((home / SIGNING_KEY).read_text())}
-    assert not list((home / "audit").glob(".*"))
+    assert [path.name for path in (home / "audit").glob(".*")] == [MARKER]
+    assert [path.name for path in home.iterdir()] == ["audit"]
 
 
 def test_a_key_that_is_there_already_stays(home, monkeypatch):

@@ -14,11 +14,14 @@ import psycopg2
 import pytest
 
 from cybersec_assets.errors import AuditError
+from cybersec_assets.home import MARKER, is_marked, make_marked
 from cybersec_assets.resources import embedded_postgres as module
-from cybersec_assets.resources.embedded_postgres import data_folder, embedded_postgres
+from cybersec_assets.resources.embedded_postgres import data_folder, embedded_postgres, has_cluster
+from cybersec_assets_tests.foreign import plant, snapshot
 
 HOLD = "import sys; from pathlib import Path; from cybersec_assets.resources.embedded_postgres import *\n"
 HOLD += "with embedded_postgres(Path(sys.argv[1])): print('up', flush=True); sys.stdin.read()"
+FULL = "No space left on device|could not extend file|wrote only"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root must give way to another user")
 
 
@@ -178,3 +181,126 @@ def test_a_server_that_does_not_start_says_where_its_log_is(home):
     with pytest.raises(AuditError, match=r"does not start: pg_ctl.*server\.log, or set PG_HOST"):  # noqa: SIM117
         with embedded_postgres(home):
             pass
+
+
+FOREIGN = {
+    "a data folder of Compose": {"data": {"PG_VERSION": "15\n", "base": {"1": "rows"}}},
+    "a file": {"notes.txt": "mine"},
+    "a hidden file": {".keep": ""},
+    "a cluster": {"PG_VERSION": "15\n", "base": {"1": "rows"}, "postgresql.conf": ""},
+    "a cluster of our version": {"PG_VERSION": "18\n", "base": {"1": "rows"}},
+    "a cluster that another program starts": {
+        "PG_VERSION": "18\n",
+        "postmaster.opts": '/usr/bin/postgres "-D" "/data"\n',
+    },
+    "half of a cluster": {"base": {"1": "rows"}, "global": {}},
+    "an empty marker": {MARKER: "", "base": {"1": "rows"}},
+    "a marker of other content": {MARKER: "This is mine.\n", "base": {"1": "rows"}},
+    "a folder in place of the marker": {MARKER: {"x": "y"}},
+    "a link in place of the marker": {MARKER: ("link", "base"), "base": "x"},
+    "a file in its place": "not a folder",
+    "a link in its place": ("link", "elsewhere"),
+    "a hostile version": {"PG_VERSION": "\x1b[31m" + "9" * 300_000, "base": {"1": "rows"}},
+    "many files": {f"file {n}": "" for n in range(1_000)},
+}
+
+
+@pytest.mark.parametrize("place", ["postgres", "postgres.new"])
+@pytest.mark.parametrize("tree", FOREIGN.values(), ids=FOREIGN)
+def test_what_is_not_ours_is_refused_and_kept(home, tree, place):
+    """Whatever lies where the cluster is, or is made, and bears no marker of ours: one line, and nothing changes."""
+    plant(home / place, tree)
+    before = snapshot(home)
+    with pytest.raises(AuditError, match="nothing was changed") as refused, embedded_postgres(home):
+        pass
+    assert len(str(refused.value)) < 500
+    assert str(refused.value).isprintable()
+    assert "emove" not in str(refused.value)
+    locks = {"postgres.lock", "postgres.users.lock"} if place == "postgres.new" else set()
+    assert {name: found for name, found in snapshot(home).items() if name not in locks} == before
+
+
+def test_asking_for_a_cluster_makes_nothing(home):
+    """A question about a home that is missing, or has no cluster yet, is answered without a file."""
+    assert not has_cluster(home / "missing")
+    assert not has_cluster(home)
+    assert snapshot(home) == {}
+
+
+def test_an_unfinished_cluster_is_made_anew(home):
+    """Where initdb's caller was killed, the next user deletes what is marked as unfinished, and starts over."""
+    command = [sys.executable, "-c", HOLD, str(home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        unfinished = data_folder(home).with_name("postgres.new")
+        while not (unfinished / "data" / "base").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.kill()
+    assert not data_folder(home).exists()
+    assert not has_cluster(home)
+    with embedded_postgres(home) as folder:
+        ask(folder)
+    assert not unfinished.exists()
+    assert has_cluster(home)
+
+
+def test_a_cluster_of_an_earlier_release_goes_on(home):
+    """A finished cluster without a marker is known by how its server was started last, and gets its marker."""
+    with embedded_postgres(home) as folder:
+        first = ask(folder)
+    marker = data_folder(home) / MARKER
+    marker.unlink()
+    assert has_cluster(home)
+    with embedded_postgres(home) as folder:
+        assert ask(folder) > first
+    assert is_marked(data_folder(home))
+    marker.unlink()
+    (data_folder(home) / "postmaster.opts").write_text('/usr/lib/postgresql/18/bin/postgres "-D" "/data"\n')
+    with pytest.raises(AuditError, match="cluster of PostgreSQL 18 that cybersec-assets did not make"):
+        has_cluster(home)
+
+
+def test_a_cluster_of_ours_that_is_damaged_or_of_another_version_is_kept(home):
+    """The version that is found is named, with ways out that keep the data; the same without any version."""
+    data = data_folder(home)
+    make_marked(data, 0o700)
+    shutil.chown(data, "nobody") if os.geteuid() == 0 else None
+    plant(data, {"PG_VERSION": "17\n", "base": {"1": "rows"}})
+    before = snapshot(data)
+    with (
+        pytest.raises(AuditError, match=r"cluster of PostgreSQL 17, .* brings PostgreSQL 18\. .*pg_dumpall") as refused,
+        embedded_postgres(home),
+    ):
+        pass
+    assert "emove" not in str(refused.value)
+    assert snapshot(data) == before
+    (data / "PG_VERSION").unlink()
+    with pytest.raises(AuditError, match="has no PG_VERSION"), embedded_postgres(home):
+        pass
+    assert (data / "base" / "1").read_text() == "rows"
+
+
+def test_a_socket_folder_with_other_files_is_left(home):
+    """Where the socket lies outside of the data, files that are not the server's stay in its folder."""
+    deep = home / ("d" * 100)
+    with embedded_postgres(deep) as folder:
+        (folder / "note").write_text("mine")
+    assert (folder / "note").read_text() == "mine"
+    shutil.rmtree(folder)
+
+
+@as_root
+@pytest.mark.parametrize("size", ["1m", "8m", "20m"])
+def test_a_full_disk_is_named(home, size):
+    """Where there is no space for the cluster, the line has initdb's own reason, and the disk is left clean."""
+    disk = home / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
+    try:
+        with pytest.raises(AuditError, match=FULL) as refused, embedded_postgres(disk / "home"):
+            pass
+        assert len(str(refused.value)) < 500
+        assert sorted(path.name for path in (disk / "home").iterdir()) == ["postgres.lock", "postgres.users.lock"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

@@ -1,0 +1,142 @@
+"""Folders below `CYBERSEC_HOME` that belong to this project, each claimed by a marker file.
+
+A home may lie in a folder that holds other people's files. Nothing is deleted or overwritten in a folder without
+the marker. Earlier releases wrote no marker: their folders are recognized by their content and marked then.
+"""
+
+import os
+import re
+import secrets
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from cybersec_assets.errors import SettingsError, quoted
+
+MARKER = ".cybersec-assets"
+MARKER_TEXT = "This folder belongs to cybersec-assets, which may change and delete what is in it.\n"
+OTHER_HOME = "Set CYBERSEC_HOME to another folder"
+MOST_NAMES = 3
+
+
+def is_marked(folder: Path) -> bool:
+    """Return whether a marker claims a folder; a symbolic link or a marker with other content claims nothing."""
+    marker = folder / MARKER
+    try:
+        found = marker.lstat()
+        return (
+            stat.S_ISDIR(folder.lstat().st_mode)
+            and stat.S_ISREG(found.st_mode)
+            and found.st_size == len(MARKER_TEXT)
+            and marker.read_text(errors="replace") == MARKER_TEXT
+        )
+    except OSError:
+        return False
+
+
+def is_free(path: Path) -> bool:
+    """Return whether a path is missing or an empty folder."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode) and not any(path.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
+def claim(folder: Path, is_earlier: Callable[[Path], bool]) -> Path:
+    """Return a folder of the home, which is made and marked where it is missing.
+
+    Args:
+        folder: The folder; its parents are made as well.
+        is_earlier: Whether a folder without a marker has the content that an earlier release left.
+
+    Raises:
+        SettingsError: The folder holds files of somebody else.
+    """
+    require_own(folder, is_earlier)
+    if is_free(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_marked(folder)
+    elif not is_marked(folder):
+        mark(folder)
+    return folder
+
+
+def require_own(folder: Path, is_earlier: Callable[[Path], bool]) -> None:
+    """Refuse a folder that `claim` would refuse; nothing is made.
+
+    Raises:
+        SettingsError: The folder holds files of somebody else.
+    """
+    if is_free(folder) or is_marked(folder):
+        return
+    if folder.is_symlink() or not folder.is_dir() or not is_earlier(folder):
+        raise SettingsError(foreign(folder), OTHER_HOME)
+
+
+def holds_only(folder: Path, known: re.Pattern[str]) -> bool:
+    """Return whether every entry of a folder is a regular file with a known name."""
+    with os.scandir(folder) as entries:
+        return all(known.fullmatch(entry.name) and entry.is_file(follow_symlinks=False) for entry in entries)
+
+
+def make_marked(folder: Path, mode: int = 0o755) -> None:
+    """Create a folder together with its marker, so that a killed process leaves no folder without one.
+
+    Raises:
+        SettingsError: Another program put something there meanwhile.
+    """
+    aside = Path(tempfile.mkdtemp(prefix=f"{MARKER}-", dir=folder.parent))
+    try:
+        mark(aside)
+        aside.chmod(mode)
+        # A rename replaces an empty folder and nothing else.
+        aside.rename(folder)
+    except OSError as error:
+        (aside / MARKER).unlink(missing_ok=True)
+        aside.rmdir()
+        if not is_marked(folder):
+            raise SettingsError(f"{folder} cannot be made: {error.strerror}", OTHER_HOME) from error
+
+
+def mark(folder: Path, uid: int = -1) -> None:
+    """Write the marker into a folder, whole or not at all.
+
+    Args:
+        folder: The folder.
+        uid: Who owns the marker; the caller by default.
+
+    Raises:
+        SettingsError: Another file has the marker's name.
+    """
+    aside = folder / f"{MARKER}.{secrets.token_hex(8)}"
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    try:
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(MARKER_TEXT)
+            stream.flush()
+            os.fsync(stream.fileno())
+            os.fchown(stream.fileno(), uid, -1)
+        (folder / MARKER).hardlink_to(aside)
+    except FileExistsError:
+        if not is_marked(folder):
+            raise SettingsError(foreign(folder), OTHER_HOME) from None
+    finally:
+        aside.unlink()
+
+
+def foreign(path: Path) -> str:
+    """Return a sentence about a path that this project did not make, with what is there."""
+    if path.is_symlink():
+        return f"{path} is a symbolic link, which is not followed; nothing was changed"
+    try:
+        names = sorted(entry.name for entry in path.iterdir())
+    except NotADirectoryError:
+        return f"{path} is a file that cybersec-assets did not make; nothing was changed"
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror}); nothing was changed"
+    shown = ", ".join(quoted(name) for name in names[:MOST_NAMES])
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{path} holds files that cybersec-assets did not make ({shown}{more}); nothing was changed"
