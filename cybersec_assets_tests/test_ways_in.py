@@ -1,14 +1,17 @@
 """The ways in that people use, each tried with real processes: the shell, and the web server."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.error
 from pathlib import Path
 
 import pytest
 
 from cybersec_assets.definitions import audit_from
+from cybersec_assets_tests.canaries import CANARIES
 from cybersec_assets_tests.conftest import CHECKOUT, DAY
 from cybersec_assets_tests.web import ask, opened, wait_for
 
@@ -18,6 +21,15 @@ ASSETS = [["raw", "network_events"], ["silver", "network_events"], ["gold", "iso
 LAUNCH = """
 mutation ($params: ExecutionParams!) {
   launchRun(executionParams: $params) { __typename ... on LaunchRunSuccess { run { runId } } }
+}
+"""
+REFUSAL = """
+mutation ($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on RunConfigValidationInvalid { errors { message } }
+    ... on PythonError { message stack cause { message stack } }
+  }
 }
 """
 STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
@@ -114,3 +126,40 @@ def test_the_web_server_materializes_a_day(settings, web_server):
     assert {row["run_id"] for row in rows_of(settings)} == {launched["run"]["runId"]}
     assert len(rows_of(settings)) == 4
     assert list(settings.cybersec_scratch.iterdir()) == []
+
+
+REFUSED = [
+    {"resources": {"store": {"config": {"home": "/elsewhere"}}}},
+    {"resources": {"audit": {"config": {"host": "elsewhere"}}}},
+    {"resources": {"flow_source": {"config": {"uri": {"env": "AUDIT_SIGNING_KEY"}}}}},
+    {"resources": {"flow_source": {"config": {"uri": "/logs/" + CANARIES["AUDIT_SIGNING_KEY"]}}}},
+    {"resources": {"flow_source": {"config": {"format": "bro"}}}},
+    {"ops": {"raw__network_events": {"config": {"max_outside_day": 2}}}},
+]
+
+
+def test_the_web_server_refuses_what_a_launch_may_not_set(settings, environment, request):
+    """Such a launch makes no run, and no answer has the key of the server's environment in it."""
+    environment["AUDIT_SIGNING_KEY"] = CANARIES["AUDIT_SIGNING_KEY"]
+    web_server = request.getfixturevalue("web_server")
+    for config in REFUSED:
+        params = {
+            "selector": {
+                "repositoryLocationName": "cybersec_assets",
+                "repositoryName": "__repository__",
+                "pipelineName": "daily_training",
+            },
+            "runConfigData": config,
+            "mode": "default",
+            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": DAY}]},
+        }
+        try:
+            answer = ask(web_server, REFUSAL, params=params)["launchRun"]
+        except urllib.error.HTTPError as error:
+            # The web server answers with this status where the code location has refused; the UI shows the body.
+            answer = json.load(error)["data"]["launchRun"]
+        assert answer["__typename"] in {"RunConfigValidationInvalid", "PythonError"}, answer
+        assert CANARIES["AUDIT_SIGNING_KEY"] not in str(answer)
+    assert ask(web_server, "{ runsOrError { ... on Runs { results { runId } } } }")["runsOrError"] == {"results": []}
+    with audit_from(settings).session() as audit:
+        assert audit.ask().last_run() == []
