@@ -231,7 +231,7 @@ def _summarize(report: DayReport, settings: Settings, *, wide: bool) -> None:
     shown = report.strangest
     if rows:
         table = render.event_table(rows, render.RUN_COLUMNS)
-        render.show(f"What the audit says of {report.day}", table, wide=wide, keep=("records",))
+        render.show(f"What the audit says of {report.day}", table, wide=wide, keep=("records", "uri"))
     if report.metrics is not None and shown is not None:
         typer.echo(render.metrics_line(report.metrics, wide=wide))
         render.show(f"The {shown.height} strangest flows", render.flow_table(shown), wide=wide)
