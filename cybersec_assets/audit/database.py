@@ -5,12 +5,14 @@ The audit has its own small pool; it never shares Dagster's.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import psycopg2
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from cybersec_assets.audit.pooling import place_of, require_session
 from cybersec_assets.errors import AuditError, AuditLostError, PhaseTakenError, first_line
 
 Result = TypeVar("Result")
@@ -22,6 +24,7 @@ KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count
 """A peer that went away without a word is noticed within half a minute; seconds, but for the last: milliseconds."""
 LIMITS = {"statement_timeout": 30_000, "lock_timeout": 20_000, "idle_in_transaction_session_timeout": 30_000}
 """Milliseconds. The last frees the chain's lock from a writer that was suspended in the middle of its transaction."""
+SET_LIMITS = "; ".join(f"SET {name} = {value}" for name, value in LIMITS.items())
 GONE = {"57P01", "57P02", "57P03", "25P03"}
 """SQLSTATEs of a server that goes down, is coming up, or has ended an idle transaction."""
 CONNECTION = "Check PG_HOST, PG_PORT, PG_USER, PG_PASSWORD and PG_DATABASE, and that the server runs"
@@ -84,11 +87,32 @@ class Database:
 
 
 def make_engine(url: sa.URL, **options: object) -> sa.Engine:
-    """Give an engine whose connections are noticed when they die, and wait for nothing without end."""
-    settings = " ".join(f"-c {name}={value}" for name, value in LIMITS.items())
-    arguments = KEEPALIVES | {"connect_timeout": CONNECT_SECONDS, "options": settings}
+    """Return an engine whose connections are noticed when they die, and wait for nothing without end.
+
+    Its connections raise AuditError where a pooler lends the server's connection to others between transactions.
+    """
+    arguments: dict[str, Any] = KEEPALIVES | {"connect_timeout": CONNECT_SECONDS}
     # At any higher level the chain's function would not see what was committed while it waited for its lock.
-    return sa.create_engine(url, connect_args=arguments, isolation_level="READ COMMITTED", **options)
+    engine = sa.create_engine(url, connect_args=arguments, isolation_level="READ COMMITTED", **options)
+
+    def connect_again() -> Any:
+        return psycopg2.connect(**dict(engine.dialect.create_connect_args(url)[1]) | arguments)
+
+    def prepare(connection: Any, _record: object) -> None:
+        try:
+            connection.autocommit = True
+            require_session(connection, connect_again, url)
+            with connection.cursor() as cursor:
+                # Not by the start-up parameter `options`, which poolers refuse or ignore.
+                cursor.execute(SET_LIMITS)
+            connection.autocommit = False
+        except BaseException:
+            connection.close()
+            raise
+
+    # Before SQLAlchemy's own questions, which begin a transaction that a pooler may refuse.
+    sa.event.listen(engine, "connect", prepare, insert=True)
+    return engine
 
 
 def retrying(seconds: float) -> Retrying:
@@ -113,9 +137,8 @@ def refusals(url: sa.URL) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        server = f"{url.username}@{url.host or url.query['host']}{f':{url.port}' if url.port else ''}/{url.database}"
         cause = (error.orig if isinstance(error, DBAPIError) else None) or error
-        said = f"the audit database {server} refused: {first_line(cause)}"
+        said = f"the audit database {place_of(url)} refused: {first_line(cause)}"
         if _state(error) in TAKEN:
             raise PhaseTakenError(said) from error
         kind = AuditLostError if _is_lost(error) else AuditError

@@ -17,7 +17,8 @@ FROM public.audit_metrics
 """
 LIMITS: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 4_000, "application_name": "cybersec metrics"}
 """Seconds, and milliseconds: Prometheus waits ten seconds for an answer."""
-READ_ONLY = "-c default_transaction_read_only=on -c statement_timeout=4000"
+SET_LIMIT = "SET LOCAL statement_timeout = 4000"
+"""Milliseconds, for this transaction alone: a pooler may lend the connection to others after it."""
 REMEDY = "Check PG_HOST, PG_PORT, PG_USER, PG_PASSWORD and PG_DATABASE, and that this release has been used there"
 
 
@@ -55,8 +56,11 @@ def ask_figures(**connection: Any) -> list[Figures]:
         AuditError: The server is away, or refuses.
     """
     try:
-        with closing(psycopg2.connect(**connection, **LIMITS, options=READ_ONLY)) as opened, opened.cursor() as cursor:
-            cursor.execute(QUERY)
-            return [Figures(*row) for row in cursor.fetchall()]
+        with closing(psycopg2.connect(**connection, **LIMITS)) as opened:
+            opened.set_session(readonly=True)
+            with opened.cursor() as cursor:
+                cursor.execute(SET_LIMIT)
+                cursor.execute(QUERY)
+                return [Figures(*row) for row in cursor.fetchall()]
     except psycopg2.Error as error:
         raise AuditError(f"the audit gives no figures: {first_line(error)}", REMEDY) from error

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from cybersec_assets.audit.database import PATIENCE_SECONDS, make_engine, refusals, retrying
+from cybersec_assets.audit.pooling import BACKEND, pooled
 
 LOCK_BITS = 63
 SERVER_SIDE = sa.text(
@@ -35,6 +36,7 @@ class Liveness:
         self._engine = make_engine(url, poolclass=sa.NullPool).execution_options(isolation_level="AUTOCOMMIT")
         self._patience = patience
         self._connection: sa.Connection | None = None
+        self._backend = 0
         self._wanted = set[int]()
         self._held = set[int]()
 
@@ -83,16 +85,26 @@ class Liveness:
     def _live_connection(self) -> sa.Connection:
         try:
             if self._connection is not None:
-                self._connection.execute(sa.text("SELECT 1"))
+                self._require_same(self._connection)
         except DBAPIError:
             self._drop()
         if self._connection is None:
             self._connection = self._engine.connect()
             self._connection.execute(SERVER_SIDE)
+            self._backend = _backend(self._connection)
         return self._connection
+
+    def _require_same(self, connection: sa.Connection) -> None:
+        """Refuse a connection whose server process was exchanged, and the locks with it: a pooler's doing."""
+        if _backend(connection) != self._backend:
+            raise pooled(self._engine.url)
 
     def _drop(self) -> None:
         self._held.clear()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _backend(connection: sa.Connection) -> int:
+    return int(connection.execute(sa.text(BACKEND)).scalar_one())
