@@ -20,6 +20,8 @@ from cybersec_assets.flows.parsing.wrapped_json import Unwrapped, text_in, unwra
 
 PLAIN_RECORDS = 20
 """So many plain records at the head of a file show that it has no wrappers."""
+TABLE_LINES = 50
+"""So many lines of a table show whether it is wrapped: wrappers stand around all of its lines."""
 MAX_PEELS = 3
 """How many wrappers a record of text may have."""
 Convert = Callable[[bytes], bytes]
@@ -46,7 +48,7 @@ def unwrapped(log: LogFile, *, json: bool, is_plain: Recognise, is_known: Recogn
     if any(record.changed for record in found):
         convert: Convert | None = _unwrap_json
     else:
-        convert = None if found else _text_unwrapper(log, head, is_plain, is_known)
+        convert = None if found else _text_unwrapper(log, head[:TABLE_LINES], is_plain, is_known)
     if convert is None:
         return log
     copy = log.path.with_name(f"{log.path.name}.plain")
