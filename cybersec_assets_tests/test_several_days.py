@@ -162,7 +162,7 @@ def test_a_lock_is_held_by_one_and_leaves_nothing(tmp_path):
                 pytest.fail("it was held twice")
             with only_run_of(SECOND, tmp_path):
                 pass
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("*.lock")) == []
 
 
 @pytest.mark.parametrize(
