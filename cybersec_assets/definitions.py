@@ -184,6 +184,7 @@ def _audit_config(settings: Settings) -> dict[str, Any]:
         "sslrootcert": _text(settings.pg_sslrootcert),
         "migration_user": settings.pg_migration_user,
         "first_day": settings.cybersec_start_date.isoformat(),
+        "timezone": settings.flows_timezone,
     }
 
 

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
-from cybersec_assets.errors import RunInterruptedError
+from cybersec_assets import errors as own_errors
+from cybersec_assets.errors import LINE_CHARS, RunInterruptedError, shortened
 
 NOTES_SHOWN = 5
 OUTSIDE_DAY = "within_day"
+READ_LOG = " Read the run's log in `cybersec ui`."
+OWN_ERRORS = {name for name in vars(own_errors) if name.endswith("Error")}
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,11 @@ def outcome_of(run_id: str, events: Sequence[dg.DagsterEvent]) -> Outcome:
         if data.error and data.error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
             interrupted = RunInterruptedError()
             return Outcome(run_id, [str(interrupted)], interrupted.exit_status, [])
-        errors.append(str(known.description) if known else _unforeseen(data))
+        errors.append(str(known.description) if known else _unforeseen(data.error))
         if known and len(errors) == 1:
             status = int(str(known.metadata["exit_status"].value))
     if not success and not errors:
-        errors.append("the run failed before its first phase. Read its log in `cybersec ui`.")
+        errors.append(_before_first_phase(events))
     return Outcome(run_id, errors, status, [*_left_out(events), *_warnings(events)])
 
 
@@ -89,6 +93,23 @@ def _warnings(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
             yield check.description or f"{check.check_name} does not hold: {figure:.4g}"
 
 
-def _unforeseen(data: Any) -> str:
-    cause = data.error.cause or data.error
-    return f"{' '.join(cause.message.split())} Read the run's log in `cybersec ui`."
+def _before_first_phase(events: Sequence[dg.DagsterEvent]) -> str:
+    """Return why a run failed before its first phase, as when one of its resources cannot be made."""
+    for event in events:
+        if event.event_type is dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error:
+            return _unforeseen(event.job_failure_data.error)
+    return "the run failed before its first phase. Read its log in `cybersec ui`."
+
+
+def _unforeseen(error: SerializableErrorInfo | None) -> str:
+    """Return the root cause of an error. The project's own errors say themselves what to do."""
+    if error is None:
+        return f"the run failed.{READ_LOG}"
+    cause = error
+    while cause.cause:
+        cause = cause.cause
+    name, _, text = cause.message.partition(": ")
+    if cause.cls_name in OWN_ERRORS and name.rpartition(".")[2] == cause.cls_name:
+        return shortened(text)
+    message = shortened(cause.message, LINE_CHARS - len(READ_LOG) - 1)
+    return f"{message.rstrip('.')}.{READ_LOG}"

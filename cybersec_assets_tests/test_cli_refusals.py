@@ -116,7 +116,7 @@ def test_a_run_that_fails_before_its_phases_says_so(cybersec, monkeypatch):
     monkeypatch.setattr("cybersec_assets.resources.scratch.ScratchResource.yield_for_execution", refuse)
     status, out, err = cybersec("run", "--date", DAY, "--json")
     assert (status, json.loads(out)["success"]) == (2, False)
-    assert err.startswith("error: the run failed before its first phase")
+    assert err == "error: RuntimeError: no resource. Read the run's log in `cybersec ui`.\n"
 
 
 def test_an_audit_that_is_away_is_one_line(cybersec, monkeypatch):

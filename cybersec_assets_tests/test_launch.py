@@ -1,5 +1,8 @@
 """What a launch may set is checked before a run begins: plain values within bounds, for a few fields."""
 
+import datetime as dt
+from zoneinfo import ZoneInfo
+
 import dagster as dg
 import pytest
 import yaml
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from cybersec_assets.definitions import audit_from, build_definitions
 from cybersec_assets.errors import SettingsError
+from cybersec_assets.partitions import yesterday
 from cybersec_assets_tests.conftest import DAY
 
 SECRET = "q4Vr-hush-hush-8sLw"
@@ -164,6 +168,20 @@ def test_a_choice_that_is_unknown_is_refused_at_launch(jobs, config):
 def test_a_day_that_is_no_partition_leaves_no_row(settings, partition):
     """A run of a partition that does not exist fails, and the audit has no phase of it."""
     assert_no_phase(settings, {"dagster/partition": partition})
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_a_day_is_over_at_the_midnight_of_its_zone(make_settings, materialize, zone):
+    """At any hour one of these zones has another yesterday than UTC: they are 14 hours ahead and 11 behind."""
+    settings = make_settings(flows_timezone=zone)
+    last = yesterday(ZoneInfo(zone), dt.datetime.now(dt.UTC))
+    result, rows = materialize(settings, partition_key=last)
+    assert result.success
+    assert [row["estado"] for row in rows] == ["SUCCESS"] * 4
+    following = dt.date.fromisoformat(last) + dt.timedelta(days=1)
+    assert_no_phase(
+        make_settings(flows_timezone=zone, pg_database="another"), {"dagster/partition": following.isoformat()}
+    )
 
 
 def test_a_launch_without_a_partition_leaves_no_row(settings):

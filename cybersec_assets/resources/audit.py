@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import sqlalchemy as sa
@@ -54,6 +55,7 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
     migration_password: str | None = Field(None, description="That role's password.")
     patience_seconds: float = Field(PATIENCE_SECONDS, description="For how long a lost connection is sought again.")
     first_day: str = Field("2025-01-01", description="The first partition: CYBERSEC_START_DATE.")
+    timezone: str = Field("UTC", description="The time zone of the partitions: FLOWS_TIMEZONE.")
     heads: dg.ResourceDependency[HeadsResource]
 
     _run_id: str = PrivateAttr(default="")
@@ -71,7 +73,7 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             SettingsError: The run is of a partition that does not exist, which Dagster starts all the same.
         """
         if context.run and (day := context.run.tags.get(PARTITION)):
-            require_day(day, day_of(self.first_day))
+            require_day(day, day_of(self.first_day), ZoneInfo(self.timezone))
         self._run_id = context.run.run_id if context.run else ""
         self._is_over = is_over_in(context.instance) if context.instance else None
         with self.session():
