@@ -179,9 +179,8 @@ def test_a_day_is_over_at_the_midnight_of_its_zone(make_settings, materialize, z
     assert result.success
     assert [row["estado"] for row in rows] == ["SUCCESS"] * 4
     following = dt.date.fromisoformat(last) + dt.timedelta(days=1)
-    assert_no_phase(
-        make_settings(flows_timezone=zone, pg_database="another"), {"dagster/partition": following.isoformat()}
-    )
+    other = make_settings(flows_timezone=zone, pg_database=f"{settings.pg_database}_2")
+    assert_no_phase(other, {"dagster/partition": following.isoformat()})
 
 
 def test_a_launch_without_a_partition_leaves_no_row(settings):
