@@ -18,7 +18,7 @@ from cybersec_assets.audit.queries import Row, artifact_of
 from cybersec_assets.audit.reconcile import live_phases
 from cybersec_assets.audit.tables import EVALUATION, PHASES, RAW
 from cybersec_assets.definitions import audit_from, flow_source_from, store_from
-from cybersec_assets.errors import AuditError, RunInProgressError, StoreError, UnsafeStoreError
+from cybersec_assets.errors import AuditError, RunInProgressError, StoreError, UnsafeStoreError, quoted
 from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.heads.keys import require_audit_folder
 from cybersec_assets.outcome import Outcome
@@ -196,13 +196,16 @@ def _strangest(rows: list[Row], settings: Settings) -> Shown:
         return ranked.sort(["anomaly_score", *SHOWN[:2]], descending=True).collect(engine="streaming")
 
 
-def _source(rows: list[Row], settings: Settings) -> str:
-    """Say where the day's flows came from, for people."""
+def source_of(report: DayReport, settings: Settings) -> str:
+    """Return where a day's flows came from, for people."""
+    rows = report.rows
     files = [entry["file"] for row in rows if row["asset"] == RAW for entry in row["inputs"]]
     if files == [SYNTHETIC]:
         return f"synthetic, as {'FLOWS_FORMAT says' if settings.flows_uri else 'FLOWS_URI is not set'}"
     more = f", the first of {len(files)} files" if len(files) > 1 else ""
-    return f"{files[0]}{more}" if files else "none"
+    if files:
+        return f"{files[0]}{more}"
+    return f"none were read from {quoted(settings.flows_uri)}" if settings.flows_uri else "none"
 
 
 def say(error: str) -> None:
@@ -219,7 +222,7 @@ def document(report: DayReport, settings: Settings) -> dict[str, Any]:
         "success": not outcome.errors,
         "errors": outcome.errors,
         "notes": outcome.notes,
-        "flows": _source(report.rows, settings),
+        "flows": source_of(report, settings),
         "phases": report.rows,
         "metrics": report.metrics,
         "strangest": None if report.strangest is None else report.strangest.to_dicts(),
@@ -237,7 +240,12 @@ def _summarize(report: DayReport, settings: Settings, *, wide: bool) -> None:
         render.show(f"The {shown.height} strangest flows", render.flow_table(shown), wide=wide)
     for note in report.outcome.notes:
         typer.echo(f"note      {note}")
-    typer.echo(f"flows     {_source(rows, settings)}")
+    typer.echo(f"flows     {source_of(report, settings)}")
+    show_places(settings)
+
+
+def show_places(settings: Settings) -> None:
+    """Print where objects and audit are, and how to open the UI."""
     typer.echo(f"objects   {store_from(settings).location}")
     typer.echo(f"audit     {audit_from(settings).location}")
     typer.echo(f"the UI    {sys.argv[0]} ui")

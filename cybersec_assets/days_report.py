@@ -8,7 +8,16 @@ import typer
 
 from cybersec_assets import interrupts, render
 from cybersec_assets.audit.tables import RAW
-from cybersec_assets.day_report import DayReport, audit_of_runs, document, report_of, require_logs, say
+from cybersec_assets.day_report import (
+    DayReport,
+    audit_of_runs,
+    document,
+    report_of,
+    require_logs,
+    say,
+    show_places,
+    source_of,
+)
 from cybersec_assets.definitions import flow_source_from
 from cybersec_assets.errors import CybersecError, RunInterruptedError, SettingsError
 from cybersec_assets.outcome import Outcome
@@ -61,7 +70,7 @@ def run_days_and_report(
     if as_json:
         typer.echo(render.as_json(_document(first, last, reports, not_run, settings)))
     else:
-        _summarize(reports, not_run)
+        _summarize(reports, not_run, settings)
     statuses = {report.outcome.exit_status for report in reports}
     return INTERRUPTED if INTERRUPTED in statuses else int(statuses != {0})
 
@@ -111,8 +120,8 @@ def _document(
     }
 
 
-def _summarize(reports: list[DayReport], not_run: list[str]) -> None:
-    """Print a line for each day, and how many there are of each kind."""
+def _summarize(reports: list[DayReport], not_run: list[str], settings: Settings) -> None:
+    """Print a line for each day, the notes and the source of each, and how many days there are of each kind."""
     typer.echo(f"{'day':<10}  {'result':<11}  {'records':>13}  {'anomaly rate':>12}  run")
     for report in reports:
         records = next((f"{row['records']:,}" for row in report.rows if row["asset"] == RAW), "")
@@ -121,10 +130,23 @@ def _summarize(reports: list[DayReport], not_run: list[str]) -> None:
         typer.echo(f"{report.day}  {_result(report):<11}  {records:>13}  {rate:>12}  {run}".rstrip())
     for day in not_run:
         typer.echo(f"{day}  not run")
+    for report in reports:
+        for note in report.outcome.notes:
+            typer.echo(f"note      {report.day}: {note}")
+    # A day that was refused before its run has read nothing, and its error says why.
+    sources = {report.day: source_of(report, settings) for report in reports if report.rows}
+    if len(set(sources.values())) == 1:
+        typer.echo(f"flows     {next(iter(sources.values()))}")
+    else:
+        for day, source in sources.items():
+            typer.echo(f"flows     {day}: {source}")
+    show_places(settings)
     results = [_result(report) for report in reports]
     counts = {"done": results.count("SUCCESS"), "failed": results.count("FAILED")}
     unfinished = {"interrupted": results.count("interrupted"), "not run": len(not_run)}
-    typer.echo(", ".join(f"{count} {what}" for what, count in (counts | unfinished).items() if count))
+    first, *others = [(count, what) for what, count in (counts | unfinished).items() if count]
+    unit = "day" if first[0] == 1 else "days"
+    typer.echo(", ".join([f"{first[0]} {unit} {first[1]}", *(f"{count} {what}" for count, what in others)]))
 
 
 def _result(report: DayReport) -> str:

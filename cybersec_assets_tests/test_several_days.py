@@ -50,11 +50,47 @@ def test_days_run_in_order_and_go_on_after_a_failed_one(cybersec, settings, logs
     assert [line[:3] for line in lines[1:4:2]] == [[FIRST, "SUCCESS", "300"], [THIRD, "SUCCESS", "300"]]
     assert lines[2][:2] == [SECOND, "FAILED"]
     assert lines[4] == [WITHOUT_LOGS, "FAILED"]
-    assert out.splitlines()[-1] == "2 done, 2 failed"
-    assert max(map(len, out.splitlines())) <= 80
+    assert out.splitlines()[-1] == "2 days done, 2 failed"
+    assert max(map(len, out.splitlines()[:5])) <= 80
     assert f"{SECOND} failed; going on with {THIRD}" in err
     errors = [line for line in err.splitlines() if line.startswith("error:")]
     assert ["within_day" in errors[0], f"{WITHOUT_LOGS}.csv" in errors[1], len(errors)] == [True, True, 2]
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_the_summary_has_the_source_and_the_notes_of_each_day(cybersec, logs):
+    """Notes and sources are printed per day, and the places of objects and audit once."""
+    damaged = Path(logs.format(date=THIRD))
+    damaged.write_text(damaged.read_text() + "not a flow\n")
+    status, out, _ = cybersec("run", "--from", FIRST, "--to", THIRD, "--flows-uri", logs, "--max-outside-day", "1")
+    assert status == 0
+    shown = [line for line in out.splitlines() if line.startswith(("note", "flows"))]
+    assert f"note      {SECOND}: 100.00% of the flows began outside of the day" in shown
+    assert f"note      {THIRD}: damaged lines left out: 1 (0.33%)" in shown
+    flows = [line for line in shown if line.startswith("flows")]
+    assert flows == [f"flows     {day}: {logs.format(date=day)}" for day in (FIRST, SECOND, THIRD)]
+    assert [line.split()[0] for line in out.splitlines()[-4:]] == ["objects", "audit", "the", "3"]
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_the_summary_says_that_the_flows_are_synthetic(cybersec):
+    """A range that was started without FLOWS_URI says so, once for all days that have the same source."""
+    status, out, _ = cybersec("run", "--from", FIRST, "--to", SECOND)
+    assert status == 0
+    assert [line for line in out.splitlines() if line.startswith("flows")] == [
+        "flows     synthetic, as FLOWS_URI is not set"
+    ]
+    assert out.splitlines()[-1] == "2 days done"
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_a_file_that_cannot_be_read_is_named_as_the_source(cybersec, tmp_path):
+    """A damaged gzip leaves no source in the audit: the pattern is shown in its place."""
+    damaged = tmp_path / "conn.log.gz"
+    damaged.write_bytes(b"\x1f\x8b\x08\x00damaged")
+    status, out, _ = cybersec("run", "--date", FIRST, "--flows-uri", str(damaged))
+    assert status == 2
+    assert f"flows     none were read from {str(damaged)!r}" in out.splitlines()
 
 
 @pytest.mark.usefixtures("in_environment")
