@@ -106,6 +106,70 @@ def test_a_damaged_line_is_kept_with_its_fault(log, record, fault, value):
         assert (found, told) == (fault, value)
 
 
+SHORT = {name: value for name, value in CONN.items() if name in {"ts", "uid", "proto", "duration"} or "id." in name}
+"""A connection of which a log filter removed the fields that only connections have."""
+ADDED = {
+    "sensor": "s1",
+    "@timestamp": "2024-04-19T00:01:00Z",
+    "@version": "1",
+    "tags": ["zeek"],
+    "host": {"name": "s1"},
+    "type": "conn",
+    "log_type": "zeek_conn",
+    "event": {"dataset": "zeek.connection"},
+    "node": "worker-1",
+    "orig_mac": "00:00:00:00:00:01",
+    "pcr": 0.5,
+    "app": "web",
+    "severity": "info",
+}
+
+
+@pytest.mark.parametrize("spelling", [".", "_"])
+@pytest.mark.parametrize("name", [*ADDED, "a field that nobody knows"])
+def test_a_field_that_a_shipper_adds(log, name, spelling):
+    """A short connection is kept whatever a shipper adds to it, in the fast and in the thorough way."""
+    record = {key.replace(".", spelling): value for key, value in SHORT.items()} | {name: ADDED.get(name, 1)}
+    for beside in ([], ["no JSON"]):
+        kept, rejected = log(record, DNS, *beside)
+        assert (kept.height, rejected.height) == (1, len(beside))
+
+
+@pytest.mark.parametrize("name", ["ts", "id.orig_h", "id.resp_h", "proto"])
+def test_a_damaged_connection_with_a_field_that_a_shipper_adds(log, name):
+    """It is quarantined, not counted as a record of another kind."""
+    damaged = {key: value for key, value in SHORT.items() if key != name} | {"sensor": "s1"}
+    kept, rejected = log(CONN, damaged)
+    assert (kept.height, [line for line, *_ in faults(rejected)]) == (1, [2])
+
+
+HOSTS = {name: value for name, value in SHORT.items() if name not in {"proto", "duration"}}
+OTHERS = [
+    HOSTS | {"proto": "udp", "query": "example.org", "sensor": "s1"},
+    HOSTS | {"proto": "udp", "rcode": 0},
+    HOSTS | {"proto": "udp", "facility": "DAEMON", "severity": "INFO", "message": "started"},
+    HOSTS | {"proto": "tcp", "note": "Scan::Port_Scan", "msg": "scanned"},
+    HOSTS | {"proto": "tcp", "msg": "scanned", "sub": "x"},
+    HOSTS | {"proto": "tcp", "analyzer": "SSL", "failure_reason": "invalid"},
+    HOSTS | {"duration": 0.1, "version": "2c", "community": "public"},
+    HOSTS | {"duration": 0.1, "version": "2c"},
+    HOSTS | {"version": "TLSv12", "cipher": "x"},
+    HOSTS | {"method": "GET", "uri": "/"},
+    {"ts": 1, "duration": 0.1, "mac": "00:00:00:00:00:01", "msg_types": ["DISCOVER"]},
+    {"ts": 1, "fuid": "F1", "source": "HTTP", "duration": 0.1, "seen_bytes": 9, "missed_bytes": 0, "timedout": False},
+    HOSTS | {"fuid": "F1", "duration": 0.1, "local_orig": True, "seen_bytes": 9, "missed_bytes": 0},
+    HOSTS | {"proto": "udp", "log_type": "dns"},
+]
+
+
+@pytest.mark.parametrize("record", OTHERS)
+def test_fields_of_another_stream(log, record):
+    """A record without a stream's name is no connection if it has what only another stream has."""
+    for beside in ([], ["no JSON"]):
+        kept, rejected = log(CONN, record, record, *beside)
+        assert (kept.height, rejected.height) == (1, len(beside))
+
+
 def test_two_lines_that_make_one_object(log):
     """Halves of an object on two lines are two faults, though together they would parse."""
     kept, rejected = log(CONN, '{"ts": 1', '"uid": 2}', CONN)

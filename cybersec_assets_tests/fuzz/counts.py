@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cybersec_assets.flows.parsing.eve import EVENT
 from cybersec_assets.flows.readers.suricata import FLOW
-from cybersec_assets.flows.readers.zeek_json import FIELDS_OF_CONN
+from cybersec_assets.flows.readers.zeek_json import is_unnamed_conn
 
 Record = Mapping[str, str]
 BLANK = " \t\r\ufeff"
@@ -152,9 +152,9 @@ def is_flow(event: Mapping[str, object]) -> bool:
 
 
 def is_connection(record: Mapping[str, object]) -> bool:
-    """Tell a record of Zeek's conn stream: by the stream's name, by what no other has, or by having nothing else."""
+    """Tell a record of Zeek's conn stream: by the stream's name, by what no other has, or by its fields."""
     streams = [record[name] for name in ("_path", "@stream") if record.get(name) not in (None, "")]
-    marks = ("conn_state", "history", "missed_bytes", "orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes")
+    marks = ("conn_state", "history", "orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes")
     if streams or any(record.get(name) is not None for name in marks):
         return not streams or streams[0] == "conn"
-    return bool(record) and record.keys() <= FIELDS_OF_CONN
+    return is_unnamed_conn(record)

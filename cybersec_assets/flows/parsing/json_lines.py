@@ -11,7 +11,6 @@ The first reads every value as text: that a number is none is for the reader to 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -56,11 +55,11 @@ class LineTest:
     passes: Callable[[str], bool]
 
 
-def has_only(names: AbstractSet[str], line: str) -> bool:
-    """Return whether an object has names, and only names that are allowed."""
+def object_passes(passes: Callable[[Mapping[str, object]], bool], line: str) -> bool:
+    """Return whether a line is an object that passes a test."""
     with suppress(ValueError, RecursionError):
         found = json.loads(line, parse_constant=_refuse)
-        return bool(found) and found.keys() <= names
+        return isinstance(found, dict) and passes(found)
     return False
 
 

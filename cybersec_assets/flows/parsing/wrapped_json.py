@@ -80,7 +80,6 @@ ZEEK_NAMES = (
     *(f"id{dot}{name}" for name in ENDPOINTS for dot in "._"),
     "conn_state",
     "history",
-    "missed_bytes",
     "orig_pkts",
 )
 EVE_NAMES = ("timestamp", "flow_id", "src_ip", "flow", "netflow")

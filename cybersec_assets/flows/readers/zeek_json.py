@@ -1,11 +1,13 @@
 """Zeek's `conn.log` as JSON, an object a line; records of other streams may stand among its connections.
 
-The names: https://docs.zeek.org/en/master/logs/conn.html. Shippers write `id_orig_h` for `id.orig_h`, and name the
-stream in `_path` or `@stream`. Without such a name, a record is a connection if it has a field that only connections
-have, or if all of its fields are those of a connection: a log filter may have removed the others. Such a record that
-lacks what a flow needs is damaged. Any other record is counted by its stream, or as `unknown`.
+The names: https://docs.zeek.org/en/master/logs/conn.html. Shippers write `id_orig_h` for `id.orig_h`, name the stream
+in `_path` or `@stream`, and add fields of their own. A record without such a name is a connection if it has a field
+that only connections have, or else if it has what a flow needs and no field of another stream: a log filter may have
+removed the others. Such a record that lacks what a flow needs is damaged. Any other record is counted by its stream,
+or as `unknown`.
 """
 
+from collections.abc import Mapping
 from functools import partial
 
 import polars as pl
@@ -14,12 +16,13 @@ from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.json_lines import (
     LineTest,
     first_objects,
-    has_only,
     is_nested,
+    object_passes,
     scan_objects,
     scan_typed,
 )
 from cybersec_assets.flows.parsing.times import from_float_epoch, parse_time, parse_zoned
+from cybersec_assets.flows.parsing.wrapped_json import STREAMS
 from cybersec_assets.flows.parsing.zeek_conn import NEEDED, conn_fields
 from cybersec_assets.flows.readers.base import Reader, assemble, each, screen
 from cybersec_assets.flows.tally import UNKNOWN
@@ -27,7 +30,7 @@ from cybersec_assets.flows.tally import UNKNOWN
 NAMES = sorted(NEEDED | {"uid", "id.orig_p", "id.resp_p", "service", "conn_state", "orig_pkts", "resp_pkts", "label"})
 STREAM = ("_path", "@stream")
 CONN = "conn"
-COUNTS = ("orig_bytes", "resp_bytes", "orig_pkts", "resp_pkts", "missed_bytes")
+COUNTS = ("orig_bytes", "resp_bytes", "orig_pkts", "resp_pkts")
 MARKS = ("conn_state", "history", *COUNTS)
 """Fields of conn that no other stream of Zeek has."""
 
@@ -36,17 +39,51 @@ def _spellings(name: str) -> tuple[str, ...]:
     return (name, name.replace(".", "_")) if "." in name else (name,)
 
 
-WANTED = [*(spelt for name in NAMES for spelt in _spellings(name)), *STREAM, "history", "missed_bytes"]
+WANTED = [*(spelt for name in NAMES for spelt in _spellings(name)), *STREAM, "history"]
 TEXTS: dict[str, pl.DataType] = dict.fromkeys(WANTED, pl.String())
 FIELDS_OF_CONN = frozenset(
     [
         *WANTED,
-        *("orig_ip_bytes", "resp_ip_bytes", "local_orig", "local_resp", "tunnel_parents", "ip_proto", "community_id"),
+        *(
+            "missed_bytes",
+            "orig_ip_bytes",
+            "resp_ip_bytes",
+            "local_orig",
+            "local_resp",
+            "tunnel_parents",
+            "ip_proto",
+            "community_id",
+        ),
         *("vlan", "inner_vlan", "orig_l2_addr", "resp_l2_addr", "orig_cc", "resp_cc", "speculative_service"),
         *("detailed-label", "_write_ts", "_system_name", "_node_name", "_log_hostname"),
     ]
 )
 """The fields of conn, those that Zeek's own policies add to it, and those that name the sensor."""
+FIELDS_OF_OTHERS = frozenset({
+    "query", "qclass", "qclass_name", "qtype", "qtype_name", "rcode", "rcode_name", "rtt", "trans_id",
+    "answers", "TTLs", "AA", "TC", "RD", "RA", "original_query", "method", "uri", "referrer", "user_agent",
+    "status_code", "status_msg", "trans_depth", "request_body_len", "response_body_len", "orig_fuids",
+    "resp_fuids", "orig_mime_types", "resp_mime_types", "cipher", "cert_chain_fps", "cert_chain_fuids",
+    "ssl_history", "auth_success", "auth_attempts", "cipher_alg", "mac_alg", "kex_alg", "host_key_alg",
+    "reply_code", "reply_msg", "helo", "mailfrom", "rcptto", "last_reply", "client_addr", "server_addr",
+    "assigned_addr", "assigned_ip", "requested_addr", "lease_time", "msg_types", "stratum", "ref_id",
+    "ref_time", "org_time", "rec_time", "xmt_time", "community", "get_requests", "get_bulk_requests",
+    "get_responses", "set_requests", "request_from", "request_to", "response_from", "response_to", "call_id",
+    "cookie", "security_protocol", "request_type", "share_type", "native_file_system", "named_pipe",
+    "domainname", "framed_addr", "connect_info", "tunnel_type", "note", "suppress_for", "file_mime_type",
+    "file_desc", "facility", "analyzer", "analyzer_kind", "analyzer_name", "failure_reason", "failure_data",
+    "packet_segment", "fuid", "seen_bytes", "total_bytes", "overflow_bytes", "timedout", "mime_type",
+    "analyzers", "parent_fuid", "conn_uids", "tx_hosts", "rx_hosts", "software_type", "unparsed_version",
+    "port_num", "port_proto", "master_id", "fc_request", "fc_reply",
+})  # fmt: skip
+"""Fields of Zeek's other streams: https://docs.zeek.org/en/master/script-reference/log-files.html."""
+AMBIGUOUS = frozenset({"msg", "severity", "mac", "version", "addl"})
+"""Fields of other streams that shippers add to connections, too. No such stream has `proto` and a `duration`."""
+KINDS = ("type", "log_type", "event.dataset")
+"""Where some shippers name the stream, and others put something else."""
+NEEDED_NAMES = ("ts", "id.orig_h", "id.resp_h", "proto")
+MOST = 3
+"""How many of the fields that a flow needs show that a record is a connection, damaged or not."""
 PORTS = [spelt for name in ("id.orig_p", "id.resp_p") for spelt in _spellings(name)]
 TYPES = (
     TEXTS
@@ -94,7 +131,34 @@ def _stream() -> pl.Expr:
 def _test() -> LineTest:
     """Test the fields of a record that neither names its stream nor has a field that only connections have."""
     is_unmarked = pl.all_horizontal(_stream().is_null(), *(pl.col(name).is_null() for name in MARKS))
-    return LineTest(is_unmarked, partial(has_only, FIELDS_OF_CONN))
+    return LineTest(is_unmarked, partial(object_passes, is_unnamed_conn))
+
+
+def is_unnamed_conn(record: Mapping[str, object]) -> bool:
+    """Return whether a record is a connection that has no stream's name and no field that only connections have."""
+    kinds = {_kind(record, name) for name in KINDS}
+    if CONN in kinds:
+        return True
+    others = FIELDS_OF_OTHERS if {"proto", "duration"} <= record.keys() else FIELDS_OF_OTHERS | AMBIGUOUS
+    if kinds & STREAMS or not others.isdisjoint(record):
+        return False
+    if record and record.keys() <= FIELDS_OF_CONN:
+        return True
+    present = [name for name in NEEDED_NAMES if not record.keys().isdisjoint(_spellings(name))]
+    return len(present) >= MOST and not record.keys().isdisjoint({"proto", "duration"})
+
+
+def _kind(record: Mapping[str, object], name: str) -> str:
+    """Return the stream that a field names, such as `conn` for `zeek.conn`; an empty text where it has no text."""
+    value = record.get(name)
+    if value is None and "." in name:
+        outer, inner = name.split(".")
+        nested = record.get(outer)
+        value = nested.get(inner) if isinstance(nested, dict) else None
+    if not isinstance(value, str):
+        return ""
+    kind = value.lower().removeprefix("zeek").removeprefix("bro").lstrip("._-").removesuffix(".log")
+    return CONN if kind == "connection" else kind
 
 
 def recognises(log: LogFile) -> bool:
@@ -107,7 +171,7 @@ def _is_conn(record: dict[str, object]) -> bool:
     if streams or "ts" not in record:
         return "ts" in record and streams[0] == CONN
     has_hosts = not record.keys().isdisjoint(_spellings("id.resp_h"))
-    return any(name in record for name in MARKS) or (has_hosts and record.keys() <= FIELDS_OF_CONN)
+    return any(name in record for name in MARKS) or (has_hosts and is_unnamed_conn(record))
 
 
 READER = Reader("zeek_json", recognises, each(scan), each(quick), json=True)
