@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cybersec_assets.audit.reconcile import live_phases
 from cybersec_assets.definitions import audit_from
 from cybersec_assets_tests.canaries import CANARIES
 from cybersec_assets_tests.conftest import CHECKOUT, DAY
@@ -92,6 +93,28 @@ def test_an_interrupted_run_says_so_and_can_be_run_again(settings, environment):
         assert {row["error"] for row in audit.ask().failures()} == {"the run was interrupted. Run it again."}
     environment["CYBERSEC_SYNTHETIC_FLOWS"] = "2000"
     assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("asset", ["silver/network_events", "gold/isolation_forest", "gold/evaluation"])
+def test_an_interrupted_phase_has_the_interruption_in_the_audit(settings, environment, asset):
+    """Wherever in a phase Ctrl-C arrives, its FAILED row says that the run was interrupted."""
+    command = [str(Path(DAGSTER).parent / "cybersec"), "run", "--date", DAY]
+    environment["CYBERSEC_SYNTHETIC_FLOWS"] = "1000000"
+
+    def is_working():
+        with audit_from(settings).session() as audit:
+            return audit.exists() and any(phase.asset == asset for phase in live_phases(audit.connect(), DAY))
+
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
+        wait_for(is_working, 120)
+        os.killpg(run.pid, signal.SIGINT)
+        _, err = run.communicate(timeout=120)
+    assert run.returncode == 130, err
+    with audit_from(settings).session() as audit:
+        rows = audit.ask().failures()
+    assert [(row["asset"], row["error"]) for row in rows] == [(asset, "the run was interrupted. Run it again.")]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import sqlalchemy as sa
+from dagster._core.execution.plan.objects import ErrorSource
 from pydantic import Field, PrivateAttr
 
 from cybersec_assets.artifact import Artifact
@@ -81,7 +82,7 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
                 yield self
             finally:
                 for asset, partition in self._phases.left_open() if self._phases else ():
-                    self._fail(asset, partition, AuditError("the phase ended without a result", "Read the run's log"))
+                    self._fail(asset, partition, _why_left_open(context))
 
     @contextmanager
     def session(self) -> Iterator["AuditResource"]:
@@ -223,6 +224,16 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             return sa.URL.create(DRIVER, "postgres", database=self.database, query={"host": str(folder)})
         query = {"sslmode": self.sslmode} | ({"sslrootcert": self.sslrootcert} if self.sslrootcert else {})
         return sa.URL.create(DRIVER, self.user, self.password, self.host, self.port, self.database, query)
+
+
+def _why_left_open(context: dg.InitResourceContext) -> CybersecError:
+    """Return why a phase has no result: an interrupt may arrive while no code of the phase runs."""
+    if context.run and context.instance:
+        failures = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+        events = [entry.dagster_event for entry in failures if entry.dagster_event]
+        if any(event.step_failure_data.error_source is ErrorSource.INTERRUPT for event in events):
+            return RunInterruptedError()
+    return AuditError("the phase ended without a result", "Read the run's log")
 
 
 def _disk_error(error: OSError) -> StoreError:

@@ -1,5 +1,6 @@
 """A phase stays open from its first work to its result, and nothing ends without one."""
 
+import contextlib
 import errno
 
 import dagster as dg
@@ -91,6 +92,38 @@ def test_a_phase_that_nobody_closed_has_failed(settings):
         pass
     with audit_from(settings).session() as audit:
         assert failures(audit) == ["the phase ended without a result. Read the run's log."]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyboardInterrupt, "the run was interrupted. Run it again."),
+        (dg.DagsterExecutionInterruptedError, "the run was interrupted. Run it again."),
+        (RuntimeError, "the phase ended without a result. Read the run's log."),
+    ],
+)
+def test_an_interrupt_between_two_parts_of_a_phase_is_recorded(settings, error, said):
+    """An interrupt that arrives while no code of the phase runs is still the reason in its FAILED row."""
+
+    @dg.resource
+    def opened(context):
+        with audit_from(settings).yield_for_execution(context) as audit:
+            yield audit
+
+    @dg.op(required_resource_keys={"audit"})
+    def work(context):
+        with context.resources.audit.phase(RAW, DAY):
+            pass
+        raise error
+
+    @dg.job(resource_defs={"audit": opened})
+    def one():
+        work()
+
+    with dg.DagsterInstance.ephemeral() as instance, contextlib.suppress(error):
+        one.execute_in_process(instance=instance, raise_on_error=False)
+    with audit_from(settings).session() as audit:
+        assert failures(audit) == [said]
 
 
 def test_without_an_audit_no_work_begins(make_settings):
