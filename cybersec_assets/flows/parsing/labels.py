@@ -4,7 +4,9 @@ A label is cut into words at everything that is no letter, and where the case ch
 and `benign-2` all have the word `benign`. Letters that are joined without either (`benigntraffic`) are cut where known
 words cover all of them. Only whole words count, so that `abnormal` is not `normal`. A word that names malice counts
 more than one that names background, and that more than one that names no malice. A word right behind `not`, `non` or
-`no` means its opposite. A label of unknown words says nothing; `assemble` hands it on, so that somebody is told.
+`no` means its opposite, also with an article between (`not an attack`), and so does a word for malice right before
+`free` (`malware-free`). A label of unknown words says nothing, and neither does `-1`; `assemble` hands it on, so that
+somebody is told.
 
 The words are those of the labels of public sets: CICIoT2023, CICIoMT2024, CIC-IDS2017, CSE-CIC-IDS2018, CIC-DDoS2019,
 CIDDS-001 (https://www.unb.ca/cic/datasets/), MQTTset, N-BaIoT, Edge-IIoTset, ToN-IoT, Bot-IoT, UNSW-NB15
@@ -23,13 +25,14 @@ Meaning = Literal["malice", "harmless", "nothing", "unknown"]
 
 HARMLESS = {
     *("benign", "normal", "legitimate", "legit", "harmless", "innocuous", "innocent", "clean", "safe", "good"),
-    *("goodware", "genuine", "regular", "ordinary", "nonmalicious"),
+    *("goodware", "genuine", "regular", "ordinary", "nonmalicious", "whitelisted", "trusted"),
 }
 BACKGROUND = {"background", "backgrund"}
 """CTU-13 has both spellings."""
 UNDECIDED = {
     *("unknown", "unlabeled", "unlabelled", "unset", "none", "null", "nan", "undefined", "unclassified", "suspicious"),
-    *("undetermined", "unspecified", "missing", "empty"),
+    *("undetermined", "unspecified", "missing", "empty", "nolabel", "notlabeled", "notlabelled"),
+    "needmanuallabel",
 }
 """Words that say that there is no verdict, where no other word of the label gives one."""
 MALICE = {
@@ -55,17 +58,25 @@ MALICE = {
     *("virus", "viruses", "rootkit", "rootkits", "ransomware", "spyware", "adware", "shell", "webshell", "phishing"),
     *("spam", "spamming", "spammer", "cryptominer", "cryptomining", "cryptojacking", "httptunnel", "loadmodule"),
     *("warezclient", "warezmaster", "snmpguess", "snmpgetattack", "xlock", "xsnoop"),
+    *("wiretap", "renegotiation", "sparta", "deauth", "deauthentication", "krack", "rogue", "clickfraud", "dropper"),
+    *("coinminer", "wannacry", "stuffing", "credentialstuffing", "slowread", "rudy", "rudeadyet"),
 }
 WHOLE_MALICE = {
     *("apache2", "back", "ftpwrite", "guesspasswd", "imap", "land", "multihop", "named", "perl", "phf", "pod", "ps"),
     *("r2l", "u2r", "saint", "sendmail", "spy", "xterm", "generic", "analysis", "password", "uploading", "combo"),
     *("junk", "syn", "filedownload", "heartbeat", "hostdiscovery", "lateralmovement", "establishfoothold"),
+    *("tftp", "mssql", "netbios", "portmap"),
 }
 """Labels of attacks that are ordinary words: they count only where nothing else is in the label."""
 ON = {"true", "t", "yes", "y"}
 OFF = {"false", "f", "no", "n"}
 NOT_APPLICABLE = {"na"}
 NEGATIONS = {"non", "not", "no", "un", "ab", "il"}
+ARTICLES = {"a", "an", "the"}
+FREE = "free"
+DNS = "dns"
+TUNNELS = {"tunnel", "tunnels", "tunneling", "tunnelling"}
+"""Words that name malice only where the label names DNS, too: other tunnels are ordinary traffic."""
 NEUTRAL = {
     *("traffic", "flow", "flows", "final", "data", "dataset", "device", "devices", "activity", "connection"),
     *("connections", "conn", "session", "sessions", "packet", "packets", "class", "label", "type", "user", "users"),
@@ -80,11 +91,13 @@ RUN = re.compile(r"[^\W\d_]+")
 CASES = (re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\WA-Z]+|[A-Z]+"), re.compile(r"[A-Z]+|[^\WA-Z]+"))
 """Cuts where the case changes: `FTPNormal` before its last capital letter, `FTPnormal` behind it."""
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+NUMBERS: dict[float, Meaning] = {0: "harmless", -1: "unknown"}
+"""What numbers mean that are not malice. Some tools write -1 for noise and others for a missing label."""
 COMMAND_AND_CONTROL = re.compile(r"(?i)(?<![^\W_])c(?:\s*&\s*c|2)(?![^\W_])")
 MAX_CHARACTERS = 256
 """How much of a label is read."""
 KNOWN = HARMLESS | BACKGROUND | UNDECIDED | MALICE
-COVERING = KNOWN | NEUTRAL | NEGATIONS
+COVERING = KNOWN | NEUTRAL | NEGATIONS | TUNNELS | {FREE}
 
 
 def meaning(label: str) -> Meaning:
@@ -98,7 +111,7 @@ def meaning(label: str) -> Meaning:
     """
     plain = label.strip()[:MAX_CHARACTERS]
     if NUMBER.fullmatch(plain):
-        return "harmless" if float(plain) == 0 else "malice"
+        return NUMBERS.get(float(plain), "malice")
     whole = "".join(character for character in plain.lower() if character.isalnum())
     if whole in ON | WHOLE_MALICE:
         return "malice"
@@ -113,10 +126,12 @@ def meaning(label: str) -> Meaning:
 
 def _of_words(words: list[str]) -> Meaning:
     found = set[str]()
-    for before, word in zip(["", *words], words, strict=False):
+    told = [word for word in words if word not in ARTICLES]
+    for before, word, behind in zip(["", *told], told, [*told[1:], ""], strict=False):
         is_opposite = before in NEGATIONS
-        if word in MALICE:
-            found.add("harmless" if is_opposite else "malice")
+        if word in MALICE or (word in TUNNELS and DNS in told):
+            # `not malware-free` has two negations.
+            found.add("harmless" if is_opposite != (behind == FREE) else "malice")
         elif word in HARMLESS:
             found.add("malice" if is_opposite else "harmless")
         elif word in BACKGROUND:
