@@ -99,7 +99,7 @@ def test_a_file_that_is_no_log(make_settings, materialize, shared_data):
         settings,
         "text_file/conn.log",
         "Lorem ipsum",
-        "argus, aws_vpc, csv, nfdump, parquet, suricata, zeek, zeek_json",
+        "argus, aws_vpc, csv, ecs, nfdump, parquet, suricata, zeek, zeek_json",
     )
 
 
@@ -212,7 +212,7 @@ def test_a_negative_volume(make_settings, materialize, log, values, said):
 def test_an_unknown_format(make_settings, log):
     """An unknown FLOWS_FORMAT is refused before any run, with those that are known."""
     settings = make_settings(flows_uri=log(line(1)), flows_format="pcap")
-    known = "auto, argus, aws_vpc, csv, nfdump, parquet, suricata, zeek, zeek_json, synthetic"
+    known = "auto, argus, aws_vpc, csv, ecs, nfdump, parquet, suricata, zeek, zeek_json, synthetic"
     with pytest.raises(SettingsError, match=f"FLOWS_FORMAT='pcap' is unknown. Use one of {known}"):
         build_definitions(settings)
 

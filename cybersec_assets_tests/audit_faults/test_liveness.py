@@ -13,6 +13,7 @@ from cybersec_assets.audit.liveness import Liveness
 from cybersec_assets.audit.tables import RAW, SILVER
 from cybersec_assets.definitions import audit_from
 from cybersec_assets.errors import PhaseTakenError
+from cybersec_assets.heads.keys import claim_audit_folder
 from cybersec_assets.resources.reconciliation import MEMORY, reconcile
 from cybersec_assets_tests.audit_faults.test_concurrency import plain_url
 from cybersec_assets_tests.audit_faults.workers import look_once
@@ -135,8 +136,7 @@ def test_looks_are_remembered_across_processes(journal, settings):
 @pytest.mark.parametrize("memory", ["", "[]", "{", '{"1": "x"}', '{"1": null}'])
 def test_a_spoilt_memory_is_none(journal, settings, memory):
     """A memory that cannot be read makes of every look a first one, and hinders nothing."""
-    file = settings.cybersec_home / MEMORY
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file = claim_audit_folder(settings.cybersec_home) / MEMORY.removeprefix("audit/")
     file.write_text(memory)
     assert close_dead(journal, settings) == (0, 1, 0)
     let_time_pass(settings, GRACE)

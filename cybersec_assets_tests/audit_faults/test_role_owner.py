@@ -67,7 +67,7 @@ def test_the_schema_is_upgraded_for_the_application(created):
     """After the rights were divided the migration role can migrate on, and the application finds the new schema."""
     created.execute(created.migration, "DROP VIEW audit_last_run, audit_records, audit_failures CASCADE")
     created.execute(created.migration, "DROP VIEW audit_models, audit_serves, audit_phases CASCADE")
-    created.execute(created.migration, "ALTER TABLE ingestion_events DROP COLUMN rejected")
+    created.execute(created.migration, "ALTER TABLE ingestion_events DROP COLUMN rejected, DROP COLUMN lines")
     created.execute(created.migration, "DROP INDEX ingestion_events_by_path, transformation_events_by_path")
     created.execute(created.migration, "DROP INDEX training_events_by_path, evaluation_events_by_path")
     created.execute(created.migration, "DROP INDEX ingestion_events_failed, transformation_events_failed")
