@@ -1,22 +1,22 @@
-"""Keep the secrets of the environment out of texts: one list of secrets, and one function that removes them.
+"""Remove the secrets of the environment from texts.
 
-Errors, audit rows, logs and the quarantine all pass their texts through `redact`. What belongs elsewhere: which
-values a launch may set (`resources.launch`).
+Errors, audit rows, logs, previews and the quarantine use this module. `resources.launch` decides which values a launch
+may set.
 
 A secret is
 
-- the value of a variable whose name says so (`SECRET_NAME`),
-- the user information in a variable that holds a URL,
+- the value of a variable with the name of a secret (`SECRET_NAME`, `PUBLIC_NAME`); access key ids are public,
+- the password in a variable that holds a URL,
 - a key that was read from a file (`learn`).
 
-A secret is removed wherever it occurs in a text, as it is and in the spellings of `_spellings`. Two kinds of secrets
-are only removed where they are the whole text, since removing each occurrence would make messages unreadable:
-secrets of fewer than `SHORTEST` characters, and secrets that are part of a public value, such as a password
-`postgres` of a role `postgres`.
+A secret is removed wherever it occurs in a text, also escaped or encoded (`_spellings`). Two kinds of secrets are only
+removed where they are the whole text, since messages would be unreadable otherwise: secrets of fewer than `SHORTEST`
+characters, and secrets that are part of a public value, such as a password `postgres` of a role `postgres`.
 """
 
 import base64
 import binascii
+import ipaddress
 import json
 import os
 import re
@@ -25,18 +25,29 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 MARK = "[redacted]"
 SHORTEST = 8
 KEY_BYTES = 16
-"""From how many bytes on the content of a base64 secret is a secret by itself."""
+"""The fewest bytes of a decoded base64 secret that are removed as well."""
+PASSWORD_NAME = re.compile(r"(?:PASSWORD|PASSWD|PASSPHRASE|(?:^|_)(?:SSH)?PASS|_PWD)(?:_|$)", re.IGNORECASE)
 SECRET_NAME = re.compile(
-    r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRETS?|TOKEN|CREDENTIALS?|(?:ACCESS|API|SECRET|PRIVATE|SIGNING|PSEUDONYM)_KEY)"
-    r"(?!.*_(?:FILE|PATH|DIR|NAME)$)(?:_|$)",
+    r"(?:^|_)(?:SECRETS?|TOKEN|CREDENTIALS?|API_?KEY|(?:SECRET|PRIVATE|SIGNING|ENCRYPTION|PSEUDONYM)_KEY)(?:_|$)"
+    r"|(?<!ACCESS)(?<!PUBLIC)(?<!TRUSTED)_KEYS?(?:_\d+)?$",
     re.IGNORECASE,
 )
-USER_INFORMATION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#\s@]+)@")
+PUBLIC_NAME = re.compile(
+    r"_(?:FILE|PATH|DIR|NAME|HOST|PORT|COUNT|NAMESPACE|ID|ADDR|PROTO|URL|URI|SERVICE|PUBLIC_KEYS?)$", re.IGNORECASE
+)
+"""Names of variables that are about a secret, or about a service with such a name, but hold none."""
+SERVICE_PREFIX = re.compile(r"^.*_SERVICE_", re.IGNORECASE)
+"""The name of a service in a variable's name, such as that of `TOKEN_REVIEW_SERVICE_PORT_HTTPS` in Kubernetes."""
+PUBLIC_VALUE = re.compile(r"\d{1,11}|(?:tcp|udp)://\S*")
+USER_INFORMATION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#\s]+)@")
+"""The text up to the last `@` before the path: a password may contain the character."""
+OUTSIDE_NAMES = frozenset({"error", "file"})
+OUTSIDE_MAPPING = "columns"
 PUBLIC_VARIABLES = {
     "PG_USER": "postgres",
     "PG_MIGRATION_USER": "",
@@ -46,7 +57,7 @@ PUBLIC_VARIABLES = {
     "CYBERSEC_BUCKET_PREFIX": "cybersec-ml",
     "MINIO_REGION": "us-east-1",
 }
-"""Settings that people see in every message and every object's name, with their defaults."""
+"""Settings that are part of messages and names of objects, with their defaults."""
 PUBLIC_WORDS = (
     "cybersec_assets",
     "network_events_silver",
@@ -56,15 +67,17 @@ PUBLIC_WORDS = (
     "isolation_forest",
     "evaluation",
     "synthetic",
+    "management",
+    "continuation",
     "password authentication failed",
 )
-"""Words of the program's own that a secret may happen to be."""
+"""Words of the program's own messages, any of which somebody may use as a password."""
 
 _learned = set[str]()
 
 
 class RedactedError(Exception):
-    """An unforeseen error whose text had a secret in it, told without the secret."""
+    """An unexpected error whose text had a secret in it, with the secret removed."""
 
 
 def learn(secret: str) -> None:
@@ -73,20 +86,21 @@ def learn(secret: str) -> None:
 
 
 def known_secrets() -> frozenset[str]:
-    """Return the secrets of the environment and those that were learned; none of them is empty."""
+    """Return the secrets of the environment and those passed to `learn`, without empty ones."""
     found = set(_learned)
     for name, value in os.environ.items():
-        if SECRET_NAME.search(name):
+        if _is_secret(name, value):
             found |= {value, value.strip(), *value.splitlines()}
         elif "://" in value:
             for information in USER_INFORMATION.findall(value):
                 user, _, password = information.partition(":")
-                found.add(password or user)
+                secret = password or user
+                found |= {secret, unquote(secret)}
     return frozenset(found - {""})
 
 
 def redact(text: str, secrets: Collection[str] | None = None) -> str:
-    """Return a text without secrets; `MARK` stands in their place.
+    """Return a text in which `MARK` replaces each secret.
 
     Args:
         text: Any text.
@@ -95,28 +109,43 @@ def redact(text: str, secrets: Collection[str] | None = None) -> str:
     known = known_secrets() if secrets is None else frozenset(secrets)
     if text.strip() in known or text in known:
         return MARK
-    pattern = _pattern(known, _public())
-    return pattern.sub(MARK, text) if pattern else text
+    return _without(known, text)
 
 
-def redact_all(value: Any) -> Any:
-    """Return a copy of a JSON-like value whose texts, keys included, have no secrets."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {redact_all(key): redact_all(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [redact_all(each) for each in value]
-    return value
+def redact_record(record: Any, key: str = "") -> Any:
+    """Return a copy of an audit record, a JSON-like value, without secrets.
+
+    A secret can only be in a text from outside:
+
+    - below the keys `error` and `file`, texts pass through `redact`;
+    - below the key `columns`, only secrets that are removed wherever they occur are removed, since a preset may have
+      the name of a short password.
+
+    Keys and all other values, such as URIs of artifacts, hashes and feature sets, are the program's own. They do not
+    change, because a changed value would falsify the audit. Add the key of any new text from outside here.
+
+    Args:
+        record: The value.
+        key: The key that the value has.
+    """
+    if isinstance(record, dict):
+        return {name: redact_record(each, name) for name, each in record.items()}
+    if isinstance(record, (list, tuple)):
+        return [redact_record(each, key) for each in record]
+    if not isinstance(record, str):
+        return record
+    if key in OUTSIDE_NAMES:
+        return redact(record)
+    return _without(known_secrets(), record) if key == OUTSIDE_MAPPING else record
 
 
 def has_secret(text: str) -> bool:
-    """Tell whether a text is a secret or has one in it."""
+    """Return whether a text is a secret or contains one."""
     return redact(text) != text
 
 
 def contains_secret(content: bytes) -> bool:
-    """Tell whether the bytes of a file have a secret in them, as it is; quicker than `has_secret`."""
+    """Return whether the bytes of a file contain an unencoded secret; quicker than `has_secret`."""
     public = _public()
     return any(
         secret.encode("utf-8", "surrogateescape") in content for secret in known_secrets() if _is_strong(secret, public)
@@ -124,21 +153,52 @@ def contains_secret(content: bytes) -> bool:
 
 
 def spellings_of(secrets: Collection[str]) -> list[str]:
-    """Return every spelling of the secrets that are removed wherever they occur, the longest first."""
+    """Return the spellings of those secrets that are removed wherever they occur, longest first."""
     return list(_all_spellings(frozenset(secrets), _public()))
 
 
 @contextmanager
 def redacted_errors() -> Iterator[None]:
-    """Raise an error of the body as it is if it tells no secret, else one that tells the same without secrets."""
+    """Replace an error whose traceback shows a secret.
+
+    Raises:
+        RedactedError: The body raised such an error. Its text has the type and the message without secrets.
+    """
     try:
         yield
     except Exception as error:
-        told = "".join(traceback.format_exception(error))
-        if redact(told) == told:
+        shown = "".join(traceback.format_exception(error))
+        if not has_secret(shown):
             raise
         message = redact(f"{type(error).__name__}: {error}")
         raise RedactedError(message).with_traceback(error.__traceback__) from None
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Return whether a variable of this name holds a secret."""
+    end = SERVICE_PREFIX.sub("", name)
+    if PUBLIC_NAME.search(name):
+        return False
+    if PASSWORD_NAME.search(end):
+        return True
+    return bool(SECRET_NAME.search(end)) and not _is_public(value.strip())
+
+
+def _is_public(value: str) -> bool:
+    """Return whether a value is a short number, an address or a service's URL, as orchestrators set them."""
+    if PUBLIC_VALUE.fullmatch(value):
+        return True
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _without(secrets: frozenset[str], text: str) -> str:
+    """Return a text in which `MARK` replaces the secrets that are removed wherever they occur."""
+    pattern = _pattern(secrets, _public())
+    return pattern.sub(MARK, text) if pattern else text
 
 
 def _public() -> str:

@@ -1,7 +1,7 @@
 """The environment variables of the contract, as typed values.
 
-Secrets are not here: a resource names the variable that holds one (`dagster.EnvVar`), so that no secret shows in
-the Launchpad.
+Secrets are not here: `resources.launch.secret_values` reads them when a resource is created, so that no secret is part
+of a resource's schema or shown in the Launchpad.
 """
 
 import datetime as dt

@@ -15,12 +15,11 @@ from cybersec_assets.heads.keys import SIGNING_KEY
 from cybersec_assets.settings import Settings
 
 SECRETS = (
-    "MINIO_ACCESS_KEY",
     "MINIO_SECRET_KEY",
-    "FLOWS_S3_ACCESS_KEY",
     "FLOWS_S3_SECRET_KEY",
     "FLOWS_PSEUDONYM_KEY",
     "PG_PASSWORD",
+    "PGPASSWORD",
     "PG_MIGRATION_PASSWORD",
     "DAGSTER_PG_PASSWORD",
     "AUDIT_SIGNING_KEY",

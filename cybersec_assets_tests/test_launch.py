@@ -1,6 +1,7 @@
 """What a launch may set is checked before a run begins: plain values within bounds, for a few fields."""
 
 import datetime as dt
+import traceback
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from cybersec_assets.definitions import audit_from, build_definitions
 from cybersec_assets.errors import SettingsError
 from cybersec_assets.partitions import yesterday
+from cybersec_assets.resources.launch import fixed, fixed_io_manager
 from cybersec_assets_tests.conftest import DAY
 
 SECRET = "q4Vr-hush-hush-8sLw"
@@ -136,6 +138,47 @@ def test_a_short_secret_is_refused_where_it_is_the_whole_value(jobs, monkeypatch
     monkeypatch.setenv("PG_PASSWORD", "a")
     assert refusal(jobs[0], of_resource("flow_source", uri="a")) is not None
     assert refusal(jobs[0], of_resource("flow_source", uri="/data/{date}.log")) is None
+
+
+def test_a_refusal_names_the_field(jobs, monkeypatch):
+    """A person learns which value to change."""
+    monkeypatch.setenv("PG_PASSWORD", SECRET)
+    for field in ("uri", "columns"):
+        assert f"`{field}`" in refusal(jobs[0], of_resource("flow_source", **{field: f"x{SECRET}"}))
+
+
+def test_an_access_key_id_may_name_a_bucket(jobs, monkeypatch):
+    """The key of a bucket is often named like it."""
+    monkeypatch.setenv("MINIO_ACCESS_KEY", "flowlogs")
+    assert refusal(jobs[0], of_resource("flow_source", uri="s3://flowlogs/{date}.csv")) is None
+
+
+def test_the_environments_own_values_are_not_refused(settings, monkeypatch):
+    """The defaults, and a launch that repeats them, are accepted even where they contain a secret."""
+    monkeypatch.setenv("MINIO_SECRET_KEY", "flowlogs-own")
+    uri = "/tmp/flowlogs-own/a.csv"
+    columns = '{"bytes": "flowlogs-own"}'
+    own = settings.model_copy(update={"flows_uri": uri, "flows_columns": columns})
+    for job in jobs_of(build_definitions(own)):
+        assert refusal(job, {}) is None
+        assert refusal(job, of_resource("flow_source", uri=uri, columns=columns)) is None
+        assert refusal(job, of_resource("flow_source", uri=f"{uri}.gz")) is not None
+        assert refusal(job, of_resource("flow_source", uri=columns)) is not None
+
+
+@pytest.mark.parametrize("define", [fixed, fixed_io_manager])
+def test_an_error_while_a_resource_is_made_has_no_secret(monkeypatch, define):
+    """A resource that cannot be created shows no secret."""
+    monkeypatch.setenv("PG_PASSWORD", SECRET)
+
+    def make(_resources):
+        raise ValueError(f"bad {SECRET}")
+
+    with pytest.raises(dg.DagsterResourceFunctionError) as caught, dg.build_resources({"it": define(make)}):
+        pass
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "ValueError: bad [redacted]" in shown
+    assert SECRET not in shown
 
 
 outside = st.one_of(st.floats(max_value=-1e-9), st.floats(min_value=1.000001), st.just(float("nan")))

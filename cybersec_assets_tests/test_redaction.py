@@ -6,12 +6,14 @@ import logging
 import traceback
 import urllib.parse
 
+import polars as pl
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import InputError, first_line, quoted
+from cybersec_assets.flows.tally import Tally
 from cybersec_assets.json_logs import JsonFormatter
 from cybersec_assets.redaction import (
     MARK,
@@ -20,7 +22,7 @@ from cybersec_assets.redaction import (
     known_secrets,
     learn,
     redact,
-    redact_all,
+    redact_record,
     redacted_errors,
 )
 
@@ -101,7 +103,6 @@ def test_a_secret_that_is_public_spoils_no_text(secret):
 @pytest.mark.parametrize(
     ("name", "value", "found"),
     [
-        ("MINIO_ACCESS_KEY", "value-value", {"value-value"}),
         ("FLOWS_S3_SECRET_KEY", "value-value", {"value-value"}),
         ("FLOWS_PSEUDONYM_KEY", "value-value", {"value-value"}),
         ("PG_MIGRATION_PASSWORD", "value-value", {"value-value"}),
@@ -117,7 +118,7 @@ def test_a_secret_that_is_public_spoils_no_text(secret):
         ("CYBERSEC_HOME", "/data", set()),
     ],
     # pytest puts the name of a test into the environment, where a URL would be found as well.
-    ids=[f"case {number}" for number in range(14)],
+    ids=[f"case {number}" for number in range(13)],
 )
 def test_secrets_are_known_by_their_variable(monkeypatch, name, value, found):
     """A variable's name tells whether its value is a secret; a URL has it before the host."""
@@ -126,6 +127,101 @@ def test_secrets_are_known_by_their_variable(monkeypatch, name, value, found):
     before = known_secrets()
     monkeypatch.setenv(name, value)
     assert known_secrets() - before == found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PGPASSWORD",
+        "DB_PASS",
+        "SSHPASS",
+        "MYSQL_PWD",
+        "ENCRYPTION_KEY",
+        "DJANGO_SECRET_KEY",
+        "MINIO_SECRET_KEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "STRIPE_KEY",
+        "FERNET_KEYS",
+        "SIGNING_KEY_2",
+        "AUTH_SERVICE_TOKEN",
+        "AUTH_SERVICE_PASSWORD",
+    ],
+)
+def test_common_names_of_secrets_are_known(monkeypatch, name):
+    """Names that libraries and orchestrators use for secrets are recognized."""
+    monkeypatch.setenv(name, "some-value")
+    assert "some-value" in known_secrets()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PWD",
+        "OLDPWD",
+        "MINIO_ACCESS_KEY",
+        "FLOWS_S3_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "KMS_KEY_ID",
+        "SSH_PUBLIC_KEY",
+        "AUDIT_TRUSTED_KEYS",
+        "TLS_KEY_FILE",
+        "TLS_KEY_PATH",
+        "PGPASSFILE",
+        "TOKEN_REVIEW_SERVICE_HOST",
+        "TOKEN_REVIEW_SERVICE_PORT_HTTPS",
+        "SECRET_NAMESPACE",
+        "TOKEN_COUNT",
+        "TOKEN_URL",
+        "MY_TOKEN_SERVICE",
+        "TOKEN_PORT_443_TCP_PROTO",
+        "TOKEN_PORT_443_TCP_ADDR",
+        "BYPASS_LIST",
+        "MONKEY",
+    ],
+)
+def test_common_names_of_public_values_are_no_secrets(monkeypatch, name):
+    """A name with a secret's word in it may belong to a public value."""
+    before = known_secrets()
+    monkeypatch.setenv(name, "some-value")
+    assert known_secrets() == before
+
+
+@pytest.mark.parametrize(
+    "value", ["10.96.12.34", "fd00::12:34", "1", "12345678901", "tcp://10.96.12.34:443", "udp://dns:53"]
+)
+def test_addresses_and_numbers_are_no_tokens(monkeypatch, value):
+    """Orchestrators set variables such as `TOKEN_REVIEW_PORT_443_TCP` to addresses; a password may be a number."""
+    monkeypatch.delenv("PG_PASSWORD")
+    before = known_secrets()
+    monkeypatch.setenv("TOKEN_REVIEW_PORT_443_TCP", value)
+    monkeypatch.setenv("TOKEN_LIMIT", value)
+    assert known_secrets() == before
+    monkeypatch.setenv("PG_PASSWORD", value)
+    assert known_secrets() - before == {value}
+
+
+@pytest.mark.parametrize(
+    ("information", "secrets"),
+    [
+        ("u:p@sswordlong", {"p@sswordlong"}),
+        ("u:p%40sswordlong", {"p%40sswordlong", "p@sswordlong"}),
+        ("token-token", {"token-token"}),
+    ],
+    ids=["at", "encoded", "token"],
+)
+def test_the_password_of_a_url_ends_at_the_last_at(monkeypatch, information, secrets):
+    """A password may contain `@`; programs show it encoded and decoded."""
+    before = known_secrets()
+    monkeypatch.setenv("ANY_URL", f"postgresql://{information}@host/db?options=a@b")
+    assert known_secrets() - before == secrets
+    assert "sswordlong" not in redact(f"cannot connect to postgresql://{information}@host/db")
+
+
+def test_two_urls_have_two_passwords(monkeypatch):
+    """A list of URLs is not taken for one URL."""
+    before = known_secrets()
+    monkeypatch.setenv("BROKERS", "amqp://a:first-pass@h1,amqp://b:second-pass@h2")
+    assert known_secrets() - before == {"first-pass", "second-pass"}
 
 
 def test_a_learned_key_is_a_secret():
@@ -144,9 +240,37 @@ def test_errors_tell_no_secret():
     assert first_line(ValueError(f"bad {SECRET}")) == f"bad {MARK}"
 
 
-def test_values_of_any_shape_lose_their_secrets():
-    """Keys and values of JSON, at any depth; numbers stay."""
-    assert redact_all({SECRET: [{"a": (f"x{SECRET}", 1, None, True)}]}) == {MARK: [{"a": [f"x{MARK}", 1, None, True]}]}
+def test_texts_from_outside_lose_their_secrets():
+    """Errors, names of files and mappings, at any depth, have no secret; numbers stay."""
+    outside = f"x{SECRET}"
+    record = {"error": outside, "inputs": ({"file": outside, "columns": outside, "size": 1, "no": None},)}
+    clean = f"x{MARK}"
+    expected = {"error": clean, "inputs": [{"file": clean, "columns": clean, "size": 1, "no": None}]}
+    assert redact_record(record) == expected
+
+
+@pytest.mark.parametrize("password", ["basic", "extended", "zeek", "s3://b/raw.parquet", "uri", "error", "file"])
+def test_no_password_falsifies_the_audit(monkeypatch, password):
+    """Keys, hashes, URIs, feature sets and names of presets are recorded as they are, whatever the password is."""
+    monkeypatch.setenv("PG_PASSWORD", password)
+    record = {
+        "parametros": '{"feature_set": "basic"}',
+        "feature_set": "basic",
+        "other_set": "extended",
+        "uri": "s3://b/raw.parquet",
+        "inputs": [{"file": "/logs/zeek.log", "columns": "zeek", "uri": "s3://b/raw.parquet"}],
+    }
+    assert redact_record(record) == record
+
+
+def test_a_short_password_alone_is_removed_from_errors_and_names(monkeypatch):
+    """A short secret is removed where it is the whole text of an error or the whole name of a file."""
+    monkeypatch.setenv("PG_PASSWORD", "abc")
+    assert redact_record({"error": "abc", "file": "abc", "columns": "abc"}) == {
+        "error": MARK,
+        "file": MARK,
+        "columns": "abc",
+    }
 
 
 @pytest.mark.parametrize(("error", "told"), [(f"bad {SECRET}", f"bad {MARK}"), ("bad", "bad")])
@@ -184,3 +308,13 @@ def test_a_file_with_a_secret_is_told_by_its_bytes():
     """The content of a file is searched without being decoded."""
     assert contains_secret(b"\xff PG=" + SECRET.encode())
     assert not contains_secret(b"\xff PG=hush")
+
+
+@pytest.mark.parametrize("secret", ["hushHushHush", "h" * 44])
+def test_an_event_named_by_a_secret_is_counted_without_its_name(monkeypatch, secret):
+    """The names of a log's events are keys in the audit; none is a secret or the beginning of one."""
+    monkeypatch.setenv("PG_PASSWORD", secret)
+    tally = Tally()
+    rows = pl.LazyFrame({"event": [secret, f"x{secret}", "dns", "management"]})
+    tally.skip(rows, pl.col("event")).collect()
+    assert tally.names() == {"other": 2, "dns": 1, "management": 1}

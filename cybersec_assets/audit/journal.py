@@ -18,7 +18,7 @@ from cybersec_assets.audit.database import Database
 from cybersec_assets.audit.phase import Phase
 from cybersec_assets.audit.tables import PHASES, audit_journal
 from cybersec_assets.errors import AuditError, first_line
-from cybersec_assets.redaction import redact_all
+from cybersec_assets.redaction import redact_record
 from cybersec_assets.write_path import Point, reached
 
 STARTED, SUCCESS, FAILED, ABANDONED = "STARTED", "SUCCESS", "FAILED", "ABANDONED"
@@ -120,8 +120,8 @@ class Journal:
             "partition": phase.partition,
             "attempt": phase.attempt,
             "lock": phase.lock,
-            # Names of files, errors and parameters come from outside; nobody can delete them from the audit.
-            "details": redact_all(dict(details) | {"inputs": phase.inputs}) | self.made_by,
+            # Nobody can delete a secret from the audit.
+            "details": redact_record(dict(details) | {"inputs": phase.inputs}) | self.made_by,
         }
 
         def work(connection: sa.Connection) -> Entry:

@@ -1,4 +1,4 @@
-"""A day's log files, brought into the run's own folder, as lazy tables of some files each.
+"""Copy a day's log files into the run's folder, and return them as lazy tables of some files each.
 
 files → the run's own copies → each one's format, by content → parts, each a LazyFrame of RAW and ORIGIN
 """
@@ -17,24 +17,23 @@ from cybersec_assets.flows.readers.base import Reader, Scan
 from cybersec_assets.flows.readers.nfdump import headless_mapping
 from cybersec_assets.flows.spool import spool
 from cybersec_assets.flows.unwrap import unwrapped, wrapper_name
-from cybersec_assets.redaction import contains_secret
 
 AWS_VPC = "aws_vpc"
 PARQUET = "parquet"
 FILES_AT_ONCE = 50
-"""How many files are one table: each takes memory and time to plan, and a day in a bucket may have thousands."""
+"""The most files in one table: each takes memory and time to plan, and a day in a bucket may have thousands."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some of a day's flows, not yet read; nothing is planned before it is asked for.
+    """Some of a day's flows, not yet read or planned.
 
     Attributes:
-        scan: Gives the columns of RAW and ORIGIN of some of the files.
-        quick: Gives the columns of RAW and a boolean `suspect`, read in a faster way that knows no fault: where a
-            record is suspect, or reading ends with an error, only `scan` tells. None where a format has no such way.
-        files: Where they come from; empty for synthetic flows.
-        deadly: Whether reading may end the process that reads.
+        scan: Returns the columns of RAW and ORIGIN of some of the files.
+        quick: Returns the columns of RAW and a boolean `suspect`. It is faster but finds no faults: where a record is
+            suspect, or it raises an error, `scan` must be used. None where a format has no faster way.
+        files: The files of the flows; empty for synthetic flows.
+        deadly: Whether reading can crash the process.
     """
 
     scan: Scan
@@ -44,7 +43,7 @@ class Part:
 
     @property
     def singles(self) -> "list[Part]":
-        """Each file by itself."""
+        """A part for each file."""
         return [replace(self, files=[log]) for log in self.files]
 
 
@@ -53,8 +52,8 @@ class DayLogs:
     """A day's flows, not yet read.
 
     Attributes:
-        parts: All of them, in the order of formats and files.
-        quotes: Whether what a log says may be quoted, in errors and in the quarantine.
+        parts: The flows, in the order of formats and files.
+        quotes: Whether errors and the quarantine may quote the logs.
     """
 
     parts: Sequence[Part]
@@ -62,7 +61,7 @@ class DayLogs:
 
     @property
     def files(self) -> list[LogFile]:
-        """Where they come from; empty for synthetic flows."""
+        """The files of the flows; empty for synthetic flows."""
         return [log for part in self.parts for log in part.files]
 
 
@@ -72,7 +71,7 @@ class Reading:
 
     Attributes:
         fmt: A reader's name, or AUTO.
-        columns: Which columns of CSV and Parquet are meant; None for those with the raw layer's names.
+        columns: The mapping of the columns of CSV and Parquet; None for columns with the raw layer's names.
         quotes: As in `DayLogs`.
     """
 
@@ -82,32 +81,23 @@ class Reading:
 
 
 def read_logs(files: Sequence[SourceFile], folder: Path, how: Reading) -> DayLogs:
-    """Bring files into a folder, and tell what they are.
+    """Copy files into a folder, and detect their formats.
 
     Args:
         files: The files.
-        folder: Where their copies go, which must stay until the flows are read; it is made.
-        how: How they are read.
+        folder: The folder for the copies. It is created, and must exist until the flows are read.
+        how: How the files are read.
 
     Raises:
-        UnreadableLogError: A file is of no known or of another format, or is damaged as a whole.
+        UnreadableLogError: A file has an unknown or another format, or is damaged as a whole.
     """
     folder.mkdir()
     copies = [spool(file, folder / f"{number}.log") for number, file in enumerate(files)]
     groups = defaultdict[Reader, list[LogFile]](list)
     for copy in copies:
-        _require_no_secret(copy)
         log = _plain(replace(copy, columns=how.columns), how)
-        _require_no_secret(log)
         groups[_reader(log, how)].append(log)
     return DayLogs([part for reader, group in groups.items() for part in _parts(reader, group)], how.quotes)
-
-
-def _require_no_secret(log: LogFile) -> None:
-    if contains_secret(log.head):
-        raise UnreadableLogError(
-            f"{log.name} holds a secret of the environment, so it is not read as a log", "Narrow FLOWS_URI"
-        )
 
 
 def _parts(reader: Reader, logs: Sequence[LogFile]) -> Iterator[Part]:
@@ -118,7 +108,7 @@ def _parts(reader: Reader, logs: Sequence[LogFile]) -> Iterator[Part]:
 
 
 def _plain(log: LogFile, how: Reading) -> LogFile:
-    """Return a log whose records are out of their wrappers."""
+    """Return a log without the wrappers of its records."""
     asked = list(readers().values()) if how.fmt == AUTO else [readers()[how.fmt]]
 
     def is_known(head: LogFile) -> bool:

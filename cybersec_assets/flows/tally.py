@@ -11,6 +11,8 @@ from threading import Lock
 
 import polars as pl
 
+from cybersec_assets.redaction import MARK, known_secrets, spellings_of
+
 COMMENT = "comment"
 HEADER = "header"
 BLANK = "blank"
@@ -112,6 +114,10 @@ class Tally:
         kinds = batch[KIND]
         if kinds.null_count() == len(kinds):
             return batch
-        for name, lines in kinds.drop_nulls().str.slice(0, MAX_NAME_CHARACTERS + 1).value_counts().iter_rows():
+        names = kinds.drop_nulls()
+        if secrets := spellings_of(known_secrets()):
+            # Before the cut, which could leave a part of a secret. The mark is no NAME, so it is counted as OTHER.
+            names = names.str.replace_many(secrets, [MARK], leftmost=True)
+        for name, lines in names.str.slice(0, MAX_NAME_CHARACTERS + 1).value_counts().iter_rows():
             self.add(name, lines)
         return batch.filter(kinds.is_null())

@@ -1,4 +1,4 @@
-"""Where the day's flow logs come from, as a Dagster resource."""
+"""The source of a day's flow logs, as a Dagster resource."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from cybersec_assets.flows.pseudonyms import Pseudonyms, read_key
 from cybersec_assets.flows.readers import AUTO
 from cybersec_assets.flows.source import FlowSource, formats
 from cybersec_assets.redaction import redact, redacted_errors
-from cybersec_assets.resources.launch import COUNT, PLAIN_TEXT, one_of, secret_values
+from cybersec_assets.resources.launch import COUNT, PlainText, one_of, secret_values
 from cybersec_assets.resources.object_store import ObjectStoreResource
 from cybersec_assets.resources.s3_server import S3Server
 from cybersec_assets.stores.s3_variables import MINIO, S3Variables
@@ -24,7 +24,7 @@ from cybersec_assets.stores.s3_variables import MINIO, S3Variables
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 S3 = "s3://"
 PRIVATE = (Path("/proc"), Path("/sys"), Path("/run/secrets"), Path("/var/run/secrets"))
-"""Where processes and orchestrators keep what is nobody's log."""
+"""Folders in which the system and orchestrators keep secrets; no log is there."""
 OWN_FOLDERS = ("audit", "dagster", "postgres")
 """The folders of CYBERSEC_HOME with keys and databases."""
 KEYS = "FLOWS_S3_ACCESS_KEY and FLOWS_S3_SECRET_KEY"
@@ -32,7 +32,7 @@ RIGHTS = "Grant the key s3:ListBucket and s3:GetObject on the bucket of the logs
 
 
 class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
-    """A place of logs, or the synthetic source where no place is given."""
+    """The place of the logs, or the synthetic source if no place is given."""
 
     store: dg.ResourceDependency[ObjectStoreResource]
     uri: str | None = Field(
@@ -56,7 +56,7 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
     )
 
     def source(self) -> FlowSource:
-        """Give what finds and reads a day's flows.
+        """Return the object that finds and reads a day's flows.
 
         Raises:
             SettingsError: A setting has a value that cannot be used.
@@ -89,10 +89,10 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
         return [_without_secrets(file) for file in found]
 
     def _refuse_private(self, variable: str, path: str) -> None:
-        """Refuse a path to where the system and the project keep secrets.
+        """Refuse a path in a folder in which the system or the project keeps secrets.
 
         Raises:
-            SettingsError: Whoever may launch a run could otherwise have a secret quoted in an error.
+            SettingsError: The path is in such a folder. An error could quote a secret from it.
         """
         home = Path(self.store.home)
         private = [*PRIVATE, *(home / name for name in OWN_FOLDERS)]
@@ -107,7 +107,7 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
                 raise SettingsError(f"{variable}: {quoted(path)} is in {folder}, which is private", "Name another")
 
     def _server(self) -> S3Server:
-        """Give the server of the logs: another than the artifacts', never with the artifacts' keys, or the same."""
+        """Return the server of the logs. Only the artifacts' own server gets the artifacts' keys."""
         endpoint = self.s3_endpoint or self.store.endpoint
         if not endpoint:
             raise SettingsError(
@@ -123,12 +123,12 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
 
 
 def _without_secrets(file: SourceFile) -> SourceFile:
-    """Return the file under a name that metadata and the audit may show."""
+    """Return the file with a name that metadata and the audit may show."""
     return replace(file, name=redact(file.name))
 
 
 def flow_source(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> dg.ResourceDefinition:
-    """Return the resource with the fields that a launch may set: what is read and how, but not with which keys.
+    """Return the resource. A launch may set what is read and how, but not the keys.
 
     Args:
         settings: The fields of `FlowSourceResource` as the environment sets them.
@@ -141,14 +141,14 @@ def flow_source(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> dg.R
     if settings["format"] not in known:
         raise SettingsError(f"FLOWS_FORMAT={quoted(settings['format'])} is unknown", f"Use one of {', '.join(known)}")
     types = {
-        "uri": PLAIN_TEXT,
+        "uri": PlainText("uri", settings["uri"] or ""),
         "format": one_of("FlowFormat", known),
-        "columns": PLAIN_TEXT,
+        "columns": PlainText("columns", settings["columns"] or ""),
         "synthetic_flows": COUNT,
     }
     described = FlowSourceResource.model_fields
     schema = {
-        # An empty text is an unset one, so that the Launchpad shows a line to edit.
+        # An unset text is empty, so that the Launchpad shows a line to edit.
         name: dg.Field(kind, default_value=settings[name] or "", description=described[name].description)
         for name, kind in types.items()
     }

@@ -1,4 +1,4 @@
-"""What a launch may set: plain values within bounds, for the few fields that are open, and nothing else.
+"""The types of the few fields that a launch may set: plain values within bounds.
 
 Dagster resolves `{env: NAME}` in the config of its own string and integer fields to that variable's value. The types
 here take plain values only, so that no value that is set at launch can resolve to a secret.
@@ -21,19 +21,29 @@ Make = Callable[[Any], Any]
 
 
 class PlainText(ConfigScalar):
-    """A text that is not, and does not contain, a secret of the environment."""
+    """A text that contains no secret of the environment, unless it is the environment's own value of the field."""
 
-    def __init__(self) -> None:
-        super().__init__("PlainText", "PlainText", ConfigScalarKind.STRING)
+    def __init__(self, field: str, own: str) -> None:
+        """Create the type of one field.
+
+        Args:
+            field: The field's name, for errors.
+            own: The field's value in the environment, which is always accepted.
+        """
+        self._field = field
+        self._own = own
+        super().__init__(f"PlainText_{field}", "PlainText", ConfigScalarKind.STRING)
 
     def post_process(self, value: str) -> str:
         """Return the text.
 
         Raises:
-            SettingsError: It has a secret in it. Dagster's own error type would quote the value.
+            SettingsError: It contains a secret. Dagster's own error type would quote the value.
         """
-        if has_secret(value):
-            raise SettingsError("a value of the run's config has a secret of the environment in it", "Remove it")
+        if value != self._own and has_secret(value):
+            raise SettingsError(
+                f"`{self._field}` of the run's config has a secret of the environment in it", "Remove it"
+            )
         return value
 
 
@@ -55,7 +65,7 @@ class Share(ConfigScalar):
 
 
 class Count(ConfigScalar):
-    """An integer from 1 on."""
+    """An integer of at least 1."""
 
     def __init__(self, greatest: int) -> None:
         """Accept integers up to the greatest."""
@@ -78,7 +88,6 @@ def one_of(name: str, values: tuple[str, ...]) -> dg.Enum:
     return dg.Enum(name, [dg.EnumValue(value) for value in values])
 
 
-PLAIN_TEXT = PlainText()
 SHARE = Share()
 COUNT = Count(greatest=100_000_000)
 LEVEL = one_of("LogLevel", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
@@ -86,11 +95,11 @@ CONSOLE = dg.colored_console_logger.configured(
     lambda config: {"name": "dagster", "log_level": config["log_level"]},
     config_schema={"log_level": dg.Field(LEVEL, default_value="DEBUG")},
 )
-"""Dagster's console logger; its name, which is a free text, cannot be set at launch."""
+"""Dagster's console logger, without the field for its name, which is a free text."""
 
 
 def shares(config: type[dg.Config]) -> dict[str, dg.Field]:
-    """Return the schema of a config class whose fields are all shares, checked when a run is launched.
+    """Return the schema of a config class whose fields are all shares. The schema is checked at launch.
 
     Dagster checks the bounds of a `Config` class only when the step runs.
     """
@@ -99,15 +108,15 @@ def shares(config: type[dg.Config]) -> dict[str, dg.Field]:
 
 
 def fixed(make: Make, requires: Collection[str] = (), description: str | None = None) -> dg.ResourceDefinition:
-    """Return a resource that takes nothing at launch, and that all its dependents in a run share.
+    """Return a resource that takes no config at launch and is shared by all its dependents in a run.
 
     Args:
-        make: Makes the resource when a run starts.
+        make: Creates the resource when a run starts.
         requires: The keys of the resources that it depends on.
-        description: What the UI shows.
+        description: The text in the UI.
     """
     return dg.ResourceDefinition(
-        lambda context: _started(make(context.resources), context),
+        lambda context: _started(make, context),
         config_schema={},
         required_resource_keys=set(requires),
         description=description,
@@ -115,15 +124,18 @@ def fixed(make: Make, requires: Collection[str] = (), description: str | None = 
 
 
 def fixed_io_manager(make: Make, requires: Collection[str] = ()) -> dg.IOManagerDefinition:
-    """Return an IO manager that takes nothing at launch; see `fixed`."""
-    return dg.IOManagerDefinition(
-        lambda context: make(context.resources), config_schema={}, required_resource_keys=set(requires)
-    )
+    """Return an IO manager that takes no config at launch; see `fixed`."""
+
+    def create(context: dg.InitResourceContext) -> Any:
+        with redacted_errors():
+            return make(context.resources)
+
+    return dg.IOManagerDefinition(create, config_schema={}, required_resource_keys=set(requires))
 
 
 @contextmanager
-def _started(resource: Any, context: dg.InitResourceContext) -> Iterator[Any]:
-    with redacted_errors(), resource.yield_for_execution(context) as value:
+def _started(make: Make, context: dg.InitResourceContext) -> Iterator[Any]:
+    with redacted_errors(), make(context.resources).yield_for_execution(context) as value:
         yield value
 
 
