@@ -35,7 +35,9 @@ def test_a_row_becomes_a_record(log):
     }
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1, max_size=6)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1, max_size=6).filter(
+    lambda text: text == text.strip(" \t")
+)
 flows = st.fixed_dictionaries(
     {
         "timestamp": st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2100, 1, 1)),  # noqa: DTZ001 - naive is UTC
@@ -194,10 +196,42 @@ def test_names_in_upper_case_are_refused(log):
         find(log, "csv")
 
 
-def test_a_header_again_is_counted(log):
-    """A header in the middle, as of joined files, is a damaged line and no record."""
-    kept, rejected = read(write(log, csv_log(csv_row()) + csv_log(csv_row())))
-    assert (kept.height, faults(rejected)) == (2, [(3, "timestamp", "timestamp")])
+@pytest.mark.parametrize(
+    "change",
+    [
+        str,
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace(",", ", "),
+        lambda text: text.replace(",", "|"),
+        lambda text: '"' + text.replace(",", '","', 5).replace("\n", '"\n', 1),
+    ],
+    ids=["plain", "byte order mark", "blanks", "bars", "quotes"],
+)
+def test_a_header_again_is_counted(log, change):
+    """A header in the middle, as of joined files, is counted as a header and is no damaged line."""
+    text = change(csv_log(csv_row()))
+    kept, rejected = read(write(log, text + text))
+    assert (kept.height, rejected.height) == (2, 0)
+
+
+def test_a_row_with_a_name_for_a_value_is_no_header(log):
+    """Only a row of which each column that is read has its own name is a header."""
+    kept, rejected = read(write(log, csv_log(csv_row(), csv_row(timestamp="timestamp", src_ip="src_ip"))))
+    assert (kept.height, faults(rejected)) == (1, [(3, "timestamp", "timestamp")])
+
+
+@pytest.mark.parametrize("between", [", ", " ,", "\t, ", "| ", "|", "; ", ";", " \t "])
+def test_blanks_around_values_do_not_count(log, between):
+    """Values are read without the blanks around them, as names are, whatever the separator."""
+    kept, rejected = read(write(log, csv_log(csv_row(), csv_row(src_ip="a b")).replace(",", between)))
+    assert only(kept) == only(read(write(log, csv_log(csv_row())))[0])
+    assert faults(rejected) == [(3, "src_ip", "a b")]
+
+
+def test_separators_within_quotes_do_not_count(log):
+    """A name in quotes that has more bars than the header has commas does not change the separator."""
+    kept, _ = read(write(log, f'{",".join(CSV)},"a|b|c|d|e|f|g|h"\n{csv_row().strip()},x\n'))
+    assert kept.height == 1
 
 
 @pytest.mark.parametrize("names", ["timestamp,src_ip", "protocol;x;dst_ip", "a\tsrc_ip\tprotocol"])

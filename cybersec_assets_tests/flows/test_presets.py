@@ -335,7 +335,7 @@ CUSTOM = ["version", "account_id", "interface_id", "srcport", "dstport", "packet
 @pytest.mark.parametrize("drop", [[], ["log_status"], CUSTOM, [*CUSTOM, "log_status"]])
 def test_aws_parquet_is_read_by_its_content(tmp_path, fmt, columns, drop):
     """AWS's Parquet needs no mapping, with the default fields or some of them; records without a flow are skipped."""
-    idle = [NOTHING | {"log_status": status} for status in ("NODATA", "SKIPDATA")]
+    idle = [NOTHING | {"log_status": status} for status in ("NODATA", "SKIPDATA", "nodata", "SkipData")]
     path = aws_parquet(tmp_path / "log.parquet", {}, *idle, {"bytes": "101"}, drop=drop)
     kept, rejected = read(path, fmt, columns=columns)
     assert (kept["bytes"].to_list(), kept["duration"].to_list(), rejected.height) == ([100, 101], [5.0, 5.0], 0)

@@ -131,15 +131,19 @@ class Table:
             return None
         for name in self.columns.status:
             if name in self.names:
-                status = cell(self.names.index(name)).text
+                status = cell(self.names.index(name)).text.str.to_uppercase()
                 return pl.when(status.is_in(list(self.columns.no_flow))).then(status)
         had = [place for raw in NO_FLOW_LACKS for place in places(self.sources[raw])]
         is_empty = pl.all_horizontal(self._cell(place, cell).value.is_null() for place in had)
         return pl.when(is_empty).then(pl.lit(self.columns.no_flow[0]))
 
+    def place(self, column: Place) -> int:
+        """Return where a column is among the file's, counted from 0."""
+        (name,) = _matches(self.names, column, self.columns)
+        return self.names.index(name)
+
     def _cell(self, place: Place, cell: Callable[[int], Cell]) -> Cell:
-        (name,) = _matches(self.names, place, self.columns)
-        return cell(self.names.index(name)).without(self.columns.unset)
+        return cell(self.place(place)).without(self.columns.unset)
 
 
 def table_of(log: LogFile, first: Sequence[str]) -> Table:

@@ -72,7 +72,8 @@ def _has_header(log: LogFile) -> bool:
 def _no_flow(header: Sequence[str]) -> pl.Expr:
     """Return the status of a record without a flow, null for a flow; without a status, by the lack of its values."""
     if "log-status" in header:
-        return pl.when(pl.col("log-status").is_in(NO_FLOW)).then("log-status")
+        status = pl.col("log-status").str.to_uppercase()
+        return pl.when(status.is_in(NO_FLOW)).then(status)
     is_empty = pl.all_horizontal(pl.col(name).is_null() for name in ("srcaddr", "dstaddr", "protocol", "bytes"))
     return pl.when(is_empty).then(pl.lit(NO_FLOW[0]))
 

@@ -1,16 +1,19 @@
 """CSV: columns that bear the raw schema's names, or that FLOWS_COLUMNS gives them; others are passed over.
 
-The separator is a comma, a tab or a semicolon: the one of which the first line has most.
+The separator is a comma, a tab, a semicolon or a vertical bar: the one of which the first line has most outside of
+quotes. Blanks around a value do not count. A header that is repeated further down is counted, not read.
 """
 
 import csv
+import re
 from collections.abc import Sequence
 
 import polars as pl
 
 from cybersec_assets.flows.logfile import HEAD_BYTES, LogFile, is_text
+from cybersec_assets.flows.parsing.columns import places_of
 from cybersec_assets.flows.parsing.delimited import BLANK
-from cybersec_assets.flows.parsing.fields import Cell, table_of
+from cybersec_assets.flows.parsing.fields import Cell, Table, table_of
 from cybersec_assets.flows.parsing.lines import NEVER, holds, scan_lines
 from cybersec_assets.flows.parsing.quotes import without_stray_quotes
 from cybersec_assets.flows.readers.base import Reader, assemble, each
@@ -18,7 +21,9 @@ from cybersec_assets.flows.schema import NEVER_NULL
 from cybersec_assets.flows.tally import BLANK as BLANK_LINE
 from cybersec_assets.flows.tally import HEADER
 
-SEPARATORS = ",\t;"
+SEPARATORS = ",\t;|"
+AROUND = " \t"
+"""What may stand around a value."""
 QUOTE = '"'
 QUOTED = r'"[^"]*"'
 RECOGNISED_BY = 2
@@ -27,7 +32,7 @@ RECOGNISED_BY = 2
 
 def separator_of(log: LogFile) -> str:
     """Tell what stands between two fields."""
-    return max(SEPARATORS, key=log.first_lines[0].count)
+    return max(SEPARATORS, key=re.sub(QUOTED, "", log.first_lines[0]).count)
 
 
 def first_fields(log: LogFile) -> list[str]:
@@ -71,14 +76,23 @@ def scan(log: LogFile) -> pl.LazyFrame:
     beyond = pl.col(columns[-1])
     misfit = pl.when(beyond == NEVER).then(pl.lit("quotes"))
     uneven = beyond.is_not_null() | pl.col("is_uneven")
+    if not table.is_headless:
+        placed = log.tally.skip(placed, pl.when(~uneven, _is_header(table)).then(pl.lit(HEADER)))
     if (no_flow := table.no_flow(_cell)) is not None:
         placed = log.tally.skip(placed, pl.when(~uneven).then(no_flow))
     return assemble(placed, table.fields(_cell), misfit=misfit.when(uneven).then(pl.lit("number of fields")))
 
 
 def _cell(place: int) -> Cell:
-    column = pl.col(f"c{place}")
-    return Cell(pl.when(column != "").then(column), pl.String())
+    value = pl.col(f"c{place}").str.strip_chars(AROUND)
+    return Cell(pl.when(value != "").then(value), pl.String())
+
+
+def _is_header(table: Table) -> pl.Expr:
+    """Return whether each column that is read has its own name for a value, as in files that were joined."""
+    places = {table.place(place) for place in places_of(table.sources)}
+    cells = {table.names[place]: pl.col(f"c{place}") for place in places}
+    return pl.all_horizontal(cell.str.strip_chars(BLANK) == name for name, cell in cells.items())
 
 
 def _spans_lines(log: LogFile) -> bool:
