@@ -49,8 +49,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     date: Annotated[
         str | None, typer.Option(help="The day, YYYY-MM-DD, in the time zone of the sensor. Default: yesterday.")
     ] = None,
-    first: Annotated[str | None, typer.Option("--from", help="The first of several days; a run for each.")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="The last of them.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="The first of several days. Each day is a run.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="The last of several days.")] = None,
     flows_uri: Annotated[str | None, typer.Option(help="A path, glob or s3:// URL, in place of FLOWS_URI.")] = None,
     flows_format: Annotated[str | None, typer.Option(help="In place of FLOWS_FORMAT.")] = None,
     flows_columns: Annotated[str | None, typer.Option(help="In place of FLOWS_COLUMNS.")] = None,
@@ -63,7 +63,7 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the raw, silver and gold layers of a day, or of several days, and show what came of it."""
+    """Make the raw, silver and gold layers of a day, or of several days, and show the results."""
     given = {"flows_uri": flows_uri, "flows_format": flows_format, "flows_columns": flows_columns}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     _require_one_choice(date, first, last)
@@ -82,9 +82,9 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
 def _require_one_choice(date: str | None, first: str | None, last: str | None) -> None:
     if date is not None and (first is not None or last is not None):
-        raise SettingsError("--date and --from/--to exclude each other", "Give one day, or the first and the last")
+        raise SettingsError("--date and --from/--to exclude each other", "Use --date, or --from and --to")
     if (first is None) != (last is None):
-        raise SettingsError("--from and --to need each other", "Give the first and the last day, or --date")
+        raise SettingsError("--from and --to need each other", "Use both, or --date for one day")
 
 
 @app.command()
@@ -120,7 +120,7 @@ def _require_free(port: int) -> None:
 
 
 def main() -> None:
-    """Run the command; what a user can cause ends in one line, not in a traceback."""
+    """Run the command. Errors that a user can cause are reported in one line, without a traceback."""
     try:
         app()
     except CybersecError as error:
@@ -132,17 +132,17 @@ def main() -> None:
         )
     except KeyboardInterrupt:
         _exit(interrupts.LINE, interrupts.EXIT_STATUS)
-    except Exception:  # noqa: BLE001 - a bug: what is shown of it must hold no secret
+    except Exception:  # noqa: BLE001 - a bug, whose traceback must not show a secret
         _exit(redact(traceback.format_exc()).rstrip("\n"), 1)
     except SystemExit as ended:
-        # Typer ends an interrupted command without a word.
+        # Typer prints nothing when a command is interrupted.
         if interrupts.were_seen() and ended.code == interrupts.EXIT_STATUS:
             _exit(interrupts.LINE, interrupts.EXIT_STATUS)
         raise
 
 
 def _exit(line: str, status: int) -> NoReturn:
-    """Print one line on standard error and end; after an interrupt whatever followed from it is not told."""
+    """Print one line on standard error and exit. After an interrupt, errors that it caused are not printed."""
     was_interrupted = interrupts.were_seen()
     typer.echo(interrupts.LINE if was_interrupted else line, err=True)
     sys.exit(interrupts.EXIT_STATUS if was_interrupted else status)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 audit_app = typer.Typer(help="Ask the audit what ran, on which data, with which result.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Wide = Annotated[bool, typer.Option("--wide", help="Show all columns of tables, however narrow the terminal is.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Show all columns of tables, even on a narrow terminal.")]
 MOST_FINDINGS = 1_000
 SINCE = "Check only what was written from this moment on: ISO 8601, UTC."
 GRACE = "Seconds for which a phase's lock must stay free before it is taken for dead."
@@ -119,7 +119,7 @@ def verify(
                 found = list(itertools.islice(verifier.findings(moment), MOST_FINDINGS))
             counts = verifier.counts
         elif heads := heads_from(settings, audit).last():
-            # An audit that was deleted is not an audit that never was.
+            # Signed heads show that the audit existed and was deleted.
             what = f"there is no {audit.location}, but the object store has {heads:,} signed heads of it"
             found = [Finding(Damage.TAIL_CUT, JOURNAL, 0, what)]
             counts = Counts(heads=heads)
@@ -174,16 +174,18 @@ def public_key() -> None:
 
 
 def _moment(text: str) -> dt.datetime:
-    """Return a time in the past, UTC unless it says otherwise, as the database keeps it: without a zone."""
+    """Return a time in the past as the database stores it: in UTC, without a zone. UTC is the default zone."""
     try:
         moment = dt.datetime.fromisoformat(text)
         utc = moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     except (ValueError, OverflowError):
-        raise SettingsError(f"--since {quoted(text)} is no time", "Give it as 2026-11-22 or 2026-11-22T10:00") from None
+        raise SettingsError(
+            f"--since {quoted(text)} is no time", "Write it as 2026-11-22 or 2026-11-22T10:00"
+        ) from None
     now = dt.datetime.now(dt.UTC)
     if utc > now:
         problem = f"--since {quoted(text)} is in the future: nothing would be checked"
-        raise SettingsError(problem, f"Give a time before {now:%Y-%m-%dT%H:%M} (UTC)")
+        raise SettingsError(problem, f"Use a time before {now:%Y-%m-%dT%H:%M} (UTC)")
     return utc.replace(tzinfo=None)
 
 
@@ -203,11 +205,11 @@ class View:
     """How a question's rows are shown.
 
     Attributes:
-        title: What they are, for people.
-        columns: Which columns people see; those of an event if not given.
-        wide: Show all columns, however narrow the terminal is.
-        as_json: Print JSON instead.
-        keep: Which columns a narrow terminal loses last.
+        title: The table's title.
+        columns: The table's columns. Default: those of an event.
+        wide: Show all columns, even on a narrow terminal.
+        as_json: Print JSON instead of a table.
+        keep: The columns that a narrow terminal loses last.
     """
 
     title: str
@@ -219,7 +221,7 @@ class View:
 
 
 def _show(view: View, ask: "Callable[[Audit], list[Row]]") -> None:
-    """Print a question's rows; an audit that no run has made has none, and is not made."""
+    """Print the rows that answer a question. An audit that does not exist yet has no rows and is not created."""
     from cybersec_assets import render
 
     with _audit() as audit:

@@ -40,12 +40,12 @@ def wait(timeout: Timeout = 300.0) -> None:
 
 @stores_app.command()
 def check() -> None:
-    """Write to both stores, read it back, and let 16 writers race for one name: exactly one must win."""
+    """Write to both stores, read the objects back, and check that exactly one of 16 writers of a name succeeds."""
     from cybersec_assets.preparation import check as try_out
 
     interrupts.raise_from_now()
     try_out(load_settings())
-    typer.echo("Both stores return what was written, and one of 16 writers of a name wins.")
+    typer.echo("Both stores return what was written, and exactly one of 16 writers of a name succeeds.")
 
 
 @stores_app.command()

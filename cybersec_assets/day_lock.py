@@ -1,14 +1,14 @@
-"""At most one run of a day from a shell, and the end of runs whose process was killed.
+"""Allow one run of a day at a time from a shell, and close the runs of processes that were killed.
 
-Each running process holds a lock on a file named after the day, which has the run's ID. The system frees the lock
-however the process ends, so that a file without a holder is what a killed process left. Its run would stay "Started" in
-Dagster for ever and, by the instance's limit of one run for each day, keep the UI from running the day again.
+Each running process holds a lock on a file that is named after the day and contains the run's ID. The system releases
+the lock however the process ends, so a file that nobody locks was left by a killed process. Dagster would show its run
+as "Started" for ever and, because the instance allows one run for each day, the UI could not run the day again.
 """
 
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -27,20 +27,20 @@ def only_run_of(day: str, folder: Path) -> Iterator[Callable[[str], None]]:
 
     Args:
         day: The partition's key.
-        folder: Where the locks are; made where it is missing.
+        folder: The folder of the locks, which is created where it is missing.
 
     Yields:
-        What writes the run's ID into the lock's file.
+        A function that writes the run's ID into the lock's file.
 
     Raises:
         RunInProgressError: Another process holds the lock.
-        SettingsError: The folder holds files of somebody else.
+        SettingsError: The folder holds files that cybersec-assets did not make.
     """
     claim(folder, lambda _folder: False)
     path = folder / f"{day}{SUFFIX}"
     file = _locked(path)
     if file is None:
-        raise RunInProgressError(day, path.read_text().strip() if path.exists() else "")
+        raise RunInProgressError(day, run_id_in(path))
 
     def note(run_id: str) -> None:
         file.truncate(0)
@@ -54,9 +54,17 @@ def only_run_of(day: str, folder: Path) -> Iterator[Callable[[str], None]]:
             path.unlink(missing_ok=True)
 
 
+def run_id_in(path: Path) -> str:
+    """Return the run's ID from a lock's file, or an empty text where the file is empty or gone."""
+    # The run may end, and remove its file, at any time.
+    with suppress(FileNotFoundError):
+        return path.read_text().strip()
+    return ""
+
+
 def fail_dead_runs(instance: dg.DagsterInstance, folder: Path) -> None:
-    """Mark the runs as failed whose process is gone; those of another instance stay as they are."""
-    # Files in a folder without a marker are somebody else's.
+    """Mark the runs of killed processes as failed. Runs of another instance are left as they are."""
+    # A folder without a marker belongs to another program.
     for path in folder.glob(f"*{SUFFIX}") if is_marked(folder) else ():
         file = _locked(path)
         if file is None:
@@ -72,7 +80,7 @@ def fail_dead_runs(instance: dg.DagsterInstance, folder: Path) -> None:
 
 
 def _locked(path: Path) -> IO[str] | None:
-    """Open and lock a file; return nothing where somebody else holds the lock."""
+    """Open and lock a file. Return None where another process holds the lock."""
     while True:
         file = path.open("a+")
         try:
@@ -82,7 +90,7 @@ def _locked(path: Path) -> IO[str] | None:
             return None
         if _is(path, file):
             return file
-        # Its holder has removed it between our opening and locking it.
+        # The process that held the lock removed the file after it was opened here.
         file.close()
 
 

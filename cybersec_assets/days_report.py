@@ -1,4 +1,4 @@
-"""Several days' runs as the command line shows them: one after the other, then a line for each."""
+"""Run several days one after the other, and print a line for each at the end."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -28,32 +28,32 @@ from cybersec_assets.settings import Settings
 INTERRUPTED = RunInterruptedError.exit_status
 RESULTS = {0: "SUCCESS", INTERRUPTED: "interrupted"}
 RUN_CHARS = 8
-"""How much of a run's ID Dagster's pages show."""
+"""Dagster's pages show this many characters of a run's ID."""
 
 
 def run_days_and_report(
     first: str, last: str, settings: Settings, limits: Mapping[str, float], *, as_json: bool
 ) -> int:
-    """Run several days, the oldest first, and show what came of each.
+    """Run several days, the oldest first, and show the result of each.
 
-    A failed day does not keep the later ones from running; an interrupt does.
+    The days after a failed day are still run. An interrupt stops the whole range.
 
     Args:
         first: The first partition's key.
-        last: The last one's.
-        settings: Where from and where to.
+        last: The last partition's key.
+        settings: The sources, stores and database.
         limits: See `run_day`.
-        as_json: For machines: no progress, one JSON document.
+        as_json: Print one JSON document and no progress.
 
     Returns:
         The exit status: 0, 1 if a day failed, 130 if the user interrupted.
 
     Raises:
-        CybersecError: No day can succeed: one of both is no partition, the last is before the first, a setting is
-            invalid, the audit cannot be reached, or objects on the S3 server could be overwritten.
+        CybersecError: No day can succeed: `first` or `last` is not a partition, `last` is before `first`, a setting
+            is invalid, the audit cannot be reached, or objects on the S3 server could be overwritten.
     """
     days = _days(first, last, settings)
-    # A setting that no day could be read with is refused before the first; a day without logs fails alone.
+    # An invalid setting would fail every day, so it is refused before the first. A day without logs fails alone.
     flow_source_from(settings).source().mapping(read_day(first))
     reports = list[DayReport]()
     with audit_of_runs(settings) as audit:
@@ -79,21 +79,21 @@ def _days(first: str, last: str, settings: Settings) -> list[str]:
     """Return the keys of a range of partitions.
 
     Raises:
-        SettingsError: One of the days is no partition, or the last is before the first.
+        SettingsError: `first` or `last` is not a partition, or `last` is before `first`.
     """
     for day in (first, last):
         require_day(day, settings.cybersec_start_date, settings.zone)
     start = read_day(first)
     count = (read_day(last) - start).days + 1
     if count < 1:
-        raise SettingsError(f"--to {last} is before --from {first}", "Give the earlier day as --from")
+        raise SettingsError(f"--to {last} is before --from {first}", "Use the earlier day as --from")
     return [(start + dt.timedelta(days=number)).isoformat() for number in range(count)]
 
 
 def _report_of(
     day: str, audit: AuditResource, settings: Settings, limits: Mapping[str, float], *, quiet: bool
 ) -> DayReport:
-    """Run a day; what kept it from running is its outcome."""
+    """Run a day. An error that prevents the run becomes the day's outcome."""
     error: CybersecError
     try:
         require_logs(day, settings)
@@ -101,7 +101,7 @@ def _report_of(
     except CybersecError as refused:
         error = refused
     except KeyboardInterrupt:
-        # The summary tells of it.
+        # The summary reports the interrupt.
         interrupts.forget()
         error = RunInterruptedError()
     say(str(error))
@@ -121,7 +121,7 @@ def _document(
 
 
 def _summarize(reports: list[DayReport], not_run: list[str], settings: Settings) -> None:
-    """Print a line for each day, the notes and the source of each, and how many days there are of each kind."""
+    """Print a line for each day, each day's notes and source, and the number of days with each result."""
     typer.echo(f"{'day':<10}  {'result':<11}  {'records':>13}  {'anomaly rate':>12}  run")
     for report in reports:
         records = next((f"{row['records']:,}" for row in report.rows if row["asset"] == RAW), "")

@@ -142,10 +142,10 @@ def verifier_from(settings: Settings, audit: AuditResource) -> Verifier:
 
 
 def heads_from(settings: Settings, audit: AuditResource) -> Heads:
-    """Return the signed heads in the object store, which may be there without the audit.
+    """Return the signed heads in the object store, which may exist without the audit.
 
     Raises:
-        SettingsError: A trusted key is none.
+        SettingsError: A trusted key is invalid.
     """
     trusted = trusted_keys(settings.cybersec_home, settings.audit_trusted_keys, audit.heads.signing_key)
     store = store_from(settings)

@@ -18,6 +18,8 @@ MARKER = ".cybersec-assets"
 MARKER_TEXT = "This folder belongs to cybersec-assets, which may change and delete what is in it.\n"
 OTHER_HOME = "Set CYBERSEC_HOME to another folder"
 MOST_NAMES = 3
+HALF_MARKED = re.compile(re.escape(MARKER) + r"\.[0-9a-f]{16}")
+"""The name of a marker while it is being written."""
 
 
 def is_marked(folder: Path) -> bool:
@@ -45,35 +47,44 @@ def is_free(path: Path) -> bool:
         return False
 
 
-def claim(folder: Path, is_earlier: Callable[[Path], bool]) -> Path:
-    """Return a folder of the home, which is made and marked where it is missing.
+def claim(folder: Path, is_earlier: Callable[[Path], bool], remedy: str = OTHER_HOME) -> Path:
+    """Return a folder of the home, creating and marking it where it is missing.
 
     Args:
-        folder: The folder; its parents are made as well.
+        folder: The folder; missing parents are created as well.
         is_earlier: Whether a folder without a marker has the content that an earlier release left.
+        remedy: What the user can do about a folder that is refused.
 
     Raises:
-        SettingsError: The folder holds files of somebody else.
+        SettingsError: The folder holds files that cybersec-assets did not make.
     """
-    require_own(folder, is_earlier)
-    if is_free(folder):
+    require_own(folder, is_earlier, remedy)
+    if not os.path.lexists(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         make_marked(folder)
     elif not is_marked(folder):
+        # An empty folder may be a mount point, which no rename can replace.
         mark(folder)
     return folder
 
 
-def require_own(folder: Path, is_earlier: Callable[[Path], bool]) -> None:
-    """Refuse a folder that `claim` would refuse; nothing is made.
+def require_own(folder: Path, is_earlier: Callable[[Path], bool], remedy: str = OTHER_HOME) -> None:
+    """Refuse a folder that `claim` would refuse, without creating anything.
 
     Raises:
-        SettingsError: The folder holds files of somebody else.
+        SettingsError: The folder holds files that cybersec-assets did not make.
     """
     if is_free(folder) or is_marked(folder):
         return
-    if folder.is_symlink() or not folder.is_dir() or not is_earlier(folder):
-        raise SettingsError(foreign(folder), OTHER_HOME)
+    is_folder = folder.is_dir() and not folder.is_symlink()
+    # Another process may be marking an empty folder now, or was killed while it did.
+    if not is_folder or not (holds_only(folder, HALF_MARKED) or is_earlier(folder)):
+        raise SettingsError(foreign(folder), remedy)
+
+
+def is_regular(path: Path) -> bool:
+    """Return whether a path is a regular file and not a symbolic link."""
+    return path.is_file() and not path.is_symlink()
 
 
 def holds_only(folder: Path, known: re.Pattern[str]) -> bool:

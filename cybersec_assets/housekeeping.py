@@ -38,7 +38,7 @@ class Reconciled:
         abandoned: The phases that were closed.
         alive: How many phases are open and live.
         orphans: Objects that no row names: `uri` and `modified`.
-        deleted: Those of them that were deleted or, in a dry run, would be: old ones that are named as a run does.
+        deleted: The orphans that were deleted or, in a dry run, would be: old objects with the names of a run's files.
         damaged: Rows whose object is gone or changed: `table`, `row`, `uri` and `what`.
     """
 
@@ -91,13 +91,13 @@ def reconcile_all(
 
 
 def _is_ours(prefix: str, uri: str) -> bool:
-    """Return whether an object is in a bucket and has a name that a run gives; any other is somebody else's."""
+    """Return whether an object's bucket and name are those of a run's files, so that no other program owns it."""
     bucket, name = split_uri(uri)
     return any(bucket == f"{prefix}-{kind.bucket}" and kind.is_name(name) for kind in (*KINDS.values(), QUARANTINED))
 
 
 def _require_own_store(settings: Settings, audit: AuditResource) -> None:
-    """Refuse to delete beside another audit: every object of its store would be an orphan.
+    """Refuse to delete from the store of another audit, where every object would look like an orphan.
 
     Raises:
         StoreError: The newest head in the store was not signed for an entry of this audit.

@@ -19,7 +19,7 @@ from cybersec_assets.audit import tables
 from cybersec_assets.day_lock import fail_dead_runs, only_run_of
 from cybersec_assets.definitions import build_definitions
 from cybersec_assets.errors import SettingsError, quoted
-from cybersec_assets.home import claim, require_own
+from cybersec_assets.home import claim, is_regular, require_own
 from cybersec_assets.outcome import Outcome, outcome_of
 from cybersec_assets.settings import Settings
 from cybersec_assets.write_path import Point, reached
@@ -43,6 +43,9 @@ INSTANCE_YAML = f"""{EARLIER_YAML}concurrency:
           applyLimitPerUniqueValue: true
 """
 """At most one run of a day works at a time; the others wait."""
+DAGSTER_FOLDERS = ("history", "schedules", "storage")
+"""The folders that Dagster creates beside `dagster.yaml`."""
+OWN_INSTANCE = "Set DAGSTER_HOME to it if it is yours, or set CYBERSEC_HOME to another folder"
 LOCKS = "runs"
 WORKSPACE = Path(__file__).with_name("workspace.yaml")
 """The code location as Dagster opens it; the file of the same name in the repository's root is a copy."""
@@ -53,18 +56,19 @@ def use_instance(home: Path) -> None:
     """Set DAGSTER_HOME where it is unset, to a folder below CYBERSEC_HOME.
 
     Raises:
-        SettingsError: It is set to something else than an existing folder's absolute path, or the folder below
-            CYBERSEC_HOME holds files of somebody else.
+        SettingsError: It is not the absolute path of an existing folder, or the folder below CYBERSEC_HOME holds
+            files that cybersec-assets did not make.
     """
     if given := os.environ.get("DAGSTER_HOME"):
         if not (Path(given).is_absolute() and Path(given).is_dir()):
             raise SettingsError(
-                f"DAGSTER_HOME={quoted(given)} is no folder's absolute path", "Make the folder, or unset it"
+                f"DAGSTER_HOME={quoted(given)} is not the absolute path of an existing folder",
+                "Create the folder, or unset DAGSTER_HOME",
             )
         return
-    folder = claim(home.resolve() / "dagster", _is_earlier_instance)
+    folder = claim(home.resolve() / "dagster", _is_earlier_instance, OWN_INSTANCE)
     settings_file = folder / "dagster.yaml"
-    # Settings that somebody changed are theirs.
+    # Settings that the user changed are kept.
     if not settings_file.exists() or settings_file.read_bytes() == EARLIER_YAML.encode():
         aside = settings_file.with_name(f".{settings_file.name}.{os.getpid()}")
         aside.write_text(INSTANCE_YAML)
@@ -73,16 +77,25 @@ def use_instance(home: Path) -> None:
 
 
 def _is_earlier_instance(folder: Path) -> bool:
-    """Return whether a release without markers wrote an instance's settings."""
+    """Return whether a folder looks like the Dagster instance of a release without markers.
+
+    The user may have edited `dagster.yaml`, so what Dagster creates beside it counts. Before Dagster has created
+    anything, the text that those releases wrote counts.
+    """
     settings_file = folder / "dagster.yaml"
-    return settings_file.is_file() and settings_file.read_text(errors="replace").startswith(EARLIER_YAML)
+    if not is_regular(settings_file):
+        return False
+    made = [folder / name for name in DAGSTER_FOLDERS]
+    if any(path.is_dir() and not path.is_symlink() for path in made):
+        return True
+    return settings_file.read_text(errors="replace").startswith(EARLIER_YAML)
 
 
 def require_lock_folder(home: Path) -> None:
-    """Refuse a home whose folder of locks holds files of somebody else; nothing is made.
+    """Refuse a home whose folder of locks holds files of another program, without creating anything.
 
     Raises:
-        SettingsError: It does.
+        SettingsError: The folder holds files that cybersec-assets did not make.
     """
     require_own(home.resolve() / LOCKS, lambda _folder: False)
 
@@ -92,12 +105,12 @@ def run_day(day: str, settings: Settings, notify: Notify, limits: Mapping[str, f
 
     Args:
         day: The partition's key.
-        settings: Where from and where to.
+        settings: The sources, stores and database.
         limits: Values in place of the raw layer's own, by the config field's name.
         notify: Called with an asset's key and `STEP_START`, `STEP_SUCCESS` or `STEP_FAILURE`.
 
     Raises:
-        RunInProgressError: Another process runs the day.
+        RunInProgressError: Another process is running the day.
     """
     job = build_definitions(settings).resolve_job_def(JOB)
     locks = settings.cybersec_home.resolve() / LOCKS
@@ -118,7 +131,7 @@ def run_day(day: str, settings: Settings, notify: Notify, limits: Mapping[str, f
 
 
 def fail_dead_runs_of(home: Path) -> None:
-    """Mark the runs of a home as failed whose process was killed."""
+    """Mark those runs of a home as failed whose process was killed."""
     locks = home.resolve() / LOCKS
     if any(locks.glob("*")):
         with _instance() as instance:

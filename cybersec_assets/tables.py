@@ -1,6 +1,6 @@
-"""Tables that fit a terminal: cells are folded, and columns that matter less are left out.
+"""Print tables that fit the terminal: cells are folded, and less important columns are left out.
 
-The width is the terminal's, or COLUMNS where it is set. Output that goes to a file or a program is not narrowed.
+The width is `COLUMNS`, or the terminal's where that is not set. Output to a file or a pipe is not narrowed.
 """
 
 import os
@@ -34,13 +34,13 @@ FOLDED = {
     "file_sha256": 16,
     "run": 18,
 }
-"""The columns whose cells may be folded, with the width in characters to which they may be narrowed."""
+"""The columns whose cells may be folded, with their smallest width in characters."""
 DROPPED = (
     *("run", "file_sha256", "sha256", "file_size", "size_bytes", "rejected", "attempt", "records", "label"),
     *("duration", "protocol", "uri", "low", "high", "trained_at", "at (UTC)", "time (UTC)", "bytes", "dst_port"),
     *("day", "value", "error", "file"),
 )
-"""The columns that are left out where a table is too wide, the first of them first."""
+"""The columns that are left out of a table that is too wide, in this order."""
 BREAK_AFTER = re.compile(r"(?<=[/_\-, =])")
 
 
@@ -66,7 +66,7 @@ class _Column:
 
 
 def terminal_width() -> int | None:
-    """Return how many characters a line may have; None where the output goes to no terminal."""
+    """Return the largest length of a line in characters, or None where the output is not a terminal."""
     given = os.environ.get("COLUMNS", "")
     if given.isdecimal() and int(given) > 0:
         return int(given)
@@ -77,17 +77,17 @@ def show(title: str, table: Table, *, wide: bool = False, keep: Sequence[str] = 
     """Print a table.
 
     Args:
-        title: What it shows.
-        table: The table; its cells are text.
-        wide: Print all columns in full, however narrow the terminal is.
-        keep: The headers of columns that are left out last.
+        title: The table's title.
+        table: The table. Its cells are text.
+        wide: Print all columns in full, even on a narrow terminal.
+        keep: The headers of the columns that are left out last.
     """
     width = None if wide else terminal_width()
     left_out: list[str] = []
     if width is not None:
         title = "\n".join(fold(title, width))
         table, left_out = fitted(table, width, keep)
-    # Without markup: a value with brackets would be an error or a colour.
+    # Markup is off, because rich would read brackets in a value as a style.
     needed = Console(width=MEASURED_WITH, markup=False, emoji=False).measure(table).maximum
     out = Console(width=max(needed, 1), markup=False, emoji=False, highlight=False, soft_wrap=True)
     out.print(title, style="bold")
@@ -98,7 +98,7 @@ def show(title: str, table: Table, *, wide: bool = False, keep: Sequence[str] = 
 
 
 def fitted(table: Table, width: int, keep: Sequence[str] = ()) -> tuple[Table, list[str]]:
-    """Return a table of at most a width, and the headers of the columns that it lacks."""
+    """Return a table that is at most `width` characters wide, and the headers of the columns that were left out."""
     columns = [
         _Column(str(column.header), [str(cell) for cell in column.cells], column.justify == "right")
         for column in table.columns
@@ -114,12 +114,12 @@ def fitted(table: Table, width: int, keep: Sequence[str] = ()) -> tuple[Table, l
 
 
 def new_table() -> Table:
-    """Return an empty table of the project's style."""
+    """Return an empty table in the project's style."""
     return Table(header_style="dim", box=None, pad_edge=False)
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
-    """Return a text's lines, at most as wide as the terminal; words are not cut."""
+    """Return the lines of a text, wrapped between words to the terminal's width."""
     width = terminal_width()
     if width is None or len(text) <= width:
         return [text]
@@ -127,7 +127,7 @@ def wrapped(text: str, indent: str = "") -> list[str]:
 
 
 def fold(text: str, width: int) -> list[str]:
-    """Return a text in lines of at most a width, broken behind a separator where there is one."""
+    """Return a text in lines of at most `width` characters, broken after separators where possible."""
     lines = [""]
     for part in BREAK_AFTER.split(text):
         if cell_len(lines[-1]) + cell_len(part.rstrip()) > width and lines[-1]:
@@ -144,7 +144,7 @@ def _narrowest(columns: Sequence[_Column]) -> int:
 
 
 def _widths(columns: Sequence[_Column], width: int) -> list[int]:
-    """Return each column's width: what the narrowest table leaves free goes to the columns from the left."""
+    """Return each column's width. Space that is left over goes to the columns from left to right."""
     widths = [min(column.narrowest, width) for column in columns]
     free = width - _narrowest(columns)
     for i, column in enumerate(columns):

@@ -42,7 +42,8 @@ FOREIGN = {
     "postgres": {"postgres": {"data": {"PG_VERSION": "15\n", "base": {"1": "rows"}}}},
     "audit": {"audit": {"signing-key": "mine", "report.docx": "mine"}},
     "trusted-keys": {"audit": {"trusted-keys": "not one of our keys\n"}},
-    "dagster": {"dagster": {"dagster.yaml": "storage: {}\n", "history": {"runs.db": "rows"}}},
+    "dagster": {"dagster": {"dagster.yaml": "storage: {}\n", "code": {"assets.py": "mine"}}},
+    "looks": {"audit": {"looks.json": "[]", "tried-servers.json": "{}"}},
     "runs": {"runs": {"2026-01-02.lock": "", "other.lock": ""}},
     "links": {"postgres": ("link", "../elsewhere"), "audit": ("link", "../elsewhere"), "dagster": ("link", "/etc")},
 }

@@ -77,6 +77,22 @@ def test_what_cannot_be_looked_at_is_told(make_settings, materialize, write_logs
     assert "c.csv is not a regular file" in check_of(result).description
 
 
+def test_an_unexpected_error_does_not_hide_a_broken_rule(make_settings, materialize, write_log, monkeypatch):
+    """Where a rule is broken, the row names that rule whatever happens while past days are compared."""
+
+    def fail(*_):
+        raise ValueError("not expected")
+
+    settings = make_settings(flows_uri=write_log(DAY))
+    materialize(settings, ["raw/network_events"])
+    write_log(NEXT_DAY, 0)
+    monkeypatch.setattr("cybersec_assets.assets.past_days.changes", fail)
+    result, rows = materialize(settings, ["raw/network_events"], partition_key=NEXT_DAY)
+    assert (rows[-1]["estado"], "not expected" in rows[-1]["error"]) == ("FAILED", False)
+    assert "not_empty" in rows[-1]["error"] or "no flows" in rows[-1]["error"], rows[-1]["error"]
+    assert check_of(result).description == "this could not be looked at: not expected"
+
+
 def test_made_up_days_are_not_watched(settings, materialize):
     """Without logs there is nothing that could change."""
     result, _ = materialize(settings, ["raw/network_events"])

@@ -10,6 +10,8 @@ import pytest
 from dagster._core.instance.ref import InstanceRef
 
 from cybersec_assets.checks import RAW_RULES
+from cybersec_assets.day_lock import only_run_of, run_id_in
+from cybersec_assets.errors import RunInProgressError
 from cybersec_assets.runner import JOB, run_day, use_instance
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.web import ask, opened, wait_for
@@ -119,3 +121,12 @@ def reexecuted(url, run_id):
 
     wait_for(is_finished, 180)
     return status[0]
+
+
+def test_a_lock_that_is_removed_meanwhile_names_no_run(tmp_path):
+    """The run that holds a lock is named, and one that ends before its file is read is not an error."""
+    with only_run_of(DAY, tmp_path / "runs") as note:
+        note("a-run")
+        with pytest.raises(RunInProgressError, match=r"\(a-run\)"), only_run_of(DAY, tmp_path / "runs"):
+            pass
+    assert run_id_in(tmp_path / "runs" / f"{DAY}.lock") == ""

@@ -40,8 +40,11 @@ def past_days_check() -> dg.AssetChecksDefinition:
 
 
 def past_days_evaluation(audit: AuditResource, flow_source: FlowSourceResource) -> dg.AssetCheckEvaluation:
-    """Evaluate the check within another step."""
-    result = _result(audit, flow_source)
+    """Evaluate the check within another step. No error is raised: it would hide the error of that step."""
+    try:
+        result = _result(audit, flow_source)
+    except Exception as error:  # noqa: BLE001 - the step is about to raise the error of a broken rule
+        result = _check_result([_unreadable(error)])
     return dg.AssetCheckEvaluation(
         asset_key=RAW,
         check_name=NAME,
@@ -68,7 +71,15 @@ def _result(audit: AuditResource, flow_source: FlowSourceResource) -> dg.AssetCh
         with redacted_errors():
             found = list(_changes(audit, flow_source))
     except (CybersecError, OSError) as error:
-        found = [f"this could not be looked at: {first_line(error)}"]
+        found = [_unreadable(error)]
+    return _check_result(found)
+
+
+def _unreadable(error: Exception) -> str:
+    return f"this could not be looked at: {first_line(error)}"
+
+
+def _check_result(found: list[str]) -> dg.AssetCheckResult:
     shown = "".join(f"- {line}\n" for line in found[:SHOWN])
     more = f" ({len(found) - 1} more: see the check {NAME})" if len(found) > 1 else ""
     return dg.AssetCheckResult(

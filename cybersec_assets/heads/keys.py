@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cybersec_assets.errors import SettingsError
-from cybersec_assets.home import claim, holds_only, require_own
+from cybersec_assets.home import claim, holds_only, is_regular, require_own
 from cybersec_assets.redaction import learn
 
 KEY_BYTES = 32
@@ -25,18 +25,23 @@ EARLIER_FILES = re.compile(
     r"signing-key|trusted-keys|(looks|tried-servers)\.json"
     r"|\.signing-key\.[0-9a-f]+|\.(looks|tried-servers)\.json\.\d+|\.cybersec-assets\.[0-9a-f]{16}"
 )
-"""What a release without markers, or one that was killed while it wrote the marker, left in the folder."""
+"""The files of a release without markers, and of a process that was killed while it wrote one of them."""
+NAMED_FILES = ("signing-key", "trusted-keys", "looks.json", "tried-servers.json")
+ONLY_OURS = (
+    f"Move files other than {', '.join(NAMED_FILES)} elsewhere if the folder is yours, "
+    "or set CYBERSEC_HOME to another folder"
+)
 
 
 def signing_key(home: Path, given: str | None) -> Ed25519PrivateKey:
-    """Give the key that signs.
+    """Return the key that signs heads.
 
     Args:
         home: `CYBERSEC_HOME`.
-        given: `AUDIT_SIGNING_KEY`; the home's own where it is not given, made where it is missing.
+        given: `AUDIT_SIGNING_KEY`. Without it, the home's own key is used, and created where it is missing.
 
     Raises:
-        SettingsError: It is no key, or the home's folder for it holds files of somebody else.
+        SettingsError: The key is invalid, or `audit` in the home holds files that cybersec-assets did not make.
     """
     if given:
         return Ed25519PrivateKey.from_private_bytes(decode_key(given, "AUDIT_SIGNING_KEY"))
@@ -52,52 +57,66 @@ def signing_key(home: Path, given: str | None) -> Ed25519PrivateKey:
 
 
 def has_signing_key(home: Path, given: str | None) -> bool:
-    """Return whether there is a key that signs; none is made."""
+    """Return whether a signing key exists, without creating one."""
     return bool(given) or (home / SIGNING_KEY).exists()
 
 
 def claim_audit_folder(home: Path) -> Path:
-    """Return the home's folder for keys and notes, made where it is missing.
+    """Return the home's folder for keys and notes, creating it where it is missing.
 
     Raises:
-        SettingsError: It holds files of somebody else.
+        SettingsError: The folder holds files that cybersec-assets did not make.
     """
-    return claim(home / AUDIT_FOLDER, _is_earlier)
+    return claim(home / AUDIT_FOLDER, _is_earlier, ONLY_OURS)
 
 
 def require_audit_folder(home: Path) -> None:
-    """Refuse a home whose folder for keys and notes holds files of somebody else; nothing is made.
+    """Refuse a home whose folder for keys and notes holds files of another program, without creating anything.
 
     Raises:
-        SettingsError: It does.
+        SettingsError: The folder holds files that cybersec-assets did not make.
     """
-    require_own(home / AUDIT_FOLDER, _is_earlier)
+    require_own(home / AUDIT_FOLDER, _is_earlier, ONLY_OURS)
 
 
 def _is_earlier(folder: Path) -> bool:
-    """Return whether a release without markers wrote all files of a folder; those that grow must be of our form."""
-    if not holds_only(folder, EARLIER_FILES):
+    """Return whether a release without markers made a folder.
+
+    Either all names are those of that release, or the signing key is valid and its public half is trusted: then other
+    files may lie there as well. The files that this release changes must have the expected form in both cases.
+    """
+    named = [folder / name for name in NAMED_FILES if os.path.lexists(folder / name)]
+    if not all(is_regular(file) for file in named):
         return False
     try:
         trusted = folder / "trusted-keys"
-        for key in trusted.read_text(errors="replace").split() if trusted.exists() else ():
+        keys = trusted.read_text(errors="replace").split() if trusted in named else []
+        for key in keys:
             decode_key(key, str(trusted))
-        notes = [folder / "looks.json", folder / "tried-servers.json"]
-        return all(isinstance(json.loads(file.read_bytes()), dict) for file in notes if file.exists())
-    except (SettingsError, ValueError):
+        notes = [file for file in named if file.suffix == ".json"]
+        if not all(isinstance(json.loads(file.read_bytes()), dict) for file in notes):
+            return False
+        return holds_only(folder, EARLIER_FILES) or (bool(keys) and _public_half_of(folder / "signing-key") in keys)
+    except (SettingsError, ValueError, OSError):
         return False
 
 
+def _public_half_of(file: Path) -> str:
+    """Return the public half of the key in a file."""
+    private = decode_key(file.read_text(errors="replace"), str(file))
+    return public_half(Ed25519PrivateKey.from_private_bytes(private))
+
+
 def trusted_keys(home: Path, given: str | None, signing: str | None) -> list[str]:
-    """Give the public keys that a verifier trusts.
+    """Return the public keys that a verifier trusts.
 
     Args:
         home: `CYBERSEC_HOME`.
-        given: `AUDIT_TRUSTED_KEYS`, divided by commas or blanks; it alone counts where it is given.
-        signing: `AUDIT_SIGNING_KEY`, whose public half is trusted otherwise, beside the home's list.
+        given: `AUDIT_TRUSTED_KEYS`, separated by commas or blanks. Where it is set, no other key is trusted.
+        signing: `AUDIT_SIGNING_KEY`. Its public half is trusted otherwise, beside the home's list.
 
     Raises:
-        SettingsError: One of them is no key.
+        SettingsError: One of the keys is invalid.
     """
     file = home / TRUSTED_KEYS
     listed = given or (file.read_text(errors="replace") if file.exists() else "")
@@ -110,15 +129,15 @@ def trusted_keys(home: Path, given: str | None, signing: str | None) -> list[str
 
 
 def public_half(key: Ed25519PrivateKey) -> str:
-    """Give the public key in base64."""
+    """Return the public key in base64."""
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
 def decode_key(text: str, source: str) -> bytes:
-    """Read a key.
+    """Return the 32 bytes of a key.
 
     Raises:
-        SettingsError: It is not 32 bytes in base64; the key itself is not told.
+        SettingsError: The text is not 32 bytes in base64. The message does not contain the text.
     """
     try:
         raw = base64.b64decode(text.strip(), validate=True)
@@ -132,7 +151,7 @@ def decode_key(text: str, source: str) -> bytes:
 
 
 def _make_key(file: Path) -> None:
-    """Make a key whole or not at all; of two processes that make one, the first's stays."""
+    """Write a key whole or not at all. If two processes write one, the first is kept."""
     aside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         stream.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() + "\n")
@@ -147,6 +166,6 @@ def _make_key(file: Path) -> None:
 def _trust(file: Path, key: str) -> None:
     listed = file.read_text(errors="replace") if file.exists() else ""
     if key not in listed.split():
-        # A person may have left the last line without its end.
+        # An editor may have saved the last line without a line break.
         with file.open("a") as stream:
             stream.write("\n" * (listed[-1:] not in {"", "\n"}) + key + "\n")

@@ -11,6 +11,7 @@ PostgreSQL refuses to run as root: there it runs as `nobody`. Files that `nobody
     postgres/ (marked)      a finished cluster, moved there by one rename; never deleted
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -43,6 +44,7 @@ MOST_CAUSE = 200
 SEVERITIES = ("error:", "FATAL:", "PANIC:")
 OUR_OPTIONS = ('"listen_addresses="', '"unix_socket_directories=')
 OTHER_SERVER = "Set CYBERSEC_HOME to another folder, or PG_HOST to a server of your own"
+MOUNT_HOME = "Mount CYBERSEC_HOME instead, or set PG_HOST to a server of your own"
 WORLD_X = 0o001
 OTHERS = 0o077
 UNSPEAKABLE = set("'\"$`\\,\n")
@@ -61,9 +63,10 @@ def embedded_postgres(home: Path, system_state: Path = SYSTEM_STATE) -> Iterator
         The folder of its socket, which libpq takes for a host; the superuser is `postgres`, without a password.
 
     Raises:
-        AuditError: It cannot be started, or its folder holds files of somebody else, which are left as they are.
+        AuditError: It cannot be started, its folder is a mount point, or its folder holds files that cybersec-assets
+            did not make. Those files are left as they are.
     """
-    # A home that holds somebody else's files is refused before anything is made in it.
+    # A home that holds files of another program is refused before anything is created in it.
     has_cluster(home, system_state)
     home.mkdir(parents=True, exist_ok=True)
     server = _Server(data_folder(home, system_state), system_state)
@@ -80,10 +83,10 @@ def embedded_postgres(home: Path, system_state: Path = SYSTEM_STATE) -> Iterator
 
 
 def has_cluster(home: Path, system_state: Path = SYSTEM_STATE) -> bool:
-    """Return whether a home has a finished cluster; nothing is made.
+    """Return whether a home has a finished cluster, without creating anything.
 
     Raises:
-        AuditError: Its place holds files of somebody else.
+        AuditError: The cluster's folder holds files that cybersec-assets did not make.
     """
     return _is_cluster(data_folder(home, system_state))
 
@@ -97,10 +100,10 @@ def data_folder(home: Path, system_state: Path = SYSTEM_STATE) -> Path:
 
 
 def _is_cluster(data: Path) -> bool:
-    """Return whether a folder is a cluster that this project made; False where nothing is there.
+    """Return whether a folder is a cluster that this project made; False where it is missing or empty.
 
     Raises:
-        AuditError: Something else is there, or the cluster is damaged.
+        AuditError: The folder holds other files, or the cluster is damaged.
     """
     if is_free(data):
         return False
@@ -125,7 +128,7 @@ def _is_of_earlier_release(data: Path) -> bool:
 
 
 def _described(data: Path) -> str:
-    """Return a sentence about what is there in place of a cluster of ours."""
+    """Return a sentence that describes a folder which is not a cluster of this project."""
     version = _version_of(data)
     if version is None or data.is_symlink():
         return foreign(data)
@@ -133,7 +136,7 @@ def _described(data: Path) -> str:
 
 
 def _version_of(data: Path) -> str | None:
-    """Return the version that a cluster's file names, cut short; None where there is no such file."""
+    """Return the version in a cluster's version file, shortened, or None where the file is missing."""
     try:
         with (data / VERSION_FILE).open(errors="replace") as stream:
             return shortened(stream.read(MOST_CAUSE).strip(), VERSION_CHARS)
@@ -222,7 +225,7 @@ class _Server:
         return self.data.with_name(f"{self.data.name}.new")
 
     def _delete_unfinished(self) -> None:
-        """Delete what a killed initdb left; only a marked folder is deleted."""
+        """Delete the files of a killed initdb, if their folder has the marker."""
         if is_marked(self._unfinished):
             shutil.rmtree(self._unfinished)
         elif not is_free(self._unfinished):
@@ -236,10 +239,15 @@ class _Server:
         self._make_closed(cluster)
         options = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--username=postgres")
         try:
-            # An initdb that outlives its killed parent keeps the lock, so that nobody deletes what it still writes.
+            # An initdb whose parent was killed keeps the lock, so that no other process deletes its files meanwhile.
             self._call("initdb", *options, data=cluster, pass_fds=(lock,))
             mark(cluster, self.uid)
             cluster.rename(self.data)
+        except OSError as error:
+            if error.errno not in {errno.EBUSY, errno.EXDEV}:
+                raise
+            problem = f"{self.data} must not itself be a mount point; nothing was changed in it"
+            raise AuditError(problem, MOUNT_HOME) from error
         finally:
             shutil.rmtree(self._unfinished)
 
@@ -250,14 +258,14 @@ class _Server:
             os.chown(folder, self.uid, -1)
 
     def _require_closed(self, folder: Path) -> None:
-        """Refuse a folder that another user may enter: whoever reaches the socket is trusted."""
+        """Refuse a folder that another user may enter, because the server accepts every connection to its socket."""
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != self.uid or found.st_mode & OTHERS:
             problem = f"{folder} is open to somebody else: it must be a folder of user {self.uid} with mode 0700"
             raise AuditError(problem, f"Correct its owner and mode if it is yours. {OTHER_SERVER}")
 
     def _require_own_version(self) -> None:
-        """Refuse a cluster of another major version before PostgreSQL does, with all ways out."""
+        """Refuse a cluster of another major version before PostgreSQL does, and name every remedy."""
         found = _version_of(self.data)
         own = self._run("postgres", "--version").stdout.split()[-1].partition(".")[0]
         if found != own:

@@ -104,7 +104,7 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
         for folder in private:
             places = (folder.absolute(), folder.resolve())
             if any(Path(each).is_relative_to(place) for each in spelled for place in places):
-                raise SettingsError(f"{variable}: {quoted(path)} is in {folder}, which is private", "Name another")
+                raise SettingsError(f"{variable}: {quoted(path)} is in {folder}, which is private", "Use another path")
 
     def _server(self) -> S3Server:
         """Return the server of the logs. Only the artifacts' own server gets the artifacts' keys."""

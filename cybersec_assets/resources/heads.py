@@ -27,7 +27,7 @@ class HeadsResource(dg.ConfigurableResource["HeadsResource"]):
         """Load the key at the first call.
 
         Raises:
-            SettingsError: It is no key.
+            SettingsError: The key is invalid.
         """
         self._key = self._key or signing_key(Path(self.home), self.signing_key)
         return self._key

@@ -304,3 +304,19 @@ def test_a_full_disk_is_named(home, size):
         assert sorted(path.name for path in (disk / "home").iterdir()) == ["postgres.lock", "postgres.users.lock"]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@as_root
+@pytest.mark.parametrize("options", [["-t", "tmpfs", "-o", "size=1m", "none"], ["--bind", "elsewhere"]])
+def test_a_mount_point_is_refused_with_its_remedy(home, options):
+    """The finished cluster cannot be moved onto a mount point: the message says what to mount, and nothing is left."""
+    (home / "elsewhere").mkdir()
+    (home / "postgres").mkdir()
+    subprocess.run(["mount", *options, str(home / "postgres")], check=True, cwd=home)
+    try:
+        with pytest.raises(AuditError, match=r"must not itself be a mount point.*Mount CYBERSEC_HOME instead"):
+            embedded_postgres(home).__enter__()
+        assert not (home / "postgres.new").exists()
+        assert list((home / "postgres").iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(home / "postgres")], check=True)

@@ -285,7 +285,7 @@ def _content(name: str, presets: Mapping[str, Columns]) -> str:
             if len(content) > MAX_FILE_BYTES:
                 raise _bad(f"the file {quoted(name)} is larger than 1 MiB", "Name a file that holds the JSON document")
             if contains_secret(content):
-                raise _bad(f"the file {quoted(name)} holds a secret of the environment", "Name another file")
+                raise _bad(f"the file {quoted(name)} holds a secret of the environment", "Use a file without secrets")
             return content.decode("utf-8-sig").strip()
         exists = file.exists()
     except (OSError, ValueError) as error:
