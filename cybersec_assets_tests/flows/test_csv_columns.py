@@ -1,6 +1,7 @@
 """CSV with a mapping of its columns."""
 
 import datetime as dt
+import json
 import tempfile
 from pathlib import Path
 
@@ -148,3 +149,10 @@ def test_with_a_mapping_another_format_is_refused_by_its_columns(log):
     """With a mapping a file is CSV or Parquet; a Zeek log is named with the column that it lacks."""
     with pytest.raises(UnreadableLogError, match=rf"^{log} has no column sbytes, which FLOWS_COLUMNS names"):
         find(write(log, zeek_log(zeek_row())), columns="bytes=sbytes")
+
+
+def test_a_missing_column_with_a_hostile_name_is_quoted(tmp_path):
+    """A name that is long or not plain is cut and quoted in the message."""
+    path = write(tmp_path / "flows.csv", "a,b\n1,2\n")
+    with pytest.raises(UnreadableLogError, match=r"has no column 'x{80}…' \(300 characters\), which FLOWS_COLUMNS"):
+        find(path, columns=json.dumps({"timestamp": "x" * 300}))

@@ -247,6 +247,17 @@ def test_a_preset_names_the_column_that_a_file_lacks(tmp_path, preset, row, name
         find(path, columns=preset)
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("bytes", '"bytes": SOURCE, "orig_bytes": SOURCE'), ("srcaddr", '"src_ip": SOURCE')]
+)
+def test_a_remedy_names_the_raw_columns_whose_source_is_missing(tmp_path, name, remedy):
+    """The remedy shows the raw column that lacks its source, not one that the file has."""
+    row = without(AWS, name)
+    path = write(tmp_path / "flows", ",".join(row) + "\n" + ",".join(row.values()) + "\n")
+    with pytest.raises(UnreadableLogError, match=rf'{{"preset": "aws_vpc_parquet", {remedy}}}'):
+        find(path, columns="aws_vpc_parquet")
+
+
 def test_durations_of_another_tool_are_never_taken_for_microseconds(tmp_path):
     """The Python tool of that name writes seconds under `flow_duration`, which the preset does not read."""
     path = write(tmp_path / "flows", "src_ip,dst_ip,protocol,timestamp,flow_duration,totlen_fwd_pkts,totlen_bwd_pkts\n")

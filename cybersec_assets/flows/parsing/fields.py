@@ -42,6 +42,7 @@ from cybersec_assets.flows.readers.base import Field, assemble, host, require_co
 from cybersec_assets.flows.schema import PORTS, RAW, REQUIRED, TIMESTAMP, VOLUMES
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
+PLAIN = re.compile(r"[\w#][\w#. /()-]{0,79}", re.ASCII)
 ANYWHERE = pl.LazyFrame({"file": [""], "line": [0]})
 NUMBER = re.compile(r"\s*(\d+\.?\d*([eE][+-]?\d+)?)?\s*$")
 EXPONENT = r"^\d\.\d+E\d{1,2}$"
@@ -198,11 +199,16 @@ def _matches(names: Sequence[str], place: Place, columns: Columns) -> list[str]:
 def _require_once(log: LogFile, found: Sequence[str], place: Place) -> None:
     if not found:
         raise UnreadableLogError(
-            f"{log.name} has no column {place.name}, which FLOWS_COLUMNS names",
+            f"{log.name} has no column {_named(place)}, which FLOWS_COLUMNS names",
             "Correct FLOWS_COLUMNS, or take the file out",
         )
     if len(found) > 1:
-        raise UnreadableLogError(f"{log.name} has more than one column {place.name}", "Rename all of them but one")
+        raise UnreadableLogError(f"{log.name} has more than one column {_named(place)}", "Rename all of them but one")
+
+
+def _named(place: Place) -> str:
+    """Return a column's name for a message: quoted, unless it is short and plain."""
+    return place.name if PLAIN.fullmatch(place.name) else quoted(place.name)
 
 
 def _own(log: LogFile, names: Sequence[str]) -> Columns:
@@ -223,10 +229,13 @@ def _layout(log: LogFile, columns: Columns, first: Sequence[str]) -> Layout:
         if not lacking:
             return layout
     # One whose first line is a record lacks them all.
-    _, fewest = min((len(lacking), lacking) for lacking in lacks)
+    layout, fewest = min(zip(columns.layouts, lacks, strict=True), key=lambda pair: (len(pair[1]), pair[1]))
+    raws = [raw for raw, source in layout.needed.items() if {place.name for place in places(source)} & set(fewest)]
+    beside = "".join(f', "{raw}": SOURCE' for raw in raws)
+    name = f', or name it beside the preset: {{"preset": "{columns.preset}"{beside}}}' if raws else ""
     raise UnreadableLogError(
         f"{log.name} has no column {', '.join(fewest)}, which the preset {columns.preset} needs",
-        f'Correct FLOWS_COLUMNS, or name it beside the preset: {{"preset": "{columns.preset}", "duration": SOURCE}}',
+        f"Correct FLOWS_COLUMNS{name}",
     )
 
 
