@@ -14,7 +14,7 @@ from cybersec_assets.flows.logfile import LogFile, is_text
 from cybersec_assets.flows.parsing.columns import Columns
 from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets.flows.readers.base import Reader, Scan
-from cybersec_assets.flows.readers.nfdump import headless_mapping
+from cybersec_assets.flows.readers.nfdump import headless_mapping, is_text_output
 from cybersec_assets.flows.spool import spool
 from cybersec_assets.flows.unwrap import unwrapped, wrapper_name
 
@@ -132,6 +132,8 @@ def _reader(log: LogFile, how: Reading) -> Reader:
             f"{log.name} looks like nfdump's CSV without its header, as nfdump -q prints it",
             f"Run nfdump without -q, or set FLOWS_COLUMNS to {mapping}",
         )
+    if not known and is_text_output(log):
+        raise UnreadableLogError(f"{log.name} looks like nfdump's text output", "Run nfdump with -o csv")
     if not known:
         wrapper = wrapper_name(log)
         behind = f"; its lines have a {wrapper} with no flow record of a known kind in it" if wrapper else ""

@@ -205,3 +205,27 @@ def test_a_direction_that_is_not_given_is_unknown(log):
     kind = Kind("nfdump", one_way, (), ())
     record = only(read(write(log, kind.log(kind.row())))[0])
     assert (record["bytes"], record["resp_bytes"], record["resp_packets"]) == (1500, None, None)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "Date first seen          Duration Proto      Src IP Addr:Port          Dst IP Addr:Port   Packets    Bytes",
+        "2024-04-19 10:00:00.000     1.500 TCP         10.0.0.1:50000 ->         10.0.0.2:443         3       30     1",
+    ],
+)
+def test_the_text_output_is_refused_by_name(tmp_path, first):
+    """The message says what the file is, and how to print one that is read."""
+    with pytest.raises(UnreadableLogError, match=r"looks like nfdump's text output\. Run nfdump with -o csv"):
+        find(write(tmp_path / "log", first + "\n"))
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";", "|"])
+def test_a_file_without_a_header_is_named_whatever_its_separator(tmp_path, separator):
+    """The message has the mapping that reads the file."""
+    line = "2024-04-19 10:00:00.000,1.500,TCP,10.0.0.1,50000,10.0.0.2,443,3,30,1\n"
+    path = write(tmp_path / "log", line.replace(",", separator))
+    with pytest.raises(UnreadableLogError, match="without its header") as refused:
+        find(path)
+    mapping = str(refused.value).partition("FLOWS_COLUMNS to ")[2].removesuffix(".")
+    assert read(path, columns=mapping)[0]["bytes"].to_list() == [30]

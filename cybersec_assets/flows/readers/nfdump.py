@@ -146,11 +146,17 @@ HEADLESS = (
 
 def headless_mapping(log: LogFile) -> str | None:
     """Return the FLOWS_COLUMNS of a file that nfdump has printed without a header; None for any other file."""
+    first = re.sub(r" *[\t;|] *", ",", log.first_lines[0])
     for line, names in HEADLESS:
-        if line.match(log.first_lines[0]):
+        if line.match(first):
             mapping = {name: {"position": place} for place, name in enumerate(names, 1) if name}
             return json.dumps(mapping, separators=(",", ":"))
     return None
+
+
+def is_text_output(log: LogFile) -> bool:
+    """Return whether a file is what nfdump prints for a reader, without `-o csv`."""
+    return re.match(rf"Date (first|flow) |{TIME} .* -> ", log.first_lines[0]) is not None
 
 
 READER = Reader("nfdump", recognises, each(scan))
