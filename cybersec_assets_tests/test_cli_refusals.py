@@ -5,7 +5,10 @@ import re
 import socket
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
+from cybersec_assets.cli import app
 from cybersec_assets_tests.conftest import DAY
 
 pytestmark = pytest.mark.usefixtures("in_environment")
@@ -201,3 +204,14 @@ def test_a_port_that_is_taken_is_refused(cybersec):
         port = str(taken.getsockname()[1])
         status, _, err = cybersec("ui", "--port", port)
     assert (status, f"port {port} is in use" in err) == (2, True)
+
+
+def test_the_readme_says_which_commands_have_json():
+    """All commands but those that the README names, and `stores`, have --json."""
+    groups = typer.main.get_group(app).commands
+    named = {name: each for name, each in groups.items() if not isinstance(each, TyperGroup)}
+    audit = groups["audit"]
+    assert isinstance(audit, TyperGroup)
+    named |= {f"audit {name}": each for name, each in audit.commands.items()}
+    without = {name for name, each in named.items() if not any("--json" in param.opts for param in each.params)}
+    assert without == {"ui", "metrics", "audit public-key"}

@@ -169,7 +169,7 @@ class Audit:
         named = (MODELS.c.file == file) | MODELS.c.file.endswith(f"/{file}", autoescape=True)
         rows = self._rows(sa.select(MODELS).where(named | (MODELS.c.file_sha256 == file)).order_by(MODELS.c.trained_at))
         if not rows:
-            remedy = "Give a path, name or SHA-256 that `cybersec audit lineage` shows"
+            remedy = "Give a path, name or SHA-256 that `cybersec audit lineage --wide` (or `--json`) shows"
             raise NoRecordError(f"the audit knows no model that was trained from {file}", remedy)
         return rows
 
@@ -189,7 +189,8 @@ class Audit:
             matches = self._rows(sa.select(RECORDS).where((RECORDS.c.uri == target) | ends_with))
             if not matches:
                 raise NoRecordError(
-                    f"the audit knows no object {target}", "Give a name that `cybersec audit records` shows"
+                    f"the audit knows no object {target}",
+                    "Give a name that `cybersec audit records --wide` (or `--json`) shows",
                 )
             chain += [row for row in matches if row not in chain]
             wanted += [entry["uri"] for row in matches for entry in row["inputs"] if "asset" in entry]
