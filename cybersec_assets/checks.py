@@ -37,7 +37,9 @@ def specs(asset: dg.AssetKey, rules: Mapping[str, str], *, blocking: bool) -> li
 def results(findings: Iterable[Finding]) -> Iterator[dg.AssetCheckResult]:
     """Yield the results of rules that hold, for the object that was stored."""
     for finding in findings:
-        yield dg.AssetCheckResult(check_name=finding.rule, passed=finding.holds, metadata=_figures(finding))
+        yield dg.AssetCheckResult(
+            check_name=finding.rule, passed=finding.holds, metadata=_figures(finding), description=finding.hint
+        )
 
 
 def evaluations(asset: dg.AssetKey, findings: Iterable[Finding]) -> Iterator[dg.AssetCheckEvaluation]:
@@ -51,7 +53,7 @@ def evaluations(asset: dg.AssetKey, findings: Iterable[Finding]) -> Iterator[dg.
             check_name=finding.rule,
             passed=finding.holds,
             metadata=_figures(finding),
-            description=None if finding.holds else finding.said,
+            description=None if finding.holds else finding.said(asset.to_user_string()),
             blocking=True,
         )
 

@@ -88,7 +88,8 @@ def _warnings(events: Sequence[dg.DagsterEvent]) -> Iterator[str]:
             # The phase's error says so already.
             continue
         if check.check_name == OUTSIDE_DAY and figure:
-            yield f"{figure:.2%} of the flows began outside of the day"
+            why = f". {check.description}" if check.description else ""
+            yield f"{figure:.2%} of the flows began outside of the day{why}"
         if not check.passed:
             yield check.description or f"{check.check_name} does not hold: {figure:.4g}"
 

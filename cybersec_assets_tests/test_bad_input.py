@@ -79,6 +79,12 @@ def test_an_empty_file(make_settings, materialize, tmp_path):
     assert_refused(materialize, make_settings(flows_uri=f"{tmp_path}/conn.log"), "conn.log is empty")
 
 
+def test_a_log_of_another_format_than_flows_format(make_settings, materialize, log):
+    """Where every line is damaged, the format that was given is to be checked first."""
+    settings = make_settings(flows_uri=log(*map(line, range(30))), flows_format="suricata")
+    assert_refused(materialize, settings, "(100.0%, allowed 1.0%). Check FLOWS_FORMAT=suricata first", quarantined=33)
+
+
 def test_a_log_without_records(make_settings, materialize, log):
     """A day of headers only has no flows, and says so."""
     assert_refused(materialize, make_settings(flows_uri=log()), "not_empty", "sensor wrote flows")
@@ -189,7 +195,13 @@ def test_the_allowed_share_is_the_configs(make_settings, materialize, log):
 def test_logs_of_another_day(make_settings, materialize, log):
     """More than a fifth of the timestamps outside of the day fails the phase, with the share."""
     lines = [line(n, ts=MIDNIGHT - (n < 30)) for n in range(100)]
-    assert_refused(materialize, make_settings(flows_uri=log(*lines)), "within_day: 0.3, limit 0.2", "max_outside_day")
+    assert_refused(
+        materialize,
+        make_settings(flows_uri=log(*lines)),
+        "30 % of the flows are outside",
+        "(limit 20 %) (rule within_day)",
+        "max_outside_day",
+    )
 
 
 def test_a_fifth_outside_of_the_day_is_allowed(make_settings, materialize, log):

@@ -53,7 +53,8 @@ def test_broken_rules_of_raw_fail_and_the_others_pass(source, materialize, text,
     for name, (value, limit) in broken.items():
         told = {key: entry.value for key, entry in found[name].metadata.items()}
         assert told == {"value": pytest.approx(value), "limit": limit}
-        assert found[name].description == f"{name}: {value:.6g}, limit {limit:.6g}"
+        assert found[name].description.startswith("raw/network_events")
+        assert found[name].description.endswith(f"(rule {name})")
         assert (found[name].severity, found[name].blocking) == (dg.AssetCheckSeverity.ERROR, True)
         assert found[name].target_materialization_data is None
     assert row["estado"] == "FAILED"

@@ -1,5 +1,6 @@
 """The command line: tables for people, JSON for machines."""
 
+import datetime as dt
 import json
 from importlib import metadata
 
@@ -140,3 +141,16 @@ def test_the_ui_is_dagsters_on_this_project(cybersec, settings, monkeypatch):
 def test_the_version_is_told(cybersec):
     """Whoever reports a fault can say of which version."""
     assert cybersec("--version") == (0, f"cybersec-assets {metadata.version('cybersec-assets')}\n", "")
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_a_local_day_within_the_limit_is_a_note(cybersec, tmp_path):
+    """A day in New York of which less than the limit is outside the UTC day is stored, with a note about its zone."""
+    begin = dt.datetime(2026, 7, 2, 4, tzinfo=dt.UTC)
+    times = [begin + dt.timedelta(days=1) * number / 300 for number in range(300)]
+    rows = "".join(f"{time.isoformat()},10.0.0.1,10.0.0.2,5,1,tcp\n" for time in times)
+    (tmp_path / "flows.csv").write_text("timestamp,src_ip,dst_ip,bytes,duration,protocol\n" + rows)
+    status, out, _ = cybersec("run", "--date", "2026-07-02", "--flows-uri", f"{tmp_path}/flows.csv")
+    assert status == 0
+    note = "They look like a local day at UTC-04:00, 4 h behind UTC: set FLOWS_TIMEZONE to the time zone of the sensor"
+    assert f"note      16.67% of the flows began outside of the day. {note}\n" in out

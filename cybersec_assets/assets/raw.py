@@ -19,6 +19,7 @@ from cybersec_assets.flows.day import Day
 from cybersec_assets.flows.ingest import Ingested, ingest, require_flows, require_share
 from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.quality import all_hold, parse_finding, raw_findings, require
+from cybersec_assets.flows.readers import AUTO
 from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.partitions import day_of
 from cybersec_assets.resources.audit import AuditResource
@@ -83,7 +84,8 @@ def raw_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 yield from checks.evaluations(RAW, findings)
                 # Its own step is skipped once this one has failed.
                 yield past_days_evaluation(audit, flow_source)
-            require_share(ingested, config.max_rejected_share)
+            given_format = None if source.fmt == AUTO else source.fmt
+            require_share(ingested, config.max_rejected_share, given_format)
             require_flows(ingested)
             require(findings, f"{tables.RAW} of {day}")
             phase.facts |= {"num_registros": ingested.rows}

@@ -167,18 +167,19 @@ def _join(parts: Sequence[Path], to: Path) -> None:
         part.unlink()
 
 
-def require_share(ingested: Ingested, max_rejected_share: float) -> None:
+def require_share(ingested: Ingested, max_rejected_share: float, given_format: str | None = None) -> None:
     """Refuse a day of which too much is damaged.
 
     Args:
         ingested: What became of its records.
         max_rejected_share: Up to which share of damaged records the day is good, 0 to 1.
+        given_format: The format that FLOWS_FORMAT names, None where it was recognized.
 
     Raises:
         DamagedLogError: More records than allowed do not parse.
     """
     if ingested.rejected_share > max_rejected_share:
-        raise _damaged(ingested, max_rejected_share)
+        raise _damaged(ingested, max_rejected_share, given_format)
 
 
 def require_flows(ingested: Ingested) -> None:
@@ -285,15 +286,20 @@ def _count(file: Path) -> int:
     return int(pl.scan_parquet(file).select(pl.len()).collect().item())
 
 
-def _damaged(ingested: Ingested, allowed: float) -> DamagedLogError:
+def _damaged(ingested: Ingested, allowed: float, given_format: str | None) -> DamagedLogError:
     first = ingested.examples.row(0, named=True)
     what = f"{quoted(first['value'])} does not parse" if first["value"] else "is missing or wrong"
     if first["fault"] == TOO_LONG:
         what = f"is over {MAX_LINE_BYTES:,} bytes"
     total = ingested.rows + ingested.rejected
+    remedy = (
+        "Repair or take out the damaged lines, or raise max_rejected_share: in the Launchpad, or with "
+        "`cybersec run --max-rejected-share`"
+    )
+    if given_format is not None and not ingested.rows:
+        remedy = f"Check FLOWS_FORMAT={given_format} first: the log may be of another format. {remedy}"
     return DamagedLogError(
         f"{first['file']} line {first['line']}: {first['fault']} {what}; {ingested.rejected} of {total} lines "
         f"are damaged ({ingested.rejected_share:.1%}, allowed {allowed:.1%})",
-        "Repair or take out the damaged lines, or raise max_rejected_share: in the Launchpad, or with "
-        "`cybersec run --max-rejected-share`",
+        remedy,
     )

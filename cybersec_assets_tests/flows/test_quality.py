@@ -40,10 +40,14 @@ def test_good_flows_break_no_rule():
 @pytest.mark.parametrize(
     ("flows", "rule", "said"),
     [
-        ([], "not_empty", "0, limit 1. Check that the sensor wrote flows that day."),
-        ([{"timestamp": NOON - dt.timedelta(days=1)}], "within_day", "1, limit 0.2. Check the clock of the sensor"),
-        ([{}, {"bytes": -1}], "no_negative_volumes", "1, limit 0. Correct the source's columns."),
-        ([{}, {"protocol": None}], "no_missing_values", "1, limit 0. Correct the source's columns."),
+        ([], "not_empty", " has no flows"),
+        (
+            [{"timestamp": NOON - dt.timedelta(days=1)}] * 998 + [{}] * 2,
+            "within_day",
+            f": 99.8 % of the flows are outside {DAY} (limit 20 %)",
+        ),
+        ([{}, {"bytes": -1}], "no_negative_volumes", " has 1 negative volume or duration"),
+        ([{}, {"protocol": None}], "no_missing_values", " has 1 missing time, address or protocol"),
     ],
     ids=RULES[:1] + RULES[2:] + RULES[1:2],
 )
@@ -51,7 +55,7 @@ def test_a_broken_rule_is_an_error(flows, rule, said):
     """The message names layer, rule, figure, limit and what to do, and the exit status is a finding's."""
     with pytest.raises(QualityError) as caught:
         require(look_at(flows).values(), "raw of 2024-04-19")
-    assert str(caught.value).startswith(f"raw of 2024-04-19 breaks {rule}: {said}")
+    assert str(caught.value).startswith(f"raw of 2024-04-19{said} (rule {rule}). ")
     assert caught.value.exit_status == 1
 
 
@@ -93,6 +97,44 @@ def test_the_share_outside_of_the_day_is_held_to_its_limit(days, allowed):
     assert (finding.value, finding.limit, finding.holds) == (share, allowed, share <= allowed)
 
 
+@pytest.mark.parametrize("share", [0.2 + 1e-6, 0.2001, 0.21])
+def test_a_share_just_over_its_limit_is_told_apart_from_it(share):
+    said = parse_finding(share, 0.2).said("raw")
+    assert "20 %" not in said.partition("(limit")[0]
+
+
+def test_rows_that_silver_lost_are_told():
+    (finding,) = silver_findings(1_010, 1_000, {"repeated": 3})
+    told = "silver has 1,000 rows, but raw has 1,010 rows, of which 3 were dropped (rule rows_accounted_for)"
+    assert finding.said("silver") == told
+
+
+@pytest.mark.parametrize(("count", "noun"), [(1, "volume or duration"), (1_003, "volumes or durations")])
+def test_counts_in_a_problem_have_the_right_number(count, noun):
+    finding = look_at([{"bytes": -1}] * count)["no_negative_volumes"]
+    assert finding.said("raw") == f"raw has {count:,} negative {noun} (rule no_negative_volumes)"
+
+
+def local_day(late_share):
+    """Return the flows of a local day in New York, of which a share begins after midnight UTC."""
+    late = round(1000 * late_share)
+    begin = MIDNIGHT + dt.timedelta(hours=4)
+    early = [{"timestamp": begin + dt.timedelta(hours=20) * number / (1000 - late)} for number in range(1000 - late)]
+    return early + [
+        {"timestamp": MIDNIGHT + dt.timedelta(days=1) + dt.timedelta(hours=4) * number / late} for number in range(late)
+    ]
+
+
+@pytest.mark.parametrize(("late", "is_hinted"), [(0.17, True), (0.04, False)])
+def test_a_local_day_within_the_limit_is_hinted_at(late, is_hinted):
+    """The rule holds, and where more than 5 % of the flows are outside it says which time zone they look like."""
+    finding = look_at(local_day(late))["within_day"]
+    assert finding.holds
+    assert (finding.hint is not None) is is_hinted
+    if is_hinted:
+        assert finding.hint.startswith("They look like a local day at UTC-04:00, 4 h behind UTC: set FLOWS_TIMEZONE")
+
+
 @pytest.mark.parametrize(("share", "holds"), [(0.0, True), (0.01, True), (0.02, False)])
 def test_the_share_of_damaged_lines_is_held_to_its_limit(share, holds):
     """The rule holds up to the limit and not beyond."""
@@ -110,6 +152,6 @@ def test_silver_accounts_for_every_row(raw, silver, dropped):
 
 def test_the_first_broken_rule_is_named():
     """Where several rules break, the first is the message's."""
-    broken = [Finding(rule, rule == "good", 1, 0, "Do") for rule in ("good", "first", "second")]
-    with pytest.raises(QualityError, match=r"^layer breaks first: 1, limit 0\. Do\.$"):
+    broken = [Finding(rule, rule == "good", 1, 0, "Do", "{layer} is wrong") for rule in ("good", "first", "second")]
+    with pytest.raises(QualityError, match=r"^layer is wrong \(rule first\)\. Do\.$"):
         require(broken, "layer")
