@@ -98,6 +98,11 @@ def test_there_is_never_a_second_daemon(manifests):
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
+def test_a_web_server_never_meets_two_revisions_of_the_code(manifests):
+    """The old pod goes before the new one comes, or the web server could keep the old definitions."""
+    assert find(manifests, "Deployment", "-code")["spec"]["strategy"] == {"type": "Recreate"}
+
+
 def test_the_code_location_is_asked_by_grpc(manifests):
     """Its probes are gRPC health checks of Dagster's service, which start no process."""
     (container,) = find(manifests, "Deployment", "-code")["spec"]["template"]["spec"]["containers"]
