@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ import pytest
 
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.foreign import plant, snapshot
+from cybersec_assets_tests.stack.servers import HOST, free_port
+from cybersec_assets_tests.web import wait_for
 
 COMMAND = str(Path(sys.executable).parent / "cybersec")
 LISTS = [["last-run"], ["models-from", "x.log"], ["records"], ["failures"], ["anomalies"]]
@@ -123,6 +126,12 @@ def test_files_of_somebody_else_are_refused(cybersec, home, tree):
     assert not (home / "postgres" / "PG_VERSION").exists()
 
 
+def listens(port):
+    """Return whether a process listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
 def test_files_beside_ours_are_kept(cybersec, home):
     """In a home with files of somebody else between ours every command works, and none of those files changes."""
     plant(home, BESIDE)
@@ -139,8 +148,9 @@ def test_files_beside_ours_are_kept(cybersec, home):
         os.environ.pop("DAGSTER_HOME", None)
         assert "Traceback" not in out + err
         assert status in {0, 2}
-    with subprocess.Popen([COMMAND, "metrics", "--port", "19464"], stderr=subprocess.PIPE) as process:
-        time.sleep(3)
+    port = free_port()
+    with subprocess.Popen([COMMAND, "metrics", "--port", str(port)], stderr=subprocess.PIPE) as process:
+        wait_for(lambda: listens(port), 60)
         process.send_signal(signal.SIGTERM)
         assert (process.wait(30), process.stderr.read()) == (0, b"")
     found = snapshot(home)

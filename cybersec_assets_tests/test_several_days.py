@@ -13,7 +13,7 @@ from dagster._core.instance.ref import InstanceRef
 
 from cybersec_assets.day_lock import only_run_of
 from cybersec_assets.definitions import audit_from
-from cybersec_assets.errors import RunInProgressError
+from cybersec_assets.errors import RunInProgressError, quoted
 from cybersec_assets.home import MARKER
 from cybersec_assets.runner import EARLIER_YAML, INSTANCE_YAML, LOCKS, use_instance
 from cybersec_assets_tests.web import wait_for
@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_read_is_named_as_the_source(cybersec, tmp_path):
     damaged.write_bytes(b"\x1f\x8b\x08\x00damaged")
     status, out, _ = cybersec("run", "--date", FIRST, "--flows-uri", str(damaged))
     assert status == 2
-    assert f"flows     none were read from {str(damaged)!r}" in out.splitlines()
+    assert f"flows     none were read from {quoted(damaged)}" in out.splitlines()
 
 
 @pytest.mark.usefixtures("in_environment")

@@ -166,7 +166,10 @@ def test_typed_times_make_an_exact_duration(own, zone, pairs):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_number_that_is_no_duration_rejects_its_row(kind, unit):
     """What is negative, endless or no number is kept aside as it stands."""
-    wrong = ["-1", "nan", "inf", "-inf", "1s", "1e400", "0x10", " "]
+    wrong = ["-1", "nan", "inf", "-inf", "1s", "1e400", "0x10"]
+    if kind != "csv":
+        # Blanks around a value of CSV are not part of it, so that a blank value is unset.
+        wrong.append(" ")
     rows = [{"d": value} for value in [*wrong, "5"]]
     kept, rejected = read_flows(kind, rows, {"duration": {"column": "d", "unit": unit}})
     first = 2 if kind == "csv" else 1
