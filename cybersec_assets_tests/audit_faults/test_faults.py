@@ -47,7 +47,8 @@ def test_no_database_and_no_right_to_make_one(server, use, cybersec):
     """A role that finds no database and may not make it is told so with the database's name."""
     server.execute("CREATE ROLE poor LOGIN PASSWORD 'made-up'")
     use(server, PG_USER="poor", PG_PASSWORD="made-up")
-    assert_one_line(cybersec("audit", "records"), "poor@", "/audited", "permission denied to create database")
+    result = cybersec("run", "--date", DAY, "--json")
+    assert_one_line(result, "poor@", "/audited", "permission denied to create database")
     assert server.execute("SELECT 1 FROM pg_database WHERE datname = 'audited'") == []
 
 
