@@ -1,7 +1,6 @@
 """What runs in the process that is killed: the real write path on the real servers, and a word at every point."""
 
 import datetime as dt
-import functools
 import logging
 import os
 import signal
@@ -35,6 +34,14 @@ RAW_ROWS, SILVER_ROWS = 700_000, 1_000
 """The first makes a file of a part and a bit, the second one that goes up in one piece."""
 
 
+class SmallPartsStore(s3.S3Store):
+    """An S3 store that uploads in parts what is larger than a quarter of a megabyte."""
+
+    def __init__(self, client):
+        """Keep a client with limits of its own."""
+        super().__init__(client, put_limit=PUT_LIMIT, part_bytes=PART)
+
+
 class Striker(logging.Handler):
     """Tell each point that is passed, and die at the one that was ordered."""
 
@@ -60,7 +67,7 @@ def obey(order: Order, environment: dict[str, str], log: Path, witness: Connecti
     os.dup2(output, 1)
     os.dup2(output, 2)
     _set_clock(order.number // 2)
-    s3.S3Store = functools.partial(s3.S3Store, put_limit=PUT_LIMIT, part_bytes=PART)
+    s3.S3Store = SmallPartsStore
     LOGGER.setLevel(logging.DEBUG)
     LOGGER.addHandler(Striker(order, witness))
     witness.send_bytes(BEGUN.encode())

@@ -10,6 +10,7 @@ from botocore.config import Config
 from cybersec_assets.artifact import fingerprint_of
 from cybersec_assets.definitions import store_from
 from cybersec_assets.errors import StoreError, UnsafeStoreError
+from cybersec_assets.heads.keys import claim_audit_folder
 from cybersec_assets.preparation import check, prepare
 from cybersec_assets.resources.tried_servers import FILE, SECONDS, TriedServers
 from cybersec_assets.settings import load_settings
@@ -156,7 +157,7 @@ def test_a_server_is_tried_once_a_day(bench):
 @pytest.mark.parametrize("content", ["", "[]", "7", "{", '{"a": "b"}', '{"a": null}'])
 def test_a_memory_that_cannot_be_read_remembers_nothing(tmp_path, content):
     """A damaged file means that the server is tried again."""
-    (tmp_path / FILE).parent.mkdir()
+    claim_audit_folder(tmp_path)
     (tmp_path / FILE).write_text(content)
     tried = TriedServers(tmp_path)
     assert "a" not in tried
