@@ -132,6 +132,22 @@ def cybersec(
 
 
 @pytest.fixture
+def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
+    """Return all variables of processes that share the test's home and a `DAGSTER_HOME`."""
+    (tmp_path / "dagster").mkdir()
+    (tmp_path / "dagster" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    return {
+        "PATH": os.defpath,
+        "DAGSTER_HOME": str(tmp_path / "dagster"),
+        "CYBERSEC_HOME": str(settings.cybersec_home),
+        "CYBERSEC_SCRATCH": str(settings.cybersec_scratch),
+        "CYBERSEC_SYNTHETIC_FLOWS": "2000",
+        "PG_HOST": str(settings.pg_host),
+        "PG_DATABASE": settings.pg_database,
+    }
+
+
+@pytest.fixture
 def in_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the command the test's own home and database, and few flows."""
     monkeypatch.setenv("CYBERSEC_HOME", str(settings.cybersec_home))

@@ -1,6 +1,5 @@
 """One name for the code location, however it is opened: schedules and runs are known by it."""
 
-import os
 import subprocess
 import sys
 import tomllib
@@ -38,22 +37,6 @@ query ($filter: RunsFilter!) {
   runsOrError(filter: $filter) { ... on Runs { results { runId status repositoryOrigin { repositoryLocationName } } } }
 }
 """
-
-
-@pytest.fixture
-def environment(settings, tmp_path):
-    """Return the environment of processes that share a home and a `DAGSTER_HOME`."""
-    (tmp_path / "dagster").mkdir()
-    (tmp_path / "dagster" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
-    return {
-        "PATH": os.defpath,
-        "DAGSTER_HOME": str(tmp_path / "dagster"),
-        "CYBERSEC_HOME": str(settings.cybersec_home),
-        "CYBERSEC_SCRATCH": str(settings.cybersec_scratch),
-        "CYBERSEC_SYNTHETIC_FLOWS": "2000",
-        "PG_HOST": settings.pg_host,
-        "PG_DATABASE": settings.pg_database,
-    }
 
 
 def module_and_name(targets):

@@ -36,22 +36,6 @@ mutation ($params: ExecutionParams!) {
 STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
 
-@pytest.fixture
-def environment(settings, tmp_path):
-    """All that the processes know: where things are, and nothing of this one's environment."""
-    (tmp_path / "dagster").mkdir()
-    (tmp_path / "dagster" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
-    return {
-        "PATH": os.defpath,
-        "DAGSTER_HOME": str(tmp_path / "dagster"),
-        "CYBERSEC_HOME": str(settings.cybersec_home),
-        "CYBERSEC_SCRATCH": str(settings.cybersec_scratch),
-        "CYBERSEC_SYNTHETIC_FLOWS": "2000",
-        "PG_HOST": settings.pg_host,
-        "PG_DATABASE": settings.pg_database,
-    }
-
-
 def rows_of(settings):
     """Give all SUCCESS rows."""
     with audit_from(settings).session() as audit:
