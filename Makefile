@@ -17,7 +17,7 @@ demo: .venv/installed
 
 ## test: all tests that need no server of their own, with branch coverage
 test: .venv/installed-dev
-	$(BIN)/pytest -n auto --dist worksteal -m "not stack and not crash and not render and not k8s" --cov --cov-report=term
+	$(BIN)/pytest -n auto --dist worksteal -o faulthandler_timeout=600 -m "not stack and not crash and not render and not k8s" --cov --cov-report=term
 
 ## stack: the tests against a real MinIO and a real PostgreSQL
 stack: .venv/installed-dev

@@ -6,8 +6,8 @@ Nothing of Dagster, Polars or SQLAlchemy is imported: the process waits all day,
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -20,6 +20,7 @@ from cybersec_assets.resources.embedded_postgres import embedded_postgres, has_c
 from cybersec_assets.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GAUGES = {
     "last_success": ("cybersec_last_success_timestamp_seconds", "When the asset's last success was written."),
     "records": ("cybersec_last_success_records", "How many records the asset's last success handled."),
@@ -67,19 +68,34 @@ def serve_metrics(settings: Settings, host: str, port: int) -> None:
         SettingsError: Nobody can listen there.
         AuditError: No run has made the embedded audit yet.
     """
-    for each in (signal.SIGTERM, signal.SIGINT):
+    for each in STOP_SIGNALS:
         signal.signal(each, _end)
     with ExitStack() as stack:
         place = _place(settings, stack)
         registry = CollectorRegistry()
         registry.register(AuditCollector(lambda: ask_figures(**place)))
-        try:
-            start_http_server(port, host, registry)
-        except OSError as error:
-            raise SettingsError(
-                f"nobody can listen on {host}:{port}: {error}", "Give another --port or --host"
-            ) from None
-        signal.pause()
+        with blocked(STOP_SIGNALS):
+            try:
+                start_http_server(port, host, registry)
+            except OSError as error:
+                raise SettingsError(
+                    f"nobody can listen on {host}:{port}: {error}", "Give another --port or --host"
+                ) from None
+            # Unlike pause(), sigwait() also returns for a signal that arrived just before it was called.
+            signal.sigwait(STOP_SIGNALS)
+
+
+@contextmanager
+def blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
+    """Block signals of this process until the block ends, so that sigwait() can receive them.
+
+    Threads that start meanwhile keep the signals blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(*_: object) -> None:

@@ -150,9 +150,12 @@ def test_files_beside_ours_are_kept(cybersec, home):
         assert status in {0, 2}
     port = free_port()
     with subprocess.Popen([COMMAND, "metrics", "--port", str(port)], stderr=subprocess.PIPE) as process:
-        wait_for(lambda: listens(port), 60)
-        process.send_signal(signal.SIGTERM)
-        assert (process.wait(30), process.stderr.read()) == (0, b"")
+        try:
+            wait_for(lambda: listens(port), 60)
+            process.send_signal(signal.SIGTERM)
+            assert (process.wait(30), process.stderr.read()) == (0, b"")
+        finally:
+            process.kill()
     found = snapshot(home)
     assert {path: found.get(path) for path in before} == before
 

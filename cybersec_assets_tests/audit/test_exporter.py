@@ -107,6 +107,21 @@ def test_it_ends_when_it_is_told_to(exporter, database, number):
     assert time.monotonic() - since < 2
 
 
+WAIT = """
+import random, signal, sys
+from cybersec_assets.exporter import blocked
+for _ in range(5000):
+    with blocked([signal.SIGALRM]):
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 6e-5))
+        signal.sigwait([signal.SIGALRM])
+"""
+
+
+def test_no_signal_is_lost_however_early_it_arrives():
+    """A process that calls signal.pause() instead waits for ever after some hundred rounds."""
+    subprocess.run([sys.executable, "-c", WAIT], timeout=60, check=True)
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="tells memory by Linux's /proc")
 def test_it_needs_little_memory(exporter, database):
     """After some scrapes the process has less memory than it would have with any of the heavy libraries."""
