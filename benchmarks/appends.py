@@ -19,11 +19,11 @@ import sqlalchemy as sa
 
 from benchmarks import report
 from cybersec_assets.artifact import Artifact, Fingerprint
-from cybersec_assets.audit.database import Database
-from cybersec_assets.audit.journal import Journal
-from cybersec_assets.audit.schema import connect
-from cybersec_assets.audit.tables import RAW
-from cybersec_assets.resources.embedded_postgres import embedded_postgres
+from cybersec_assets.audit.journal.database import Database
+from cybersec_assets.audit.journal.journal import Journal
+from cybersec_assets.audit.journal.schema import connect
+from cybersec_assets.audit.journal.tables import RAW
+from cybersec_assets.postgres.embedded import embedded_postgres
 
 WRITERS, APPENDS, TURNS = 8, 500, 5
 OBJECT = Artifact("s3://cybersec-ml-raw/network_events_20260103_020000.parquet", Fingerprint(1, "0" * 64))

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import report
 from benchmarks.child import CHECKOUT
 from benchmarks.object_store import object_store
-from cybersec_assets.resources.embedded_postgres import embedded_postgres
+from cybersec_assets.postgres.embedded import embedded_postgres
 
 FLOWS, TURNS = 200_000, 3
 CALLS = {
@@ -36,7 +36,7 @@ CALLS = {
 
 def child(day: str) -> None:
     """Run a day, and print the audit's seconds and the whole run's."""
-    from cybersec_assets.runner import run_day, use_instance
+    from cybersec_assets.operations.run_day import run_day, use_instance
     from cybersec_assets.settings import load_settings
 
     settings = load_settings()

@@ -8,15 +8,15 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from cybersec_assets.defs.partitions import day_of
 from cybersec_assets.features import FEATURE_SETS, add_features, select_features
 from cybersec_assets.flows.clean import clean
-from cybersec_assets.flows.day_logs import DayLogs
 from cybersec_assets.flows.ingest import ingest
+from cybersec_assets.flows.plan import DayLogs
 from cybersec_assets.flows.source import FlowSource
 from cybersec_assets.model.evaluate import evaluate
 from cybersec_assets.model.score import score
 from cybersec_assets.model.train import train
-from cybersec_assets.partitions import day_of
 
 DAY = day_of("2022-06-12")
 CHECKOUT = Path(__file__).parents[1]

@@ -88,7 +88,7 @@ def upload_table(store: Store, name: str, table: pd.DataFrame) -> None:
 def raw(store: Store, day: dt.date, flows: int) -> None:
     """Read the day's flows and store them; they come from the product's generator, a slice at a time."""
     from cybersec_assets.flows.schema import RAW
-    from cybersec_assets.flows.synthetic import synthetic_flows
+    from cybersec_assets.flows.synthetic.flows import synthetic_flows
 
     slices = synthetic_flows(day, flows).select(list(RAW)).collect_batches(chunk_size=SLICE_FLOWS)
     upload_table(store, "raw.parquet", pd.concat([part.to_pandas() for part in slices], ignore_index=True))

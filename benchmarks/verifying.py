@@ -20,10 +20,10 @@ import sqlalchemy as sa
 
 from benchmarks import report
 from benchmarks.child import CHECKOUT
-from cybersec_assets.audit.schema import connect
-from cybersec_assets.resources.embedded_postgres import embedded_postgres
-from cybersec_assets.verify.heads import Listed
-from cybersec_assets.verify.verifier import Verifier
+from cybersec_assets.audit.journal.schema import connect
+from cybersec_assets.audit.verify.heads import Listed
+from cybersec_assets.audit.verify.verifier import Verifier
+from cybersec_assets.postgres.embedded import embedded_postgres
 
 TURNS = 3
 BATCH = 2_000

@@ -4,25 +4,25 @@ from typing import Any
 
 import dagster as dg
 
-from cybersec_assets.assets.gold import evaluation_asset, model_asset
-from cybersec_assets.assets.past_days import past_days_check
-from cybersec_assets.assets.raw import raw_asset
-from cybersec_assets.assets.silver import silver_asset
-from cybersec_assets.heads.keys import trusted_keys
-from cybersec_assets.io_managers import AuditedIOManager, ModelIOManager, ParquetIOManager
-from cybersec_assets.partitions import daily_partitions
-from cybersec_assets.pod_executor import pod_per_step
-from cybersec_assets.resources.audit import AuditResource
-from cybersec_assets.resources.detector import detector
-from cybersec_assets.resources.flow_source import FlowSourceResource, flow_source
-from cybersec_assets.resources.heads import HeadsResource
-from cybersec_assets.resources.launch import CONSOLE, Make, fixed, fixed_io_manager, secret_values
-from cybersec_assets.resources.object_store import ObjectStoreResource
-from cybersec_assets.resources.scratch import ScratchResource
-from cybersec_assets.schedules import daily_training_job, daily_training_pods_job, daily_training_schedule
+from cybersec_assets.audit.heads.keys import trusted_keys
+from cybersec_assets.audit.verify.heads import Heads
+from cybersec_assets.audit.verify.verifier import EVALUATIONS, Verifier
+from cybersec_assets.defs.assets.gold import evaluation_asset, model_asset
+from cybersec_assets.defs.assets.past_days import past_days_check
+from cybersec_assets.defs.assets.raw import raw_asset
+from cybersec_assets.defs.assets.silver import silver_asset
+from cybersec_assets.defs.io_managers import AuditedIOManager, ModelIOManager, ParquetIOManager
+from cybersec_assets.defs.jobs import daily_training_job, daily_training_pods_job, daily_training_schedule
+from cybersec_assets.defs.partitions import daily_partitions
+from cybersec_assets.defs.pod_executor import pod_per_step
+from cybersec_assets.defs.resources.audit import AuditResource
+from cybersec_assets.defs.resources.detector import detector
+from cybersec_assets.defs.resources.flow_source import FlowSourceResource, flow_source
+from cybersec_assets.defs.resources.heads import HeadsResource
+from cybersec_assets.defs.resources.launch import CONSOLE, Make, fixed, fixed_io_manager, secret_values
+from cybersec_assets.defs.resources.object_store import ObjectStoreResource
+from cybersec_assets.defs.resources.scratch import ScratchResource
 from cybersec_assets.settings import Settings, load_settings
-from cybersec_assets.verify.heads import Heads
-from cybersec_assets.verify.verifier import EVALUATIONS, Verifier
 
 S3_SECRETS = {"access_key": "MINIO_ACCESS_KEY", "secret_key": "MINIO_SECRET_KEY"}
 PG_SECRETS = {"password": "PG_PASSWORD", "migration_password": "PG_MIGRATION_PASSWORD"}

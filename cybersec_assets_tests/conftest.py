@@ -13,10 +13,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from cybersec_assets import cli
+from cybersec_assets.audit.heads.head import BUCKET, PREFIX
+from cybersec_assets.cli import app as cli
 from cybersec_assets.definitions import audit_from, build_definitions
-from cybersec_assets.heads.head import BUCKET, PREFIX
-from cybersec_assets.resources.embedded_postgres import embedded_postgres
+from cybersec_assets.postgres.embedded import embedded_postgres
 from cybersec_assets.settings import Settings
 
 OURS = ("AUDIT_", "CYBERSEC_", "MINIO_", "PG_", "FLOWS_", "FEATURE_SET", "DAGSTER_HOME", "AWS_")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.files import SourceFile
+from cybersec_assets.sources.local import SourceFile
 
 CHUNK_BYTES = 1 << 20
 

@@ -14,13 +14,14 @@ from pathlib import Path
 import polars as pl
 
 from cybersec_assets.errors import DamagedLogError, LostLinesError, NoFlowLogsError, UnreadableLogError, quoted
-from cybersec_assets.flows.apart import StepDiedError, apart
-from cybersec_assets.flows.day_logs import DayLogs, Part
-from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.readers.base import READING_FAILED, Scan, unchanged
+from cybersec_assets.flows.isolation import StepDiedError, apart
+from cybersec_assets.flows.line_counts import BLANK, COMMENT, HEADER, LineCounts
+from cybersec_assets.flows.parsing.records import unchanged
+from cybersec_assets.flows.plan import DayLogs, Part
+from cybersec_assets.flows.readers.base import READING_FAILED, Scan
 from cybersec_assets.flows.schema import ORIGIN, RAW
-from cybersec_assets.flows.spool import MAX_LINE_BYTES
-from cybersec_assets.flows.tally import BLANK, COMMENT, HEADER, Tally
+from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import MAX_LINE_BYTES
 
 FRAME = {BLANK, COMMENT, HEADER}
 """Lines that every log may have, so that a day of nothing else is a day without traffic."""
@@ -82,9 +83,9 @@ def ingest(logs: DayLogs, kept: Path, rejected: Path) -> Ingested:
         OSError: The disk is full, or the files' copies are gone.
     """
     sunk = [_sink(part, kept.with_name(f"{number}.{kept.name}"), logs) for number, part in enumerate(logs.parts)]
-    total = Tally()
+    total = LineCounts()
     for part in sunk:
-        total.merge(part.tally)
+        total.merge(part.line_counts)
     _join([part.kept for part in sunk], kept)
     rows = _count(kept)
     damaged = [part.rejected for part in sunk if part.rejected is not None]
@@ -114,19 +115,19 @@ class _Sunk:
         kept: Where the records are that parse.
         rejected: Where the others are, None where no record was suspect.
         lines: The number of lines read.
-        tally: Counts of the lines that are not in either file.
+        line_counts: Counts of the lines that are not in either file.
     """
 
     kept: Path
     rejected: Path | None
     lines: int
-    tally: Tally
+    line_counts: LineCounts
 
     @property
     def accounted(self) -> int:
         """The number of lines that are kept, rejected, or of another kind."""
         rejected = 0 if self.rejected is None else _count(self.rejected)
-        return _count(self.kept) + rejected + self.tally.total
+        return _count(self.kept) + rejected + self.line_counts.total
 
 
 def _sink(part: Part, kept: Path, logs: DayLogs) -> _Sunk:
@@ -137,24 +138,24 @@ def _sink(part: Part, kept: Path, logs: DayLogs) -> _Sunk:
         if sunk.accounted == sunk.lines:
             return sunk
     rejected = kept.with_suffix(".rejected")
-    sink = _sink_apart if part.deadly else _sink_thoroughly
+    sink = _sink_apart if part.isolate else _sink_thoroughly
     sunk = _account(kept, rejected, sink(part, kept, rejected, quotes=logs.quotes))
     if sunk.accounted != sunk.lines:
         raise LostLinesError(_named(part), sunk.lines, sunk.accounted)
     return sunk
 
 
-def _account(kept: Path, rejected: Path | None, files: Sequence[LogFile]) -> _Sunk:
-    tally = Tally()
+def _account(kept: Path, rejected: Path | None, files: Sequence[StagedLog]) -> _Sunk:
+    line_counts = LineCounts()
     for log in files:
-        tally.merge(log.tally)
-    lines = sum(log.tally.rows if log.lines is None else log.lines for log in files) if files else _count(kept)
-    return _Sunk(kept, rejected, lines, tally)
+        line_counts.merge(log.line_counts)
+    lines = sum(log.line_counts.rows if log.lines is None else log.lines for log in files) if files else _count(kept)
+    return _Sunk(kept, rejected, lines, line_counts)
 
 
-def _uncounted(part: Part) -> list[LogFile]:
+def _uncounted(part: Part) -> list[StagedLog]:
     """Return a part's files with nothing counted yet: what was read in vain does not count."""
-    return [replace(log, tally=Tally()) for log in part.files]
+    return [replace(log, line_counts=LineCounts()) for log in part.files]
 
 
 def _join(parts: Sequence[Path], to: Path) -> None:
@@ -201,7 +202,7 @@ def require_flows(ingested: Ingested) -> None:
         )
 
 
-def _sink_quickly(part: Part, quick: Scan, kept: Path) -> list[LogFile] | None:
+def _sink_quickly(part: Part, quick: Scan, kept: Path) -> list[StagedLog] | None:
     """Write records if there is no fault among them, and return the files with their counts, else None."""
     files = _uncounted(part)
     checked = quick(files).map_batches(_require_clean, schema=RAW, streamable=True)
@@ -222,7 +223,7 @@ def _require_clean(batch: pl.DataFrame) -> pl.DataFrame:
     return batch.drop("suspect")
 
 
-def _sink_apart(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[LogFile]:
+def _sink_apart(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[StagedLog]:
     """Write a part's records in another process; where that dies, find the file that kills it."""
     try:
         return apart(partial(_sink_thoroughly, part, kept, rejected, quotes=quotes))
@@ -233,11 +234,11 @@ def _sink_apart(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list
         raise _unreadable(part, why, "; if it is whole, give the run more memory") from None
 
 
-def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[LogFile]:
+def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[StagedLog]:
     files = _uncounted(part)
     good = pl.col("fault").is_null()
     records = _without_cut(part.scan(files), files)
-    records = _read_once(records, files[0].tally.count_labels if files else unchanged)
+    records = _read_once(records, files[0].line_counts.count_labels if files else unchanged)
     sinks = [
         records.filter(good).select(list(RAW)).sink_parquet(kept, lazy=True),
         records.filter(~good).select(list(ORIGIN)).sink_parquet(rejected, lazy=True),
@@ -251,7 +252,7 @@ def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) ->
     return files
 
 
-def _without_cut(records: pl.LazyFrame, files: Sequence[LogFile]) -> pl.LazyFrame:
+def _without_cut(records: pl.LazyFrame, files: Sequence[StagedLog]) -> pl.LazyFrame:
     """Make a damaged record of each line that is cut: its beginning may parse."""
     cut = [(pl.col("file") == log.name) & pl.col("line").is_in(list(log.cut)) for log in files if log.cut]
     if not cut:

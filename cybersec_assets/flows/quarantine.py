@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from cybersec_assets.flows.day_logs import DayLogs
-from cybersec_assets.flows.logfile import is_text
 from cybersec_assets.flows.parsing.lines import NEVER, scan_lines
+from cybersec_assets.flows.plan import DayLogs
+from cybersec_assets.flows.staged_log import is_text
 from cybersec_assets.redaction import MARK, known_secrets, spellings_of
 
 QUARANTINE = ("file", "line", "fault", "value", "text")

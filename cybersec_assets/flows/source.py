@@ -16,17 +16,17 @@ import polars as pl
 
 from cybersec_assets.errors import NoFlowLogsError, SettingsError, quoted
 from cybersec_assets.flows.day import UTC, Day
-from cybersec_assets.flows.day_logs import DayLogs, Part, Reading, read_logs
-from cybersec_assets.flows.files import SourceFile, local_files
-from cybersec_assets.flows.logfile import LogFile
-from cybersec_assets.flows.parsing.columns import Columns, parse_columns
-from cybersec_assets.flows.parsing.fields import require_constants
+from cybersec_assets.flows.parsing.mapped_fields import require_constants
+from cybersec_assets.flows.parsing.mapping import Columns, parse_columns
 from cybersec_assets.flows.parsing.presets import presets
-from cybersec_assets.flows.privacy import without_addresses
-from cybersec_assets.flows.pseudonyms import Pseudonyms
+from cybersec_assets.flows.plan import DayLogs, Part, Reading, read_logs
+from cybersec_assets.flows.pseudonyms.privacy import without_addresses
+from cybersec_assets.flows.pseudonyms.pseudonyms import Pseudonyms
 from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets.flows.readers.base import Scan
-from cybersec_assets.flows.synthetic import synthetic_flows
+from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.synthetic.flows import synthetic_flows
+from cybersec_assets.sources.local import SourceFile, local_files
 
 SYNTHETIC = "synthetic"
 Find = Callable[[str], list[SourceFile]]
@@ -166,5 +166,5 @@ def _pseudonymous(logs: DayLogs, pseudonyms: Pseudonyms) -> DayLogs:
     return replace(logs, parts=parts)
 
 
-def _hidden(scan: Scan, pseudonyms: Pseudonyms, logs: Sequence[LogFile]) -> pl.LazyFrame:
+def _hidden(scan: Scan, pseudonyms: Pseudonyms, logs: Sequence[StagedLog]) -> pl.LazyFrame:
     return without_addresses(scan(logs), pseudonyms)

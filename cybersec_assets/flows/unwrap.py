@@ -5,7 +5,7 @@
                           └→ line by line → a copy with the plain records
 
 The copy has a line for each of the file's, so that numbers of lines stay, and the quarantine quotes the file's own
-line (`LogFile.original`). A line without a wrapper stays as it is; what cannot be unwrapped is for the reader to
+line (`StagedLog.original`). A line without a wrapper stays as it is; what cannot be unwrapped is for the reader to
 refuse. Plain files cost one look at their head. What belongs elsewhere: what wrappers look like (`parsing.prefixes`,
 `parsing.wrapped_json`), and what records mean (`readers`).
 """
@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
-from cybersec_assets.flows.logfile import LogFile, is_text
 from cybersec_assets.flows.parsing.prefixes import before_stream, before_text, prefix_name
 from cybersec_assets.flows.parsing.wrapped_json import Unwrapped, text_in, unwrap_line
+from cybersec_assets.flows.staged_log import StagedLog, is_text
 
 PLAIN_RECORDS = 20
 """So many plain records at the head of a file show that it has no wrappers."""
@@ -28,10 +28,10 @@ Convert = Callable[[bytes], bytes]
 Peel = Callable[[bytes], bytes | None]
 PEELS: tuple[Peel, ...] = (text_in, before_text, before_stream)
 """The ways to take one wrapper off a line of text; None where the line has no such wrapper."""
-Recognise = Callable[[LogFile], bool]
+Recognise = Callable[[StagedLog], bool]
 
 
-def unwrapped(log: LogFile, *, json: bool, is_plain: Recognise, is_known: Recognise) -> LogFile:
+def unwrapped(log: StagedLog, *, json: bool, is_plain: Recognise, is_known: Recognise) -> StagedLog:
     """Return a log with plain records: the log itself, or a copy beside it where its records are wrapped.
 
     Args:
@@ -57,7 +57,7 @@ def unwrapped(log: LogFile, *, json: bool, is_plain: Recognise, is_known: Recogn
     return replace(log, path=copy, original=log.path)
 
 
-def wrapper_name(log: LogFile) -> str | None:
+def wrapper_name(log: StagedLog) -> str | None:
     """Return what the wrapper of a log's first line is called in a message, or None where it has none."""
     first = log.head.split(b"\n", 1)[0]
     return "JSON wrapper" if text_in(first) is not None else prefix_name(first)
@@ -78,7 +78,7 @@ def _unwrap_json(line: bytes) -> bytes:
     return unwrap_line(line).text
 
 
-def _text_unwrapper(log: LogFile, head: Sequence[bytes], is_plain: Recognise, is_known: Recognise) -> Convert | None:
+def _text_unwrapper(log: StagedLog, head: Sequence[bytes], is_plain: Recognise, is_known: Recognise) -> Convert | None:
     """Return how to unwrap lines of text: by the fewest wrappers under which the head is of a known format."""
     wrapped = [any(peel(line) is not None for peel in (text_in, before_text)) for line in head]
     # A first line that names columns begins with no prefix, so that one that does has one.
@@ -98,7 +98,7 @@ def _text_unwrapper(log: LogFile, head: Sequence[bytes], is_plain: Recognise, is
     return None
 
 
-def _is_known(log: LogFile, lines: Iterable[bytes], is_known: Recognise) -> bool:
+def _is_known(log: StagedLog, lines: Iterable[bytes], is_known: Recognise) -> bool:
     head = log.path.with_name(f"{log.path.name}.head")
     head.write_bytes(b"\n".join(lines))
     known = is_known(replace(log, path=head))

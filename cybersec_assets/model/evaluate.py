@@ -49,7 +49,7 @@ def _against_labels(scored: Path) -> dict[str, float]:
 
 
 def _precision_at(top: int, ranked: pl.DataFrame) -> float:
-    """Give the share of malice among the strangest; flows that tie for the last places count by their share."""
+    """Return the share of malice among the most anomalous flows. Ties for the last places count by their share."""
     flows, malicious = pl.col("flows").cast(pl.Int64), pl.col("flows").filter("label").sum()
     by_score = ranked.group_by("anomaly_score").agg(flows.sum(), malicious.alias("malicious"))
     descending = by_score.sort("anomaly_score", descending=True)

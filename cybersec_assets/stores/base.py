@@ -14,7 +14,7 @@ from typing import Protocol
 
 from cybersec_assets.artifact import Artifact, Fingerprint, fingerprint_of
 from cybersec_assets.errors import ObjectChangedError, StoreError, quoted
-from cybersec_assets.write_path import Point, reached
+from cybersec_assets.failpoints import Point, hit
 
 CHECKS = "checks/"
 """What the names of objects begin with that only try a store out; no artifact has such a name."""
@@ -113,11 +113,11 @@ def store_file(
     """
     fingerprint, bucket = fingerprint_of(file), f"{prefix}-{kind.bucket}"
     begin = moment or utc_now()
-    reached(Point.UPLOAD_BEGUN)
+    hit(Point.UPLOAD_BEGUN)
     for second in range(MAX_NAMES):
         name = kind.name(begin + dt.timedelta(seconds=second))
         if store.create(bucket, name, file, fingerprint):
-            reached(Point.UPLOAD_COMPLETED)
+            hit(Point.UPLOAD_COMPLETED)
             return _read_back(store, bucket, name, fingerprint)
     raise StoreError(f"{bucket} has no free name for {kind.name(begin)} or later", "Check who else writes there")
 
@@ -131,7 +131,7 @@ def fetch_object(store: ObjectStore, artifact: Artifact, to: Path) -> None:
     """
     bucket, name = split_uri(artifact.uri)
     store.fetch(bucket, name, to)
-    reached(Point.INPUT_FETCHED)
+    hit(Point.INPUT_FETCHED)
     found = fingerprint_of(to)
     if found != artifact.fingerprint:
         to.unlink()
@@ -163,5 +163,5 @@ def _read_back(store: ObjectStore, bucket: str, name: str, fingerprint: Fingerpr
     artifact, found = Artifact(f"s3://{bucket}/{name}", fingerprint), store.fingerprint(bucket, name)
     if found != fingerprint:
         raise changed(artifact, found)
-    reached(Point.READ_BACK)
+    hit(Point.READ_BACK)
     return artifact

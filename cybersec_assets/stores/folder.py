@@ -30,7 +30,7 @@ class FolderStore:
 
     def create(self, bucket: str, name: str, file: Path, _fingerprint: Fingerprint) -> bool:
         """Write aside, then link into place: a link, unlike a rename, refuses a name that is taken."""
-        with _refusals(self.root):
+        with _translate_errors(self.root):
             path = self.root / bucket / name
             path.parent.mkdir(parents=True, exist_ok=True)
             aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
@@ -42,24 +42,24 @@ class FolderStore:
 
     def fingerprint(self, bucket: str, name: str) -> Fingerprint:
         """Read the object to its end."""
-        with _refusals(self.root):
+        with _translate_errors(self.root):
             return fingerprint_of(self._existing(bucket, name))
 
     def fetch(self, bucket: str, name: str, to: Path) -> None:
         """Copy the object."""
-        with _refusals(self.root):
+        with _translate_errors(self.root):
             shutil.copyfile(self._existing(bucket, name), to)
 
     def chunks(self, bucket: str, name: str) -> Iterator[bytes]:
         """Read the object."""
-        with _refusals(self.root), self._existing(bucket, name).open("rb") as stream:
+        with _translate_errors(self.root), self._existing(bucket, name).open("rb") as stream:
             yield from iter(lambda: stream.read(CHUNK_BYTES), b"")
 
     def entries(
         self, bucket: str, prefix: str = "", *, after: str = "", limit: int | None = None
     ) -> Iterator[StoredObject]:
         """List the folder's files, also those that a writer left aside when it was killed."""
-        with _refusals(self.root):
+        with _translate_errors(self.root):
             folder = self.root / bucket
             names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
             wanted = (name for name in names if name.startswith(prefix) and name > after)
@@ -71,7 +71,7 @@ class FolderStore:
 
     def delete(self, bucket: str, name: str) -> None:
         """Remove the file."""
-        with _refusals(self.root):
+        with _translate_errors(self.root):
             self._existing(bucket, name).unlink()
 
     def _existing(self, bucket: str, name: str) -> Path:
@@ -106,7 +106,7 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _refusals(root: Path) -> Iterator[None]:
+def _translate_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

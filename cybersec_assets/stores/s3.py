@@ -16,10 +16,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.errors import ObjectMissingError
+from cybersec_assets.failpoints import Point, hit
 from cybersec_assets.stores.base import StoredObject
-from cybersec_assets.stores.s3_refusals import MISSING, code_of, refusals
+from cybersec_assets.stores.s3_refusals import MISSING, code_of, translate_errors
 from cybersec_assets.stores.s3_variables import MINIO
-from cybersec_assets.write_path import Point, reached
 
 PUT_LIMIT = 4 * 1024**3
 PART_BYTES = 256 * 1024**2
@@ -51,7 +51,7 @@ class S3Store:
 
     def create(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> bool:
         """Upload on the condition that the name is free."""
-        with self.refusals(bucket):
+        with self.translate_errors(bucket):
             try:
                 self._upload(bucket, name, file, fingerprint)
             except ClientError as error:
@@ -68,7 +68,7 @@ class S3Store:
 
     def fingerprint(self, bucket: str, name: str) -> Fingerprint:
         """Ask the server for size and checksum; read the object where the checksum is not of the whole."""
-        with self.refusals(bucket, name):
+        with self.translate_errors(bucket, name):
             head = self.client.head_object(Bucket=bucket, Key=name, ChecksumMode="ENABLED")
             checksum = head.get("ChecksumSHA256")
             if checksum is None or head.get("ChecksumType") == "COMPOSITE" or "-" in checksum:
@@ -77,12 +77,12 @@ class S3Store:
 
     def fetch(self, bucket: str, name: str, to: Path) -> None:
         """Download the object."""
-        with self.refusals(bucket, name):
+        with self.translate_errors(bucket, name):
             self.client.download_file(bucket, name, str(to))
 
     def chunks(self, bucket: str, name: str) -> Iterator[bytes]:
         """Read the object."""
-        with self.refusals(bucket, name):
+        with self.translate_errors(bucket, name):
             yield from self.client.get_object(Bucket=bucket, Key=name)["Body"].iter_chunks(CHUNK_BYTES)
 
     def entries(
@@ -90,7 +90,7 @@ class S3Store:
     ) -> Iterator[StoredObject]:
         """List the bucket page by page."""
         paging = {"MaxItems": limit, "PageSize": min(limit or PAGE, PAGE)}
-        with self.refusals(bucket):
+        with self.translate_errors(bucket):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=bucket, Prefix=prefix, StartAfter=after, PaginationConfig=paging
             )
@@ -104,12 +104,12 @@ class S3Store:
 
     def delete(self, bucket: str, name: str) -> None:
         """Remove the object."""
-        with self.refusals(bucket, name):
+        with self.translate_errors(bucket, name):
             self.client.delete_object(Bucket=bucket, Key=name)
 
     def make_bucket(self, bucket: str) -> None:
         """Make a bucket where it is missing; the right to do so is asked for only then."""
-        with self.refusals(bucket):
+        with self.translate_errors(bucket):
             try:
                 self.client.head_bucket(Bucket=bucket)
             except ClientError as error:
@@ -150,7 +150,7 @@ class S3Store:
         with file.open("rb") as stream:
             for number, part in enumerate(iter(lambda: stream.read(self.part_bytes), b""), start=1):
                 sent = self.client.upload_part(**upload, PartNumber=number, Body=part, ChecksumAlgorithm="SHA256")
-                reached(Point.PART_UPLOADED)
+                hit(Point.PART_UPLOADED)
                 yield {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]}
 
     def _read(self, bucket: str, name: str) -> Fingerprint:
@@ -173,10 +173,10 @@ class S3Store:
         return {} if region == FIRST_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
     @contextmanager
-    def refusals(self, bucket: str, name: str = "") -> Iterator[None]:
+    def translate_errors(self, bucket: str, name: str = "") -> Iterator[None]:
         """Turn what boto3 raises into an error that names the object and says what to do."""
         what, server = f"s3://{bucket}/{name}".rstrip("/"), self.client.meta.endpoint_url
-        with refusals(what, server, MINIO):
+        with translate_errors(what, server, MINIO):
             try:
                 yield
             except ClientError as error:

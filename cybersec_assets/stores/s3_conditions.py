@@ -87,7 +87,7 @@ def require_one_winner(store: S3Store, bucket: str, writers: int = WRITERS) -> N
 def _race(store: S3Store, start: Start, place: dict[str, str], writers: int) -> list[bytes]:
     """Return the contents of those who were told that they won."""
     contents = [f"writer {number}".encode() for number in range(writers)]
-    with store.refusals(place["Bucket"]):
+    with store.translate_errors(place["Bucket"]):
         finishes = [start(store.client, place, content) for content in contents]
     barrier = Barrier(writers)
 
@@ -101,13 +101,13 @@ def _race(store: S3Store, start: Start, place: dict[str, str], writers: int) -> 
 
 def _write(store: S3Store, start: Start, place: dict[str, str], content: bytes) -> bool:
     """Write on the condition that the name is free; return whether the server did."""
-    with store.refusals(place["Bucket"]):
+    with store.translate_errors(place["Bucket"]):
         finish = start(store.client, place, content)
     return _is_written(store, place["Bucket"], finish)
 
 
 def _is_written(store: S3Store, bucket: str, finish: Finish) -> bool:
-    with store.refusals(bucket):
+    with store.translate_errors(bucket):
         try:
             finish()
         except ClientError as error:
@@ -148,7 +148,7 @@ WAYS: dict[str, Start] = {"PutObject": _put, "CompleteMultipartUpload": _put_par
 def _may_delete(store: S3Store, bucket: str) -> bool:
     """Return whether the key may delete objects, asked with a name that is not there; make the bucket if missing."""
     place = {"Bucket": bucket, "Key": f"{CHECKS}{uuid.uuid4()}"}
-    with store.refusals(bucket):
+    with store.translate_errors(bucket):
         try:
             store.client.delete_object(**place)
         except ClientError as error:

@@ -16,7 +16,7 @@ MISSING = {"NoSuchKey", "NoSuchBucket", "404"}
 
 
 @contextmanager
-def refusals(what: str, server: str, variables: S3Variables) -> Iterator[None]:
+def translate_errors(what: str, server: str, variables: S3Variables) -> Iterator[None]:
     """Turn what boto3 raises into an error that names the object and says what to do.
 
     Args:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cybersec_assets.runner import use_instance
-from cybersec_assets_tests.crash.evidence import Wrong
-from cybersec_assets_tests.crash.orders import FIRST_OWN_DAY
-from cybersec_assets_tests.crash.siege import Siege
-from cybersec_assets_tests.stack.conftest import bench, binary, minio, pg, stack_folder
-from cybersec_assets_tests.stack.workbench import BUCKETS, Workbench, s3_client
+from cybersec_assets.operations.run_day import use_instance
+from cybersec_assets_tests.integration.stack.conftest import bench, binary, minio, pg, stack_folder
+from cybersec_assets_tests.support.crash.evidence import Wrong
+from cybersec_assets_tests.support.crash.kill_rounds import Siege
+from cybersec_assets_tests.support.crash.orders import FIRST_OWN_DAY
+from cybersec_assets_tests.support.servers.workbench import BUCKETS, Workbench, s3_client
 
 __all__ = ["bench", "binary", "minio", "pg", "siege", "stack_folder"]
 SIEGES = pytest.StashKey[list[Siege]]()

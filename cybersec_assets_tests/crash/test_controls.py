@@ -5,13 +5,13 @@ from signal import SIGKILL
 
 import pytest
 
-from cybersec_assets.audit.tables import RAW
-from cybersec_assets.write_path import Point
-from cybersec_assets_tests.crash.evidence import Wrong, unended
-from cybersec_assets_tests.crash.orders import Way, order
-from cybersec_assets_tests.crash.readers import Got, read_the_newest, reader_faults
-from cybersec_assets_tests.crash.siege import assert_died_as_ordered
-from cybersec_assets_tests.stack.workbench import s3_client
+from cybersec_assets.audit.journal.tables import RAW
+from cybersec_assets.failpoints import Point
+from cybersec_assets_tests.support.crash.evidence import Wrong, unended
+from cybersec_assets_tests.support.crash.kill_rounds import assert_died_as_ordered
+from cybersec_assets_tests.support.crash.orders import Way, order
+from cybersec_assets_tests.support.crash.readers import Got, read_the_newest, reader_faults
+from cybersec_assets_tests.support.servers.workbench import s3_client
 
 pytestmark = pytest.mark.stack
 

@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 
-from cybersec_assets.audit.tables import SCHEMA_VERSION
-from cybersec_assets.write_path import Point
-from cybersec_assets_tests.crash.orders import Way, at_points, at_random
-from cybersec_assets_tests.crash.siege import assert_died_as_ordered
+from cybersec_assets.audit.journal.tables import SCHEMA_VERSION
+from cybersec_assets.failpoints import Point
+from cybersec_assets_tests.support.crash.kill_rounds import assert_died_as_ordered
+from cybersec_assets_tests.support.crash.orders import Way, at_points, at_random
 
 WITHIN_RUNS = (Point.EVENT_WRITTEN,)
 """Passed only where Dagster itself runs the assets."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from cybersec_assets.flows.parsing.eve import EVENT
-from cybersec_assets.flows.readers.suricata import FLOW
-from cybersec_assets.flows.readers.zeek_json import is_unnamed_conn
+from cybersec_assets.flows.readers.suricata.eve import EVENT
+from cybersec_assets.flows.readers.suricata.flow import FLOW
+from cybersec_assets.flows.readers.zeek.json import is_unnamed_conn
 
 Record = Mapping[str, str]
 BLANK = " \t\r\ufeff"

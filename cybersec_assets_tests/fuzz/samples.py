@@ -5,9 +5,6 @@ import json
 
 import polars as pl
 
-from cybersec_assets_tests.flows.delimited_logs import ARGUS, AWS_VPC, NFDUMP, NFDUMP_LATER, Kind
-from cybersec_assets_tests.flows.json_logs import ALERT, BACK, DNS, ECS_CONN, ECS_FLOW, THERE, conn, event, lines
-from cybersec_assets_tests.flows.logs import CSV, ZEEK, csv_log, csv_row, zeek_header, zeek_row
 from cybersec_assets_tests.fuzz.counts import (
     Named,
     count_csv,
@@ -19,6 +16,19 @@ from cybersec_assets_tests.fuzz.counts import (
     is_flow,
 )
 from cybersec_assets_tests.fuzz.damage import Sample
+from cybersec_assets_tests.support.flows.delimited_logs import ARGUS, AWS_VPC, NFDUMP, NFDUMP_LATER, Kind
+from cybersec_assets_tests.support.flows.json_logs import (
+    ALERT,
+    BACK,
+    DNS,
+    ECS_CONN,
+    ECS_FLOW,
+    THERE,
+    conn,
+    event,
+    lines,
+)
+from cybersec_assets_tests.support.flows.logs import CSV, ZEEK, csv_log, csv_row, zeek_header, zeek_row
 
 TOTALS = "flows,bytes,packets,avg_bps,avg_pps,avg_bpp\n"
 

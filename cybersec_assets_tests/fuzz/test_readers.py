@@ -40,7 +40,7 @@ def test_no_record_is_lost_or_made(name, subtests):
 def test_any_bytes_end_in_records_or_in_one_line(name, subtests):
     """Whatever is damaged, the head and the line ends too, reading ends soon, in records or in an error of one line."""
     sample = SAMPLES[name]
-    attempt = try_bytes_apart if readers()[sample.fmt].deadly else try_bytes
+    attempt = try_bytes_apart if readers()[sample.fmt].isolate else try_bytes
     for seeds in some_seeds(sample):
         with subtests.test(first=seeds[0]):
             attempt(name, seeds)

@@ -9,14 +9,14 @@ from pathlib import Path
 import polars as pl
 
 from cybersec_assets.errors import CybersecError, DamagedLogError, LostLinesError
-from cybersec_assets.flows.apart import StepDiedError, apart
 from cybersec_assets.flows.ingest import ingest, require_share
+from cybersec_assets.flows.isolation import StepDiedError, apart
 from cybersec_assets.flows.readers import AUTO
 from cybersec_assets.flows.readers.base import READING_FAILED
 from cybersec_assets.flows.source import FlowSource
-from cybersec_assets_tests.flows.logs import DAY, NOTHING
 from cybersec_assets_tests.fuzz.damage import damaged_file, damaged_lines, with_long_value
 from cybersec_assets_tests.fuzz.samples import SAMPLES
+from cybersec_assets_tests.support.flows.logs import DAY, NOTHING
 
 LONGEST_LINE = 500
 """Characters of an error as a shell prints it."""
@@ -76,7 +76,7 @@ def try_bytes_apart(name, seeds):
 
 def require_told_death(name, seed):
     """Require that a file that ends the process that reads it ends no other, and is told in a line."""
-    *_, said = outcome(*_file(name, seed), deadly=True)
+    *_, said = outcome(*_file(name, seed), isolate=True)
     assert "the process that read it ended with" in said
 
 
@@ -84,12 +84,12 @@ def _file(name, seed):
     return damaged_file(SAMPLES[name], seed), AUTO if seed % 2 else SAMPLES[name].fmt
 
 
-def outcome(content, fmt, *, deadly=False):
+def outcome(content, fmt, *, isolate=False):
     """Read a file, and tell how many records were kept, how many rejected, and what the error says if there is one."""
     begin, found = time.process_time(), (0, 0, "")
     with tempfile.TemporaryDirectory(dir=FOLDERS) as folder:
         try:
-            kept, rejected = read(Path(folder), content, fmt, deadly=deadly)
+            kept, rejected = read(Path(folder), content, fmt, isolate=isolate)
             found = kept.height, rejected.height, ""
         except LostLinesError:
             raise
@@ -106,14 +106,14 @@ def require_short_line(message):
     assert message.isprintable()
 
 
-def read(folder, content, fmt, *, deadly):
+def read(folder, content, fmt, *, isolate):
     """Read a file in both ways, hold them against each other, and give what was kept and what was rejected.
 
-    Only where it is `deadly` is it read in a process of its own, as the product does: that takes far longer.
+    Only where it is `isolate` is it read in a process of its own, as the product does: that takes far longer.
     """
     (folder / "log").write_bytes(content)
     logs = FlowSource(str(folder / "log"), fmt).logs_of(DAY, folder / "logs")
-    slowly = replace(logs, parts=[replace(part, quick=None, deadly=deadly) for part in logs.parts])
+    slowly = replace(logs, parts=[replace(part, quick=None, isolate=isolate) for part in logs.parts])
     ingested = ingest(slowly, folder / "kept", folder / "rejected")
     try:
         require_share(ingested, 0)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.line_counts import BLANK as BLANK_LINE
+from cybersec_assets.flows.line_counts import HEADER
 from cybersec_assets.flows.parsing.lines import scan_lines
-from cybersec_assets.flows.tally import BLANK as BLANK_LINE
-from cybersec_assets.flows.tally import HEADER
+from cybersec_assets.flows.staged_log import StagedLog
 
 BYTE_ORDER_MARK = "\ufeff"
 BLANK = f" \t\r{BYTE_ORDER_MARK}"
@@ -22,12 +22,12 @@ SEPARATORS = (",", "\t", ";", "|")
 """The separators that tools which let a user choose one are used with."""
 
 
-def separator_of(log: LogFile, known: Collection[str]) -> str:
+def separator_of(log: StagedLog, known: Collection[str]) -> str:
     """Return the separator by which a log's first line has most of the known column names; a comma where none has."""
     return max(SEPARATORS, key=lambda separator: len(set(known) & set(header_of(log, separator))))
 
 
-def header_of(log: LogFile, separator: str = ",") -> list[str]:
+def header_of(log: StagedLog, separator: str = ",") -> list[str]:
     """Give the names in a log's first line."""
     return log.first_lines[0].removeprefix(BYTE_ORDER_MARK).split(separator)
 
@@ -50,12 +50,12 @@ class Layout:
 
 
 def scan_fields(
-    log: LogFile, layout: Layout, wanted: Collection[str], *, remark: pl.Expr | None = None
+    log: StagedLog, layout: Layout, wanted: Collection[str], *, remark: pl.Expr | None = None
 ) -> pl.LazyFrame:
     """Cut lines into fields.
 
     Args:
-        log: The log. Blank lines, repeated headers and remarks are counted in its tally.
+        log: The log. Blank lines, repeated headers and remarks are counted in its line_counts.
         layout: How its lines are cut.
         wanted: The fields that become columns, where the header has them.
         remark: The name of what a line is that is no record, else null.
@@ -74,7 +74,7 @@ def scan_fields(
     values = [_said(text, layout.unset).alias(name) for name, text in texts.items()]
     is_blank = (pl.col("text").fill_null("").str.strip_chars(BLANK) == "") & pl.col("rest").is_null()
     kind = pl.when(is_blank).then(pl.lit(BLANK_LINE)).when(pl.col("is_first")).then(pl.lit(HEADER))
-    records = log.tally.skip(cut, kind.otherwise(remark))
+    records = log.line_counts.skip(cut, kind.otherwise(remark))
     return records.select("file", "line", misfit.alias("misfit"), *values)
 
 

@@ -19,9 +19,9 @@ from typing import NoReturn
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.line_counts import BLANK, LineCounts
 from cybersec_assets.flows.parsing.lines import scan_lines
-from cybersec_assets.flows.tally import BLANK, Tally
+from cybersec_assets.flows.staged_log import StagedLog
 
 Wanted = Mapping[str, pl.DataType]
 """Names, and what they hold: a scalar, or a Struct of such."""
@@ -33,7 +33,7 @@ MEMBER = re.compile(r'\s*"(?P<name>[^"\\]*)"\s*:\s*(?:"(?P<text>(?:[^"\\]|\\.)*)
 BLANK_LINE = re.compile(rb"^[ \t\r]*\n", re.MULTILINE)
 
 
-def first_objects(log: LogFile) -> Iterator[dict[str, object]]:
+def first_objects(log: StagedLog) -> Iterator[dict[str, object]]:
     """Give the objects on a file's first lines; what is no object is passed over."""
     for line in log.first_lines:
         with suppress(ValueError, RecursionError):
@@ -78,7 +78,7 @@ def begins_with(line: str, names: Sequence[str]) -> str | None:
 
 
 def scan_objects(
-    log: LogFile, wanted: Wanted, word: str = "", test: LineTest | None = None, kinds: Sequence[str] = ()
+    log: StagedLog, wanted: Wanted, word: str = "", test: LineTest | None = None, kinds: Sequence[str] = ()
 ) -> pl.LazyFrame:
     """Read a file lazily.
 
@@ -94,13 +94,15 @@ def scan_objects(
         tested, `cut_kind`, the kind of a line that is cut, and what is wanted, null where it is not there.
     """
     texts = pl.Struct(dict(wanted))
-    tally = Tally() if word else log.tally
+    line_counts = LineCounts() if word else log.line_counts
     # Within one step, and not as an expression: a filter that is pushed into it would have each line parsed again.
     rows = (
         scan_lines(log)
         .filter(pl.col("text").str.contains(word, literal=True) if word else True)
         .map_batches(
-            lambda batch: _objects(batch, texts, tally, test).with_columns(cut_kind=_cut_kinds(batch, log, kinds)),
+            lambda batch: _objects(batch, texts, line_counts, test).with_columns(
+                cut_kind=_cut_kinds(batch, log, kinds)
+            ),
             schema=pl.Schema(
                 {
                     "file": pl.String(),
@@ -119,7 +121,7 @@ def scan_objects(
     return rows.with_columns(is_object=pl.col("object").is_not_null()).unnest("object")
 
 
-def scan_typed(log: LogFile, wanted: Wanted, test: LineTest | None = None) -> pl.LazyFrame:
+def scan_typed(log: StagedLog, wanted: Wanted, test: LineTest | None = None) -> pl.LazyFrame:
     """Read a file of which every line is an object, or blank, with every value of its own type.
 
     Args:
@@ -139,7 +141,7 @@ def scan_typed(log: LogFile, wanted: Wanted, test: LineTest | None = None) -> pl
 
 
 def _parts(
-    log: LogFile,
+    log: StagedLog,
     schema: pl.Schema,
     test: LineTest | None,
     names: list[str] | None,
@@ -158,10 +160,10 @@ def _parts(
         limit = None if limit is None else max(limit - found.height, 0)
     if objects != log.lines:
         # Looked for only where some are missing: Polars skips blank lines without a trace.
-        log.tally.add(BLANK, sum(len(BLANK_LINE.findall(part)) for part in _read_parts(log)))
+        log.line_counts.add(BLANK, sum(len(BLANK_LINE.findall(part)) for part in _read_parts(log)))
 
 
-def _read_parts(log: LogFile) -> Iterator[bytes]:
+def _read_parts(log: StagedLog) -> Iterator[bytes]:
     with log.path.open("rb") as file:
         while part := file.read(PART_BYTES) + file.readline():
             yield part
@@ -196,12 +198,12 @@ def _texts(types: Wanted) -> Iterator[pl.Expr]:
             yield pl.col(name)
 
 
-def _objects(batch: pl.DataFrame, wanted: pl.Struct, tally: Tally, test: LineTest | None) -> pl.DataFrame:
+def _objects(batch: pl.DataFrame, wanted: pl.Struct, line_counts: LineCounts, test: LineTest | None) -> pl.DataFrame:
     text = pl.col("text").str.strip_chars(" \t\r\ufeff").replace("", None)
     is_whole = pl.col("rest").is_null()
     lines = batch.select("file", "line", pl.when(is_whole).then(text).alias("object"), is_whole)
     told = lines.filter(pl.col("object").is_not_null() | ~pl.col("rest")).drop("rest")
-    tally.add(BLANK, lines.height - told.height)
+    line_counts.add(BLANK, lines.height - told.height)
     objects = _decode(_lone(told["object"]), wanted)
     return told.with_columns(objects, passes=_tested(told["object"], objects, test))
 
@@ -214,7 +216,7 @@ def _tested(lines: pl.Series, objects: pl.Series, test: LineTest | None) -> pl.S
     return _passing(lines, asked, test)
 
 
-def _cut_kinds(batch: pl.DataFrame, log: LogFile, names: Sequence[str]) -> pl.Expr:
+def _cut_kinds(batch: pl.DataFrame, log: StagedLog, names: Sequence[str]) -> pl.Expr:
     """Return what kind of record a line is that is cut, by its beginning; null for any other line."""
     found = batch.filter(pl.col("line").is_in(list(log.cut))) if log.cut else batch.clear()
     kinds = {line: begins_with(text or "", names) for line, text in found.select("line", "text").iter_rows()}

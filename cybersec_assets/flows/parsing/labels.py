@@ -19,7 +19,7 @@ from typing import Literal
 
 import polars as pl
 
-from cybersec_assets.flows.readers.base import Field
+from cybersec_assets.flows.parsing.values import Field
 
 Meaning = Literal["malice", "harmless", "nothing", "unknown"]
 

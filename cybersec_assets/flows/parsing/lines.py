@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.staged_log import StagedLog
 
 NEVER = "\x01"
 """No log has such a character: what stands behind one shows in `rest`."""
@@ -12,7 +12,7 @@ SEPARATORS = (NEVER, *"\x02\x03\x04\x05\x06\x07\x0e\x0f\x10\x11\x12\x13\x14\x15\
 CHUNK_BYTES = 1 << 20
 
 
-def scan_lines(log: LogFile) -> pl.LazyFrame:
+def scan_lines(log: StagedLog) -> pl.LazyFrame:
     """Read a log's lines lazily.
 
     Returns:
@@ -23,7 +23,7 @@ def scan_lines(log: LogFile) -> pl.LazyFrame:
     return rows.select(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32), *halves)
 
 
-def whole_lines(log: LogFile) -> pl.LazyFrame:
+def whole_lines(log: StagedLog) -> pl.LazyFrame:
     """Read a log's lines lazily, none cut in two.
 
     Returns:
@@ -49,13 +49,13 @@ def _halves(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     return text.str.extract(f"^([^{NEVER}]*)"), text.str.extract(f"(?s){NEVER}(.*)$").alias("rest")
 
 
-def holds(log: LogFile, sign: str) -> bool:
+def holds(log: StagedLog, sign: str) -> bool:
     """Tell whether an ASCII character is anywhere in a log."""
     with log.path.open("rb") as file:
         return any(sign.encode() in chunk for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
 
 
 @lru_cache(maxsize=1024)
-def _absent_sign(log: LogFile) -> str:
+def _absent_sign(log: StagedLog) -> str:
     """Give a character that a log does not have: Polars shows no trace of one that ends a line."""
     return next((sign for sign in SEPARATORS if not holds(log, sign)), NEVER)

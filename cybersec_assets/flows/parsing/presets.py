@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from cybersec_assets.flows.parsing.columns import DATE, Columns, Layout, sources_of
+from cybersec_assets.flows.parsing.mapping import DATE, Columns, Layout, sources_of
 
 NO_ADDRESS = {"value": "0.0.0.0"}  # noqa: S104 - it stands for an unknown address, nothing listens there
 NO_ADDRESSES = {"src_ip": NO_ADDRESS, "dst_ip": NO_ADDRESS}

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 import polars as pl
 
-from cybersec_assets.flows.readers.base import Field, number
+from cybersec_assets.flows.parsing.values import Field, number
 
 NAMES = {
     0: "hopopt",

@@ -1,22 +1,33 @@
-"""One module a log format; each defines `READER`.
+"""Readers of log formats, one module or package for each.
 
-To add a format, add a module here: it is found by its presence, and its reader's name becomes a value of
+To add a format, write a module that defines `READER` and add it to `READERS`. The reader's name becomes a value of
 `FLOWS_FORMAT`.
 """
 
-import importlib
-import pkgutil
-from functools import cache
-
+from cybersec_assets.flows.readers import argus, aws_vpc, ecs, nfdump, parquet
 from cybersec_assets.flows.readers.base import Reader
+from cybersec_assets.flows.readers.csv import table as csv
+from cybersec_assets.flows.readers.suricata import flow as suricata
+from cybersec_assets.flows.readers.zeek import json as zeek_json
+from cybersec_assets.flows.readers.zeek import tsv as zeek
 
 AUTO = "auto"
-"""In place of a reader's name: whichever recognises a file."""
+"""The value of `FLOWS_FORMAT` with which each file's format is detected."""
+
+READERS: tuple[Reader, ...] = (
+    argus.READER,
+    aws_vpc.READER,
+    csv.READER,
+    ecs.READER,
+    nfdump.READER,
+    parquet.READER,
+    suricata.READER,
+    zeek.READER,
+    zeek_json.READER,
+)
+"""All readers, in the order in which they are asked whether they recognise a file."""
 
 
-@cache
 def readers() -> dict[str, Reader]:
-    """Give every format's reader by its name, in the order in which they are asked to recognise a file."""
-    names = [module.name for module in pkgutil.iter_modules(__path__) if module.name != "base"]
-    found: list[Reader] = [importlib.import_module(f"{__name__}.{name}").READER for name in names]
-    return {reader.name: reader for reader in sorted(found, key=lambda reader: reader.name)}
+    """Return all readers by name, in the order of `READERS`."""
+    return {reader.name: reader for reader in READERS}

@@ -10,23 +10,14 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.delimited import Layout, header_of, scan_fields, separator_of
 from cybersec_assets.flows.parsing.labels import label
 from cybersec_assets.flows.parsing.protocols import PORTED, port, protocol
+from cybersec_assets.flows.parsing.records import assemble, require_columns
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
-from cybersec_assets.flows.readers.base import (
-    Field,
-    Reader,
-    assemble,
-    count,
-    each,
-    host,
-    number,
-    require_columns,
-    those_present,
-    words,
-)
+from cybersec_assets.flows.parsing.values import Field, count, host, number, those_present, words
+from cybersec_assets.flows.readers.base import Reader, each
+from cybersec_assets.flows.staged_log import StagedLog
 
 NEEDED = {"StartTime", "Dur", "Proto", "SrcAddr", "DstAddr", "TotBytes"}
 OPTIONAL = {"LastTime", "Sport", "Dport", "State", "TotPkts", "SrcBytes", "DstBytes", "SrcPkts", "DstPkts", "Label"}
@@ -37,7 +28,7 @@ OVER_UDP = ("rtp", "rtcp", "udt")
 """What Argus calls a flow's protocol where it finds these in UDP."""
 
 
-def scan(log: LogFile) -> pl.LazyFrame:
+def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
@@ -51,7 +42,7 @@ def scan(log: LogFile) -> pl.LazyFrame:
     require_columns(log, header, NEEDED - ({"Dur"} if "LastTime" in header else set()))
     rows = scan_fields(log, Layout(header, "SrcAddr", separator), NEEDED | OPTIONAL)
     is_management = pl.col("misfit").is_null() & (pl.col("Proto") == MANAGEMENT)
-    flows = log.tally.skip(rows, pl.when(is_management).then(pl.lit("management")))
+    flows = log.line_counts.skip(rows, pl.when(is_management).then(pl.lit("management")))
     return assemble(flows, _fields(header), misfit=pl.col("misfit"))
 
 
@@ -106,7 +97,7 @@ def _port(text: pl.Expr, kind: Field) -> Field:
     return port(digits, kind, (*PORTED, *OVER_UDP))
 
 
-def recognises(log: LogFile) -> bool:
+def recognises(log: StagedLog) -> bool:
     """Tell by the names in the first line."""
     return len(NEEDED & set(header_of(log, separator_of(log, NEEDED)))) >= RECOGNISED_BY
 

@@ -8,21 +8,13 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.delimited import Layout, header_of, scan_fields
 from cybersec_assets.flows.parsing.protocols import port, protocol
+from cybersec_assets.flows.parsing.records import assemble, require_columns
 from cybersec_assets.flows.parsing.times import from_epoch, seconds_between
-from cybersec_assets.flows.readers.base import (
-    Field,
-    Reader,
-    address,
-    assemble,
-    count,
-    each,
-    require_columns,
-    those_present,
-    words,
-)
+from cybersec_assets.flows.parsing.values import Field, address, count, those_present, words
+from cybersec_assets.flows.readers.base import Reader, each
+from cybersec_assets.flows.staged_log import StagedLog
 
 DEFAULT = [
     "version",
@@ -49,7 +41,7 @@ RECOGNISED_BY = 3
 HEAD_LINES = 20
 
 
-def scan(log: LogFile) -> pl.LazyFrame:
+def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
@@ -61,11 +53,11 @@ def scan(log: LogFile) -> pl.LazyFrame:
     header = header_of(log, " ") if _has_header(log) else DEFAULT
     require_columns(log, header, NEEDED)
     rows = scan_fields(log, Layout(header, mark="srcaddr", separator=" ", unset="-"), NEEDED | OPTIONAL)
-    flows = log.tally.skip(rows, pl.when(pl.col("misfit").is_null()).then(_no_flow(header)))
+    flows = log.line_counts.skip(rows, pl.when(pl.col("misfit").is_null()).then(_no_flow(header)))
     return assemble(flows, _fields(header), misfit=pl.col("misfit"))
 
 
-def _has_header(log: LogFile) -> bool:
+def _has_header(log: StagedLog) -> bool:
     return len(set(DEFAULT) & set(header_of(log, " "))) >= RECOGNISED_BY
 
 
@@ -101,7 +93,7 @@ def _fields(header: Sequence[str]) -> dict[str, Field]:
     )
 
 
-def recognises(log: LogFile) -> bool:
+def recognises(log: StagedLog) -> bool:
     """Tell by the names in the first line, or by records in the default format."""
     return _has_header(log) or any(map(_is_default, log.first_lines[:HEAD_LINES]))
 

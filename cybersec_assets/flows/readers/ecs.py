@@ -7,13 +7,15 @@ are added. Filebeat's Zeek module puts the bytes of IP packets (`orig_ip_bytes`)
 
 import polars as pl
 
-from cybersec_assets.flows.logfile import LogFile
+from cybersec_assets.flows.line_counts import UNKNOWN
 from cybersec_assets.flows.parsing.ecs import MARKS, NAMES, TIMES
 from cybersec_assets.flows.parsing.json_lines import first_objects, scan_objects
 from cybersec_assets.flows.parsing.protocols import protocol
+from cybersec_assets.flows.parsing.records import assemble
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
-from cybersec_assets.flows.readers.base import Field, Reader, address, assemble, count, each, number, volume, words
-from cybersec_assets.flows.tally import UNKNOWN
+from cybersec_assets.flows.parsing.values import Field, address, count, number, volume, words
+from cybersec_assets.flows.readers.base import Reader, each
+from cybersec_assets.flows.staged_log import StagedLog
 
 TEXTS: dict[str, pl.DataType] = dict.fromkeys(NAMES, pl.String())
 FLOW_DATASET = r"(^|\.)(conn|connection|flows?|netflow|ipfix|vpcflow)(\.log)?$"
@@ -22,14 +24,14 @@ FLOW_ACTIONS = ("netflow_flow", "network_flow")
 NANOSECONDS = 1_000_000_000
 
 
-def scan(log: LogFile) -> pl.LazyFrame:
+def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
         The columns of RAW and ORIGIN, a record for each flow and for each line that is no JSON object.
     """
     misfit = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
-    flows = log.tally.skip(scan_objects(log, TEXTS), _other_event())
+    flows = log.line_counts.skip(scan_objects(log, TEXTS), _other_event())
     return assemble(flows, _fields(), misfit=misfit)
 
 
@@ -82,7 +84,7 @@ def _fields() -> dict[str, Field]:
     }
 
 
-def recognises(log: LogFile) -> bool:
+def recognises(log: StagedLog) -> bool:
     """Tell by an event of the schema among the first objects."""
     return any(
         any(name in found for name in TIMES) and any(name in found for name in MARKS) for found in first_objects(log)

@@ -13,23 +13,14 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.logfile import LogFile
 from cybersec_assets.flows.parsing.delimited import Layout, header_of, scan_fields, separator_of
 from cybersec_assets.flows.parsing.lines import scan_lines
 from cybersec_assets.flows.parsing.protocols import port, protocol
+from cybersec_assets.flows.parsing.records import assemble, require_columns
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
-from cybersec_assets.flows.readers.base import (
-    Field,
-    Reader,
-    assemble,
-    count,
-    each,
-    host,
-    number,
-    require_columns,
-    those_present,
-    volume,
-)
+from cybersec_assets.flows.parsing.values import Field, count, host, number, those_present, volume
+from cybersec_assets.flows.readers.base import Reader, each
+from cybersec_assets.flows.staged_log import StagedLog
 
 TOKENS = {
     "firstSeen": "ts",
@@ -58,7 +49,7 @@ TOTALS = ("flows", "bytes", "packets", "avg_bps", "avg_pps", "avg_bpp")
 """The summary's header; a number for each of these is on the line under it."""
 
 
-def scan(log: LogFile) -> pl.LazyFrame:
+def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
@@ -76,7 +67,7 @@ def scan(log: LogFile) -> pl.LazyFrame:
     return assemble(rows.rename(wanted), _fields(names), misfit=pl.col("misfit"))
 
 
-def _separator(log: LogFile) -> str:
+def _separator(log: StagedLog) -> str:
     return separator_of(log, NEEDED | OPTIONAL | set(TOKENS))
 
 
@@ -85,7 +76,7 @@ def _names(header: Sequence[str]) -> dict[str, str]:
     return {TOKENS.get(name, name): name for name in header}
 
 
-def _remark(log: LogFile, separator: str) -> pl.Expr:
+def _remark(log: StagedLog, separator: str) -> pl.Expr:
     """Return the name of a line of the summary; null for any other line."""
     text = pl.col("text").fill_null("")
     header = text == separator.join(TOTALS)
@@ -124,7 +115,7 @@ def _duration() -> Field:
     return Field(pl.col("te"), seconds_between(parse_time(pl.col("ts")), parse_time(pl.col("te"))))
 
 
-def recognises(log: LogFile) -> bool:
+def recognises(log: StagedLog) -> bool:
     """Tell by the names in the first line."""
     return len(_names(header_of(log, _separator(log))).keys() & (NEEDED | OPTIONAL)) >= RECOGNISED_BY
 
@@ -144,7 +135,7 @@ HEADLESS = (
 """What a flow looks like as versions up to 1.7.3 and later ones print it, and the raw column at each position."""
 
 
-def headless_mapping(log: LogFile) -> str | None:
+def headless_mapping(log: StagedLog) -> str | None:
     """Return the FLOWS_COLUMNS of a file that nfdump has printed without a header; None for any other file."""
     first = re.sub(r" *[\t;|] *", ",", log.first_lines[0])
     for line, names in HEADLESS:
@@ -154,7 +145,7 @@ def headless_mapping(log: LogFile) -> str | None:
     return None
 
 
-def is_text_output(log: LogFile) -> bool:
+def is_text_output(log: StagedLog) -> bool:
     """Return whether a file is what nfdump prints for a reader, without `-o csv`."""
     return re.match(rf"Date (first|flow) |{TIME} .* -> ", log.first_lines[0]) is not None
 

@@ -3,16 +3,17 @@
 import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.logfile import LogFile, is_text
-from cybersec_assets.flows.parsing.fields import Cell, table_of
-from cybersec_assets.flows.readers.base import READING_FAILED, Reader, assemble, each
+from cybersec_assets.flows.parsing.mapped_fields import Cell, table_of
+from cybersec_assets.flows.parsing.records import assemble
+from cybersec_assets.flows.readers.base import READING_FAILED, Reader, each
+from cybersec_assets.flows.staged_log import StagedLog, is_text
 
 PREFIX = "parquet_"
 FEW_ROWS = 1_000_000
 """So many rows may be all alike, and take next to nothing; beyond them no log has more rows than bytes."""
 
 
-def scan(log: LogFile) -> pl.LazyFrame:
+def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a Parquet file lazily.
 
     Returns:
@@ -35,22 +36,22 @@ def scan(log: LogFile) -> pl.LazyFrame:
     )
     cells = [Cell(pl.col(PREFIX + name), dtype) for name, dtype in schema.items()]
     if (no_flow := table.no_flow(cells.__getitem__)) is not None:
-        rows = log.tally.skip(rows, no_flow)
+        rows = log.line_counts.skip(rows, no_flow)
     return assemble(rows, table.fields(cells.__getitem__))
 
 
-def _require_plausible(log: LogFile) -> None:
+def _require_plausible(log: StagedLog) -> None:
     """Refuse a file of a few bytes that would become millions of rows, which Polars holds a row group at a time."""
     rows = int(pl.scan_parquet(log.path, glob=False).select(pl.len()).collect().item())
-    log.tally.rows = rows
+    log.line_counts.rows = rows
     if rows > max(FEW_ROWS, log.path.stat().st_size):
         raise UnreadableLogError(f"{log.name} has {rows:,} rows in fewer bytes", "Take it out: it is no log")
 
 
-def recognises(log: LogFile) -> bool:
+def recognises(log: StagedLog) -> bool:
     """Tell Parquet by its magic number."""
     return not is_text(log.head)
 
 
 # A page that claims more values than there are has Polars ask for memory that no machine has, which ends the process.
-READER = Reader("parquet", recognises, each(scan), mapped=True, deadly=True)
+READER = Reader("parquet", recognises, each(scan), mapped=True, isolate=True)

@@ -1,0 +1,10 @@
+"""Run migrations on the connection that `database` holds its lock on."""
+
+from alembic import context
+
+from cybersec_assets.audit.journal.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, version_table_schema="public"
+)
+context.run_migrations()

@@ -1,0 +1,103 @@
+"""The gold layer: the day's model, and what it says of the day."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from pydantic import Field
+
+from cybersec_assets.audit.journal import tables
+from cybersec_assets.defs import checks
+from cybersec_assets.defs.assets.metadata import describe_table, score_histogram, to_markdown
+from cybersec_assets.defs.assets.silver import SILVER
+from cybersec_assets.defs.io_managers import LINEAGE_OF
+from cybersec_assets.defs.resources.audit import AuditResource
+from cybersec_assets.defs.resources.detector import DetectorResource
+from cybersec_assets.defs.resources.launch import shares
+from cybersec_assets.defs.resources.scratch import ScratchResource
+from cybersec_assets.features import feature_names, select_features
+
+MODEL = dg.AssetKey.from_user_string(tables.MODEL)
+EVALUATION = dg.AssetKey.from_user_string(tables.EVALUATION)
+TOP_ANOMALIES = 10
+
+
+class EvaluationConfig(dg.Config):
+    """Between which shares of anomalous flows a day is an ordinary one."""
+
+    min_anomaly_rate: float = Field(0.0, ge=0, le=1, description="Below this rate the check warns.")
+    max_anomaly_rate: float = Field(0.6, ge=0, le=1, description="Above this rate the check warns.")
+
+
+def model_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """Define `gold/isolation_forest`."""
+
+    @dg.asset(
+        key=MODEL,
+        ins={"silver": dg.AssetIn(SILVER)},
+        group_name="gold",
+        partitions_def=partitions,
+        io_manager_key="model_io_manager",
+        config_schema={},
+        kinds={"scikitlearn"},
+    )
+    def isolation_forest(
+        context: dg.AssetExecutionContext, silver: pl.LazyFrame, audit: AuditResource, detector: DetectorResource
+    ) -> dg.Output[Any]:
+        """Train an Isolation Forest on the day's features."""
+        # scikit-learn takes seconds to import, which only those who train or score should pay.
+        from cybersec_assets.model.train import parameters, train
+
+        with audit.phase(tables.MODEL, context.partition_key) as phase:
+            features = select_features(silver, feature_names(detector.feature_set)).collect(engine="streaming")
+            model = train(features)
+            made_with = {"feature_set": detector.feature_set, **parameters(model)}
+            phase.facts |= {"num_registros": features.height, "parametros": json.dumps(made_with)}
+            return dg.Output(model, metadata={"dagster/partition_row_count": features.height, "parameters": made_with})
+
+    return isolation_forest
+
+
+def evaluation_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    """Define `gold/evaluation`."""
+
+    @dg.asset(
+        key=EVALUATION,
+        ins={"model": dg.AssetIn(MODEL), "silver": dg.AssetIn(SILVER, metadata={LINEAGE_OF: tables.MODEL})},
+        group_name="gold",
+        partitions_def=partitions,
+        io_manager_key="parquet_io_manager",
+        config_schema=shares(EvaluationConfig),
+        check_specs=checks.specs(EVALUATION, checks.EVALUATION_RULES, blocking=False),
+        kinds={"polars", "scikitlearn"},
+    )
+    def evaluation(
+        context: dg.AssetExecutionContext,
+        model: Any,
+        silver: pl.LazyFrame,
+        audit: AuditResource,
+        scratch: ScratchResource,
+    ) -> Iterator[Any]:
+        """Score the day's flows with the model that was trained on them, and sum the scores up."""
+        from cybersec_assets.model.evaluate import evaluate
+        from cybersec_assets.model.score import score
+
+        config = EvaluationConfig(**context.op_execution_context.op_config)
+        with audit.phase(tables.EVALUATION, context.partition_key) as phase:
+            file = scratch.new_file("eval.parquet")
+            score(silver, model).sink_parquet(file)
+            metrics = evaluate(file)
+            phase.facts |= {
+                "metrics": metrics | config.model_dump(),
+                "modelo_nombre": phase.input_name(tables.MODEL),
+                "nombre_dataset": phase.input_name(tables.SILVER),
+            }
+            top_anomalies = pl.scan_parquet(file).top_k(TOP_ANOMALIES, by="anomaly_score").collect(engine="streaming")
+            described = describe_table(file) | {"preview": dg.MetadataValue.md(to_markdown(top_anomalies))}
+            histogram = score_histogram(file, -float(model[-1].offset_))
+            yield dg.Output(file, metadata=described | metrics | {"score_histogram": histogram})
+            yield checks.anomaly_rate_in_band(metrics["anomaly_rate"], config.min_anomaly_rate, config.max_anomaly_rate)
+
+    return evaluation

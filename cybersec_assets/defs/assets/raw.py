@@ -1,0 +1,156 @@
+"""The raw layer: the day's flows as received, in one schema."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from pydantic import Field
+
+from cybersec_assets.artifact import Artifact
+from cybersec_assets.audit.journal import tables
+from cybersec_assets.defs import checks
+from cybersec_assets.defs.assets.metadata import describe_table, to_markdown, volume_per_hour
+from cybersec_assets.defs.assets.past_days import RAW, past_days_evaluation
+from cybersec_assets.defs.partitions import day_of
+from cybersec_assets.defs.resources.audit import AuditResource
+from cybersec_assets.defs.resources.flow_source import FlowSourceResource
+from cybersec_assets.defs.resources.launch import shares
+from cybersec_assets.defs.resources.object_store import ObjectStoreResource
+from cybersec_assets.defs.resources.quarantine import store_rejected
+from cybersec_assets.defs.resources.scratch import ScratchResource
+from cybersec_assets.errors import quoted
+from cybersec_assets.flows.day import Day
+from cybersec_assets.flows.ingest import Ingested, ingest, require_flows, require_share
+from cybersec_assets.flows.quality import all_hold, parse_finding, raw_findings, require
+from cybersec_assets.flows.readers import AUTO
+from cybersec_assets.flows.source import SYNTHETIC
+from cybersec_assets.flows.staged_log import StagedLog
+
+PREVIEWED = ["timestamp", "src_ip", "src_port", "dst_ip", "dst_port", "protocol", "bytes", "duration"]
+FILES_SHOWN = 100
+LABELS_NAMED = 4
+"""How many unknown labels the warning names, which is one line."""
+
+
+class RawConfig(dg.Config):
+    """How much disorder a day of logs may have."""
+
+    max_outside_day: float = Field(0.2, ge=0, le=1, description="Share of timestamps outside the partition's day.")
+    max_rejected_share: float = Field(0.01, ge=0, le=1, description="Share of lines that do not parse.")
+
+
+def raw_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """Define `raw/network_events`."""
+    zone = ZoneInfo(partitions.timezone)
+
+    @dg.asset(
+        key=RAW,
+        group_name="raw",
+        partitions_def=partitions,
+        io_manager_key="parquet_io_manager",
+        config_schema=shares(RawConfig),
+        check_specs=checks.specs(RAW, checks.RAW_RULES, blocking=True),
+        kinds={"polars", "parquet"},
+    )
+    def network_events(
+        context: dg.AssetExecutionContext,
+        audit: AuditResource,
+        flow_source: FlowSourceResource,
+        store: ObjectStoreResource,
+        scratch: ScratchResource,
+    ) -> Iterator[Any]:
+        """Read the day's logs into the one schema, put damaged lines aside, and refuse a day that breaks a rule."""
+        config = RawConfig(**context.op_execution_context.op_config)
+        with audit.phase(tables.RAW, context.partition_key) as phase:
+            day, kept = day_of(context.partition_key), scratch.new_file("raw.parquet")
+            source = replace(flow_source.source(), zone=zone)
+            logs = source.logs_of(day, scratch.new_file("logs"))
+            for note in _notes(logs.files):
+                context.log.warning(note)
+            phase.inputs += [_file(log) | source.reading() for log in logs.files] or [{"file": SYNTHETIC}]
+            ingested = ingest(logs, kept, rejected := scratch.new_file("rejected.parquet"))
+            phase.facts |= {"lines": _lines(ingested)}
+            if warning := _label_warning(ingested):
+                context.log.warning(warning)
+            if ingested.rejected:
+                quarantine = store_rejected(rejected, logs, store, scratch)
+                phase.facts |= {"rejected": _rejected(ingested, quarantine)}
+            findings = raw_findings(kept, Day(day, zone), config.max_outside_day)
+            findings.append(parse_finding(ingested.rejected_share, config.max_rejected_share))
+            if not all_hold(findings):
+                yield from checks.evaluations(RAW, findings)
+                # Its own step is skipped once this one has failed.
+                yield past_days_evaluation(audit, flow_source)
+            given_format = None if source.fmt == AUTO else source.fmt
+            require_share(ingested, config.max_rejected_share, given_format)
+            require_flows(ingested)
+            require(findings, f"{tables.RAW} of {day}")
+            phase.facts |= {"num_registros": ingested.rows}
+            yield dg.Output(kept, metadata=_metadata(kept, logs.files, ingested, phase.facts.get("rejected")))
+            yield from checks.results(findings)
+
+    return network_events
+
+
+def _file(log: StagedLog) -> dict[str, object]:
+    """Tell which file it was, and which bytes."""
+    found = log.fingerprint
+    return {"file": log.name, "size": found.size, "mtime": log.modified.isoformat(), "sha256": found.sha256}
+
+
+def _notes(logs: Sequence[StagedLog]) -> list[str]:
+    """Return what a person should know about how the files were read."""
+    return [note for log in logs for note in log.notes][:FILES_SHOWN]
+
+
+def _rejected(ingested: Ingested, quarantine: Artifact) -> dict[str, object]:
+    """Tell how many lines are damaged, and where they are."""
+    found = quarantine.fingerprint
+    kept = {"uri": quarantine.uri, "size": found.size, "sha256": found.sha256}
+    return {"lines": ingested.rejected, "share": ingested.rejected_share, **kept}
+
+
+def _lines(ingested: Ingested) -> dict[str, object]:
+    """Return how many lines were read, and what became of them."""
+    others = dict(ingested.others)
+    return {"read": ingested.lines, "kept": ingested.kept, "quarantined": ingested.rejected, "other": others}
+
+
+def _label_warning(ingested: Ingested) -> str | None:
+    """Return the warning about labels whose words are unknown, None where there are none."""
+    if not ingested.unlabelled:
+        return None
+    shown = list(ingested.unknown_labels.items())[:LABELS_NAMED]
+    listed = ", ".join(f"{quoted(label)} ({flows:,})" for label, flows in shown)
+    more = ", …" if len(ingested.unknown_labels) > LABELS_NAMED else ""
+    return f"{ingested.unlabelled:,} flows have labels of unknown words, which give no verdict: {listed}{more}"
+
+
+def _labels(ingested: Ingested) -> dict[str, Any]:
+    """Return the metadata about labels whose words are unknown, if there are any."""
+    if not ingested.unlabelled:
+        return {}
+    counts = {quoted(label): flows for label, flows in ingested.unknown_labels.items()}
+    warning = _label_warning(ingested)
+    return {"unlabelled_flows": ingested.unlabelled, "unknown_labels": counts, "label_warning": warning}
+
+
+def _metadata(kept: Path, logs: Sequence[StagedLog], ingested: Ingested, rejected: object) -> dict[str, Any]:
+    examples = dg.MetadataValue.md(to_markdown(ingested.examples))
+    damaged = {"rejected_examples": examples, "quarantine": rejected} if rejected else {}
+    notes = _notes(logs)
+    return {
+        **describe_table(kept, PREVIEWED),
+        "volume_per_hour": volume_per_hour(kept),
+        "source_files": [log.name for log in logs[:FILES_SHOWN]] or [SYNTHETIC],
+        "source_file_count": len(logs),
+        "rejected_lines": ingested.rejected,
+        "rejected_share": ingested.rejected_share,
+        "lines": _lines(ingested),
+        **damaged,
+        **_labels(ingested),
+        **({"source_notes": notes} if notes else {}),
+    }

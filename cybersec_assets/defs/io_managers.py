@@ -1,0 +1,146 @@
+"""What a phase made becomes an object that the audit names; what a phase reads is such an object.
+
+    handle_output: value → scratch file → object (created if absent, read back) → SUCCESS
+    load_input:    the audit's SUCCESS → scratch copy, or fetched and checked → value
+
+Both work inside the phase of the asset that is being made, so that an error in either makes a FAILED row.
+"""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from cybersec_assets.artifact import Artifact, Fingerprint, fingerprint_of
+from cybersec_assets.audit.journal import tables
+from cybersec_assets.audit.journal.phase import Phase
+from cybersec_assets.audit.journal.queries import Record
+from cybersec_assets.defs.resources.audit import AuditResource
+from cybersec_assets.defs.resources.object_store import ObjectStoreResource
+from cybersec_assets.defs.resources.scratch import ScratchResource
+from cybersec_assets.errors import ObjectChangedError, ObjectMissingError
+from cybersec_assets.failpoints import Point, hit
+from cybersec_assets.stores.base import Kind, changed, fetch_object, store_file
+
+LINEAGE_OF = "lineage_of"
+"""Metadata of an asset's input: read what this other asset's object was made from."""
+
+KINDS = {
+    tables.RAW: Kind("raw", "network_events", ".parquet"),
+    tables.SILVER: Kind("silver", "network_events_silver", ".parquet"),
+    tables.MODEL: Kind("models", "model_isoforest", ".pkl"),
+    tables.EVALUATION: Kind("eval", "eval", ".parquet"),
+}
+"""Where each asset's objects go, and what they are called."""
+
+
+class AuditedIOManager(dg.ConfigurableIOManager):
+    """Store and load objects under the audit's eyes; what they hold is the subclasses' matter."""
+
+    store: dg.ResourceDependency[ObjectStoreResource]
+    audit: dg.ResourceDependency[AuditResource]
+    scratch: dg.ResourceDependency[ScratchResource]
+
+    @abstractmethod
+    def write(self, value: Any, file: Path) -> Path:
+        """Write a value to a file, or say in which file it is already."""
+
+    @abstractmethod
+    def read(self, file: Path, record: Record) -> Any:
+        """Give the value that a checked file holds, which the record tells of."""
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Store what an asset made, and write SUCCESS once it was read back."""
+        asset = context.asset_key.to_user_string()
+        kind = KINDS[asset]
+        hit(Point.BODY_DONE)
+        with self.audit.phase(asset, context.partition_key) as phase:
+            file = self.write(obj, self.scratch.new_file(kind.stem + kind.suffix))
+            hit(Point.SCRATCH_WRITTEN)
+            artifact = store_file(self.store.open(), self.store.bucket_prefix, kind, file)
+            file.replace(self.scratch.place_of(artifact))
+            self.audit.succeed(phase, artifact)
+        context.add_output_metadata(_metadata(artifact, phase))
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """Load what the audit names for this run, this partition and, where it is asked for, one lineage."""
+        upstream, partition = context.asset_key.to_user_string(), context.asset_partition_key
+        with self.audit.phase(_reading_asset(context), partition) as phase:
+            record = self.audit.find_input(phase, upstream, context.definition_metadata.get(LINEAGE_OF))
+            phase.read(upstream, record.artifact)
+            with _naming(record):
+                file = self._copy_of(record.artifact)
+                hit(Point.INPUT_VERIFIED)
+                return self.read(file, record)
+
+    def _copy_of(self, artifact: Artifact) -> Path:
+        """Give the run's own copy where it is good, else fetch one."""
+        copy = self.scratch.place_of(artifact)
+        if not copy.exists() or fingerprint_of(copy) != artifact.fingerprint:
+            fetch_object(self.store.open(), artifact, copy)
+        return copy
+
+
+class ParquetIOManager(AuditedIOManager):
+    """Tables: an asset gives a LazyFrame, or a Parquet file that it wrote in scratch; readers get a LazyFrame."""
+
+    def write(self, value: pl.LazyFrame | Path, file: Path) -> Path:
+        """Stream a lazy table to a file."""
+        if isinstance(value, Path):
+            return value
+        value.sink_parquet(file)
+        return file
+
+    def read(self, file: Path, record: Record) -> pl.LazyFrame:  # noqa: ARG002 - the base's signature
+        """Scan the file; nothing is read yet."""
+        return pl.scan_parquet(file)
+
+
+class ModelIOManager(AuditedIOManager):
+    """Fitted scikit-learn pipelines, as pickles."""
+
+    def write(self, value: Any, file: Path) -> Path:
+        """Pickle the model."""
+        from cybersec_assets.model.artifact import save
+
+        save(value, file)
+        return file
+
+    def read(self, file: Path, record: Record) -> Any:
+        """Unpickle the very bytes that were found to be those of the audit: they are read once."""
+        from cybersec_assets.model.artifact import load, require_fit
+
+        content = file.read_bytes()
+        found = Fingerprint(len(content), hashlib.sha256(content).hexdigest())
+        if found != record.artifact.fingerprint:
+            raise changed(record.artifact, found)
+        require_fit(record.details)
+        return load(content, record.details["features"])
+
+
+@contextmanager
+def _naming(record: Record) -> Iterator[None]:
+    """Have an error about an object name the row that says how the object should be."""
+    try:
+        yield
+    except (ObjectChangedError, ObjectMissingError) as error:
+        raise type(error)(f"{error.problem} ({record.row})", error.remedy) from None
+
+
+def _reading_asset(context: dg.InputContext) -> str:
+    """Tell for which asset an input is loaded: Dagster names an asset's op by its key."""
+    return dg.AssetKey(context.op_def.name.split("__")).to_user_string()
+
+
+def _metadata(artifact: Artifact, phase: Phase) -> dict[str, Any]:
+    return {
+        "dagster/uri": artifact.uri,
+        "size": dg.MetadataValue.int(artifact.fingerprint.size),
+        "sha256": artifact.fingerprint.sha256,
+        "duration": dg.MetadataValue.float(round(phase.seconds(), 3)),
+    }

@@ -1,0 +1,53 @@
+"""Which S3 servers were found to keep their conditions, remembered in CYBERSEC_HOME for a day.
+
+A pod whose home is new remembers nothing and tries its server again, which takes eight small requests.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from cybersec_assets.audit.heads.keys import claim_audit_folder
+from cybersec_assets.errors import SettingsError
+
+FILE = "audit/tried-servers.json"
+SECONDS = 86_400
+"""For how long a server is not tried again: another may be put in its place under the same name."""
+
+
+class TriedServers:
+    """A set of places on servers that forgets each after a day.
+
+    Args:
+        home: CYBERSEC_HOME.
+        now: Returns the time, in seconds since 1970.
+    """
+
+    def __init__(self, home: Path, now: Callable[[], float] = time.time) -> None:
+        """Note where they are remembered; a file that cannot be read remembers nothing."""
+        self._home = home
+        self._file = home / FILE
+        self._now = now
+
+    def __contains__(self, place: str) -> bool:
+        """Return whether a place was tried less than a day ago."""
+        return place in self._read()
+
+    def add(self, place: str) -> None:
+        """Remember a place, where the home can be written to and its folder is not somebody else's."""
+        with suppress(OSError, SettingsError):
+            claim_audit_folder(self._home)
+            aside = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+            aside.write_text(json.dumps(self._read() | {place: self._now()}))
+            aside.replace(self._file)
+
+    def _read(self) -> dict[str, float]:
+        try:
+            known = json.loads(self._file.read_text())
+            ages = {str(place): self._now() - float(then) for place, then in known.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+        return {place: self._now() - age for place, age in ages.items() if 0 <= age < SECONDS}

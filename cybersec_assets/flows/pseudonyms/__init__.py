@@ -1,0 +1,1 @@
+"""Pseudonyms in place of addresses."""

@@ -1,0 +1,1 @@
+"""CSV and other tables with a delimiter."""

@@ -1,0 +1,125 @@
+"""Suricata's EVE log, an object a line: its flows; events of other types are counted by their type.
+
+    flow events ──────→ alerted, where an alert event names the flow ──→ records
+    netflow events ───→ both directions joined (`eve_netflow`) ───────↗
+
+The events: https://docs.suricata.io/en/latest/output/eve/eve-json-format.html. A flow's time is that of its first
+packet, its duration that from its first packet to its last. `alerted` says whether a signature matched: a flow event
+tells so itself, and whatever it tells, an alert event with its `flow_id` in any of the day's files does. Of the alert
+events only their `flow_id`s are held in memory. An alert of which no flow is told makes no record.
+"""
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from cybersec_assets.flows.line_counts import UNKNOWN
+from cybersec_assets.flows.parsing.json_lines import (
+    LineTest,
+    begins_with,
+    first_objects,
+    is_nested,
+    scan_objects,
+    scan_typed,
+)
+from cybersec_assets.flows.parsing.records import assemble, screen
+from cybersec_assets.flows.parsing.times import parse_time, parse_zoned, seconds_between
+from cybersec_assets.flows.parsing.values import Field, count, volume, words
+from cybersec_assets.flows.readers.base import Reader
+from cybersec_assets.flows.readers.suricata.eve import EVENT, event_fields, flow_ids
+from cybersec_assets.flows.readers.suricata.netflow import EVENT_TYPE as NETFLOW
+from cybersec_assets.flows.readers.suricata.netflow import is_read, netflows
+from cybersec_assets.flows.staged_log import StagedLog
+
+FLOW_EVENT = "flow"
+COUNTS = ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient")
+WORDS = ("start", "end", "state", "alerted")
+FLOW = dict.fromkeys((*COUNTS, *WORDS), pl.String())
+TEXTS = dict.fromkeys(EVENT, pl.String()) | {"flow": pl.Struct(FLOW)}
+TYPES = (
+    TEXTS
+    | dict.fromkeys(("src_port", "dest_port"), pl.Int32())
+    | {"flow": pl.Struct(FLOW | dict.fromkeys(COUNTS, pl.Int64()))}
+)
+
+
+def scan(logs: Sequence[StagedLog]) -> pl.LazyFrame:
+    """Read event logs lazily.
+
+    Returns:
+        The columns of RAW and ORIGIN, a record for each `flow` event, for each flow of which only `netflow` events
+        tell, and for each line that is no JSON object.
+    """
+    test = LineTest(pl.col("event_type") == NETFLOW, is_read)
+    lines = [scan_objects(log, TEXTS, test=test, kinds=[EVENT[0]]) for log in logs]
+    kind = _other_event()
+    events = pl.concat([log.line_counts.skip(rows, kind) for log, rows in zip(logs, lines, strict=True)])
+    flows = events.filter(~pl.col("passes").fill_null(value=False))
+    misfit = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
+    return pl.concat([assemble(_known(flows, logs, parse_time), _fields(), misfit=misfit), netflows(logs)])
+
+
+def quick(logs: Sequence[StagedLog]) -> pl.LazyFrame:
+    """Read event logs lazily, of which each value has the type that Suricata gives it.
+
+    Returns:
+        The columns of RAW, and `suspect`, which a `netflow` event is, too, and an event without a type.
+    """
+    flows = pl.concat([log.line_counts.skip(scan_typed(log, TYPES), _other_type()) for log in logs])
+    doubt = is_nested(TYPES) | pl.col("event_type").ne_missing(FLOW_EVENT)
+    return screen(_known(flows, logs, parse_zoned), _fields(), doubt)
+
+
+def _other_event() -> pl.Expr:
+    """Return the type of an event that is not about a flow, null for any other line.
+
+    An event without a type is read as a flow if it has anything that a flow has.
+    """
+    flow = (pl.col("flow").struct.field(name) for name in FLOW)
+    has_some = pl.any_horizontal(text.is_not_null() for text in (*map(pl.col, EVENT[1:]), *flow))
+    untyped = pl.when(pl.col("is_object"), pl.col("event_type").is_null(), ~has_some).then(pl.lit(UNKNOWN))
+    return pl.coalesce(_other_type(), untyped, _other_type("cut_kind"))
+
+
+def _other_type(name: str = "event_type") -> pl.Expr:
+    return pl.when(~pl.col(name).is_in([FLOW_EVENT, NETFLOW])).then(name)
+
+
+def _known(flows: pl.LazyFrame, logs: Sequence[StagedLog], time: Callable[[pl.Expr], pl.Expr]) -> pl.LazyFrame:
+    """Add what is worked out once: the times, and whether an alert event names the flow."""
+    flow = pl.col("flow").struct.field
+    alerts = flow_ids(logs, "alert").with_columns(matched=True)
+    timed = flows.with_columns(start=time(flow("start")), end=time(flow("end")))
+    return timed.join(alerts, on="flow_id", how="left", maintain_order="left")
+
+
+def _fields() -> dict[str, Field]:
+    flow = {name: pl.col("flow").struct.field(name) for name in FLOW}
+    sent, received = count(flow["bytes_toserver"]), count(flow["bytes_toclient"])
+    # Not by `replace_strict`, for which Polars holds all rows in memory.
+    alerted = pl.when(flow["alerted"].is_in(["true", "false"])).then(flow["alerted"] == "true")
+    return {
+        "timestamp": Field(flow["start"], pl.col("start")),
+        **event_fields(),
+        "bytes": volume(sent, received),
+        "duration": Field(flow["end"], seconds_between(pl.col("start"), pl.col("end"))),
+        "conn_state": words(flow["state"]),
+        "orig_bytes": sent,
+        "resp_bytes": received,
+        "orig_packets": count(flow["pkts_toserver"]),
+        "resp_packets": count(flow["pkts_toclient"]),
+        "alerted": Field(flow["alerted"], pl.coalesce("matched", alerted)),
+    }
+
+
+def recognises(log: StagedLog) -> bool:
+    """Tell by an event among the first lines, of whatever type: thousands may stand before the first flow.
+
+    The last of these lines may be cut.
+    """
+    if any(isinstance(record.get("event_type"), str) and "timestamp" in record for record in first_objects(log)):
+        return True
+    return any(begins_with(line, EVENT[:1]) and begins_with(line, ["timestamp"]) for line in log.first_lines)
+
+
+READER = Reader("suricata", recognises, scan, quick, together=True, json=True)

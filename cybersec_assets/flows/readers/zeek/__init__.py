@@ -1,0 +1,1 @@
+"""Zeek's connection log: TSV and JSON."""

@@ -1,0 +1,1 @@
+"""Labelled synthetic flows for trying the product without a log."""

@@ -1,0 +1,1 @@
+"""Operations of the commands and of the cluster's Jobs: run a day, provision, reconcile, prune, serve metrics."""

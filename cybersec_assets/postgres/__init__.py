@@ -1,0 +1,1 @@
+"""PostgreSQL servers: the embedded one, roles and databases, and Dagster's own database."""

@@ -1,0 +1,1 @@
+"""Where log files are found: on the local disk or in a bucket."""

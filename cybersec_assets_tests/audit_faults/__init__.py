@@ -1,1 +1,0 @@
-"""The audit under everything that goes wrong around it."""

@@ -1,0 +1,161 @@
+"""NetworkPolicies, read as a network plugin does: who may talk to whom."""
+
+import pytest
+
+from cybersec_assets_tests.support.cluster.chart import CONTROLLER, DEMO, OWN, dagster_yaml, merged, pods
+from cybersec_assets_tests.support.cluster.run_job import run_job
+
+pytestmark = pytest.mark.render
+CLIENTS = {"webserver", "daemon", "code", "run", "setup", "audit", "prune", "test"}
+NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+
+
+def labels_by_component(manifests):
+    """Give each component's pods' labels, those of runs among them."""
+    found = {labels["app.kubernetes.io/component"]: labels for _, _, labels in pods(manifests)}
+    run = run_job(dagster_yaml(manifests))["spec"]["template"]["metadata"]["labels"]
+    return found | {"run": run}
+
+
+def selects(selector, labels):
+    """Tell whether a label selector takes a pod."""
+    if not selector.get("matchLabels", {}).items() <= labels.items():
+        return False
+    return all(labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", []))
+
+
+def policies(manifests):
+    """Give the policies' specs."""
+    return [each["spec"] for each in manifests if each["kind"] == "NetworkPolicy"]
+
+
+def may_go(manifests, source, target, port):
+    """Tell whether a pod may send to another, and the other may take it; None is an address outside."""
+    leaves = any(
+        matches(rule.get("to"), target, port, rule)
+        for spec in policies(manifests)
+        if "Egress" in spec["policyTypes"] and selects(spec["podSelector"], source)
+        for rule in spec.get("egress", [])
+    )
+    return leaves and (target is None or may_come(manifests, source, target, port))
+
+
+def may_come(manifests, source, target, port):
+    """Tell whether a pod may take what another sends, be that one of the release or not."""
+    return any(
+        matches(rule.get("from"), source, port, rule)
+        for spec in policies(manifests)
+        if "Ingress" in spec["policyTypes"] and selects(spec["podSelector"], target)
+        for rule in spec.get("ingress", [])
+    )
+
+
+def matches(peers, labels, port, rule):
+    """Tell whether a rule takes a peer at a port; a rule without peers takes all."""
+    at_port = port in {each["port"] for each in rule.get("ports", [])}
+    known = peers is None or (labels is not None and any(is_peer(peer, labels) for peer in peers))
+    return at_port and known
+
+
+def is_peer(peer, labels):
+    """Tell whether a peer takes a pod; one of another namespace has that namespace's labels among its own."""
+    namespace = labels.get(NAMESPACE_LABEL)
+    if "namespaceSelector" not in peer:
+        return namespace is None and selects(peer["podSelector"], labels)
+    own = {NAMESPACE_LABEL: namespace} if namespace else {}
+    return selects(peer["namespaceSelector"], own) and selects(peer.get("podSelector", {}), labels)
+
+
+def test_every_pod_is_closed_first(manifests):
+    """One policy without a rule takes every pod of the release, those of runs among them, in both directions."""
+    (deny,) = [spec for spec in policies(manifests) if set(spec["policyTypes"]) == {"Ingress", "Egress"}]
+    assert not deny.get("ingress")
+    assert not deny.get("egress")
+    for component, labels in labels_by_component(manifests).items():
+        assert selects(deny["podSelector"], labels), component
+
+
+def test_who_talks_to_whom_in_a_trial(helm):
+    """The stores are reached by those who use them and go nowhere; the code by web server and daemon alone."""
+    manifests = helm.manifests(DEMO)
+    pod = labels_by_component(manifests)
+    assert pod.keys() == CLIENTS | {"postgresql", "minio", "clear"}
+    reach = {
+        (source, target)
+        for source in pod
+        for target, port in (("postgresql", 5432), ("minio", 9000), ("code", 3030), ("webserver", 3000))
+        if may_go(manifests, pod[source], pod[target], port)
+    }
+    expected = {(source, store) for source in CLIENTS for store in ("postgresql", "minio")}
+    assert reach == expected | {("webserver", "code"), ("daemon", "code")}
+
+
+def test_only_who_has_a_token_reaches_the_api_server(manifests):
+    """A run, which runs the users' code, reaches no API server, and neither does any other pod."""
+    pod = labels_by_component(manifests)
+    assert {name for name in pod if may_go(manifests, pod[name], None, 6443)} == {"webserver", "daemon", "clear"}
+
+
+def test_all_find_names(manifests):
+    """Every pod reaches DNS."""
+    for labels in labels_by_component(manifests).values():
+        assert may_go(manifests, labels, None, 53)
+
+
+def test_stores_of_ones_own_are_reached_by_their_ports(helm):
+    """Each client reaches the ports of the servers that values name; flows are fetched by runs alone."""
+    manifests = helm.manifests(OWN)
+    pod = labels_by_component(manifests)
+    clients = CLIENTS | {"webserver-readonly"}
+    for port, who in (
+        (6432, clients | {"reach"}),
+        (9443, clients | {"reach"}),
+        (9000, {"run"}),
+        (80, set()),
+        (5432, set()),
+    ):
+        assert {name for name in pod if may_go(manifests, pod[name], None, port)} == who
+
+
+def test_ports_behind_services_are_opened_as_well(helm):
+    """Where a network judges by the ports of pods, values name them, and all who use the stores reach those too."""
+    own = merged(OWN, {"metrics": {"enabled": True}, "networkPolicy": {"storePorts": [9001]}})
+    manifests = helm.manifests(own)
+    pod = labels_by_component(manifests)
+    assert {name for name in pod if may_go(manifests, pod[name], None, 9001)} >= CLIENTS | {"reach", "metrics"}
+    closed = helm.manifests(merged(own, {"networkPolicy": {"storePorts": []}}))
+    assert not [name for name in pod if may_go(closed, pod[name], None, 9001)]
+
+
+def test_the_hook_reaches_stores_that_the_release_did_not_have(helm):
+    """Before an upgrade the policies are those of the trial that was there; the hook brings the way for itself."""
+    trial, own = helm.manifests(DEMO), helm.manifests(OWN)
+    labels = labels_by_component(own)["reach"]
+    hooks = [each for each in own if "helm.sh/hook-weight" in each["metadata"].get("annotations", {})]
+    for port in (53, 6432, 9443):
+        assert may_go([*trial, *hooks], labels, None, port)
+    assert not may_go(trial, labels, None, 6432)
+
+
+def test_the_ingress_controller_reaches_the_web_servers_and_nothing_else(helm):
+    """Who values name may come in from another namespace, to the web servers' port only; no other namespace may."""
+    manifests = helm.manifests(OWN)
+    pod = labels_by_component(manifests)
+    for namespace, who in (("traefik", {"webserver", "webserver-readonly"}), ("elsewhere", set())):
+        peer = {NAMESPACE_LABEL: namespace}
+        assert {name for name in pod if may_come(manifests, peer, pod[name], 3000)} == who
+        assert not [name for name in pod if may_come(manifests, peer, pod[name], 3030)]
+
+
+def test_the_read_only_web_server_has_peers_of_its_own(helm):
+    """Who may only look reaches that web server, and not the one that launches runs; both read the code location."""
+    manifests = helm.manifests(merged(OWN, {"networkPolicy": {"webserverFrom": [CONTROLLER]}}))
+    pod = labels_by_component(manifests)
+    somebody = {"app": "dashboard"}
+    assert {name for name in pod if may_come(manifests, somebody, pod[name], 3000)} == {"webserver-readonly"}
+    assert may_go(manifests, pod["webserver-readonly"], pod["code"], 3030)
+
+
+def test_they_can_be_left_out(helm):
+    """Without `networkPolicy.enabled` there is none."""
+    assert policies(helm.manifests(merged(DEMO, {"networkPolicy": {"enabled": False}}))) == []

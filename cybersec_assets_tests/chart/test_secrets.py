@@ -1,0 +1,119 @@
+"""Secrets: in Secrets and nowhere else, made once, and never made where they could not be kept."""
+
+import base64
+
+import pytest
+
+from cybersec_assets.flows.readers import AUTO, readers
+from cybersec_assets_tests.support.cluster.chart import DEMO, FULLNAME, OWN, dagster_yaml, find, merged, pods
+
+pytestmark = pytest.mark.render
+SECRET_VARIABLES = ("PASSWORD", "SECRET_KEY", "ACCESS_KEY", "SIGNING_KEY", "SECRET_ACCESS_KEY", "MINIO_ROOT_USER")
+
+
+def generated(manifests):
+    """Give the generated Secret's data, decoded."""
+    data = find(manifests, "Secret", "-generated")["data"]
+    return {name: base64.b64decode(value).decode() for name, value in data.items()}
+
+
+def test_what_is_generated_is_strong_and_all_different(helm):
+    """The signing key has 32 bytes, passwords 32 characters, no two are alike, and no two installs share one."""
+    first, second = (generated(helm.manifests(DEMO)) for _ in range(2))
+    assert len(base64.b64decode(first.pop("signing-key"))) == 32
+    assert first.keys() == {
+        "audit-password",
+        "migration-password",
+        "dagster-password",
+        "s3-access-key",
+        "s3-secret-key",
+    }
+    assert {len(value) for name, value in first.items() if name != "s3-access-key"} == {32}
+    assert len({*first.values(), *second.values()}) == 11
+
+
+def test_no_secret_is_anywhere_else(helm):
+    """No value of the generated Secret shows in another manifest: not in a ConfigMap, a variable or an annotation."""
+    manifests = helm.manifests(DEMO)
+    others = str([each for each in manifests if each["kind"] != "Secret"])
+    for value in generated(manifests).values():
+        assert value not in others
+
+
+def test_variables_that_hold_secrets_refer_to_secrets(manifests):
+    """Every variable with a password or key in its name is a reference to a Secret."""
+    seen = 0
+    for name, spec, _ in pods(manifests):
+        for variable in [each for container in spec["containers"] for each in container.get("env", [])]:
+            if variable["name"].endswith(SECRET_VARIABLES) and variable.get("value") != "$(DAGSTER_PG_PASSWORD)":
+                assert "secretKeyRef" in variable.get("valueFrom", {}), (name, variable)
+                seen += 1
+    assert seen > 20
+
+
+def test_free_key_names_reach_the_references(helm):
+    """The keys that values name are the keys that the pods read, also where the user's name is one of them."""
+    (setup,) = find(helm.manifests(OWN), "Job", "-setup-1")["spec"]["template"]["spec"]["containers"]
+    references = {
+        each["name"]: tuple(each["valueFrom"]["secretKeyRef"].values()) for each in setup["env"] if "valueFrom" in each
+    }
+    assert references == {
+        "DAGSTER_PG_PASSWORD": ("dagster-db", "password"),
+        "PG_USER": ("audit-app", "username"),
+        "PG_PASSWORD": ("audit-app", "password"),
+        "PG_MIGRATION_PASSWORD": ("audit-owner", "pass.word"),
+        "AWS_ACCESS_KEY_ID": ("s3-key", "id"),
+        "AWS_SECRET_ACCESS_KEY": ("s3-key", "secretKey"),
+        "MINIO_ACCESS_KEY": ("s3-key", "id"),
+        "MINIO_SECRET_KEY": ("s3-key", "secretKey"),
+        "AUDIT_SIGNING_KEY": ("audit-key", "signing-key"),
+        "FLOWS_S3_ACCESS_KEY": ("logs-key", "accessKey"),
+        "FLOWS_S3_SECRET_KEY": ("logs-key", "secretKey"),
+    }
+
+
+def test_how_logs_are_read_reaches_the_runs(helm):
+    """The mapping of columns, and the key to pseudonyms by its Secret, are in the environment of runs; else neither."""
+    flows = {"columns": "bytes=sbytes+dbytes", "pseudonyms": {"existingSecret": "pseudonyms", "keyKey": "k"}}
+    for values, expected in (
+        (DEMO, {}),
+        (
+            merged(DEMO, {"flows": flows}),
+            {
+                "FLOWS_COLUMNS": {"value": "bytes=sbytes+dbytes"},
+                "FLOWS_PSEUDONYM_KEY": {"valueFrom": {"secretKeyRef": {"name": "pseudonyms", "key": "k"}}},
+            },
+        ),
+    ):
+        launcher = dagster_yaml(helm.manifests(values))["run_launcher"]["config"]["run_k8s_config"]
+        given = {each.pop("name"): each for each in launcher["container_config"]["env"]}
+        assert {name: given[name] for name in given if name in {"FLOWS_COLUMNS", "FLOWS_PSEUDONYM_KEY"}} == expected
+        assert given["FLOWS_TIMEZONE"] == {"value": "UTC"}
+
+
+def test_every_format_may_be_named(helm):
+    """The schema takes each format that there is a reader for."""
+    for name in (AUTO, *readers()):
+        assert helm.manifests(merged(DEMO, {"flows": {"format": name}}))
+
+
+def test_one_key_signs_for_all(manifests):
+    """Every pod that signs takes the same key of the same Secret."""
+    keys = [
+        tuple(each["valueFrom"]["secretKeyRef"].values())
+        for _, spec, _ in pods(manifests)
+        for each in spec["containers"][0].get("env", [])
+        if each["name"] == "AUDIT_SIGNING_KEY"
+    ]
+    assert len(keys) >= 4
+    assert len(set(keys)) == 1
+
+
+def test_nothing_is_generated_where_it_could_not_be_kept(helm):
+    """A rendering that asks no cluster fails and says what to do, for a trial and for a missing signing key."""
+    own_without_key = merged(OWN, {"audit": {"existingSecret": ""}})
+    for values in (DEMO, own_without_key):
+        said = helm.refusal(values, asks_cluster=False)
+        assert f"the Secret {FULLNAME}-generated would get new passwords" in said
+        assert "audit.existingSecret" in said
+    assert helm.template(OWN, asks_cluster=False).returncode == 0

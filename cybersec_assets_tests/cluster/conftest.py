@@ -1,0 +1,3 @@
+"""Fixtures of the chart and the cluster."""
+
+from cybersec_assets_tests.support.cluster.fixtures import *  # noqa: F403

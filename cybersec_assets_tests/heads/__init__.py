@@ -1,1 +1,0 @@
-"""Tests of `cybersec_assets.heads`."""

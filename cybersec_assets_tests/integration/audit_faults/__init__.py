@@ -1,0 +1,1 @@
+"""Tests and test support: integration/audit_faults."""

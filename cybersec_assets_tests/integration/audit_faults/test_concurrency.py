@@ -1,0 +1,139 @@
+"""Many writers at once make one chain, and two runs of one day do not mix."""
+
+import multiprocessing
+import random
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from cybersec_assets.audit.journal.database import Database
+from cybersec_assets.audit.journal.journal import Journal
+from cybersec_assets.audit.journal.queries import Audit
+from cybersec_assets.audit.journal.tables import MODEL, PHASES, RAW, SILVER
+from cybersec_assets.audit.verify.findings import Damage
+from cybersec_assets.audit.verify.verifier import Verifier
+from cybersec_assets.errors import AuditError
+from cybersec_assets.stores.folder import FolderStore
+from cybersec_assets_tests.conftest import DAY
+from cybersec_assets_tests.support.audit.workers import append_many
+from cybersec_assets_tests.support.verify.history import LOCKS, PREFIX, made_object
+
+WRITERS = 8
+SLOW = """
+DO $$
+BEGIN
+    EXECUTE replace(
+        pg_get_functiondef('public.audit_next()'::regprocedure),
+        'v_next.at := timezone', '{instead}; v_next.at := timezone');
+END $$
+"""
+"""Waits just where the next entry has been read and not yet written."""
+UNLOCKED = """
+DO $$
+BEGIN
+    EXECUTE replace(
+        pg_get_functiondef('public.audit_next()'::regprocedure), 'PERFORM pg_advisory_xact_lock', 'PERFORM abs');
+END $$
+"""
+
+
+def plain_url(database):
+    """Give the database's address as text, for other processes; a folder is no host there."""
+    url = database.url
+    made = sa.URL.create(url.drivername, url.username, database=url.database, query={"host": str(url.host)})
+    return made.render_as_string()
+
+
+def assert_one_chain(database, folder, entries):
+    """See that the journal has a number of entries without a gap or a fork, each in its place."""
+    with database.engine.connect() as connection:
+        query = sa.text("SELECT count(*), count(DISTINCT seq), count(DISTINCT prev_hash), max(seq) FROM audit_journal")
+        assert tuple(connection.execute(query).one()) == (entries,) * 4
+    verifier = Verifier(database.engine, FolderStore(folder), PREFIX, [])
+    # That a test has slowed a function down is told as a protection that is off, and is no matter of the chain.
+    found = [finding for finding in verifier.findings() if finding.id != Damage.PROTECTION_OFF]
+    assert (found, verifier.counts.entries) == ([], entries)
+
+
+@pytest.mark.parametrize("appends", [50, pytest.param(500, marks=pytest.mark.crash)])
+def test_eight_writers_make_one_chain(database, tmp_path, appends):
+    """Eight processes that append at once leave no gap and no fork, and the chain is right from end to end."""
+    with ProcessPoolExecutor(WRITERS, multiprocessing.get_context("spawn")) as pool:
+        url = plain_url(database)
+        done = [pool.submit(append_many, url, worker, appends // 2) for worker in range(WRITERS)]
+        for each in done:
+            each.result()
+    assert_one_chain(database, tmp_path, WRITERS * appends)
+
+
+def append_at_once(database, writers=4):
+    """Start phases at once; give the errors that came of it."""
+
+    def start(number):
+        own = Database(database.url)
+        try:
+            Journal(own).start(f"run-{number}", RAW, DAY, next(LOCKS))
+        except AuditError as error:
+            return error
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(writers) as pool:
+        return [error for error in pool.map(start, range(writers)) if error]
+
+
+def rewrite(database, *statements):
+    """Replace the database's functions."""
+    with database.engine.begin() as connection:
+        for statement in statements:
+            connection.execution_options(no_parameters=True).exec_driver_sql(statement)
+
+
+def test_writers_who_take_their_time_wait_for_each_other(database, tmp_path):
+    """However long a writer is between reading the last entry and adding the next, the others wait for it."""
+    rewrite(database, SLOW.format(instead="PERFORM pg_sleep(0.2)"))
+    assert append_at_once(database) == []
+    assert_one_chain(database, tmp_path, 4)
+
+
+def test_without_the_lock_writers_collide(database):
+    """The same writers without the lock are in each other's way: it is the lock that keeps them in order."""
+    rewrite(database, SLOW.format(instead="PERFORM pg_sleep(0.2)"), UNLOCKED)
+    collided = append_at_once(database)
+    assert collided
+    assert all("duplicate key" in str(error) for error in collided)
+
+
+def written(journal, asset, run_id, name, **inputs):
+    """Write a phase that read some objects."""
+    phase = journal.start(run_id, asset, DAY, next(LOCKS))
+    for upstream in inputs.values():
+        phase.read(*upstream)
+    phase.facts |= {"num_registros": 1, "parametros": "{}", "metrics": {}, "modelo_nombre": "", "nombre_dataset": ""}
+    phase.facts = {fact: phase.facts[fact] for fact in PHASES[asset].empty if fact != "nombre_archivo"}
+    artifact = made_object(name)
+    journal.succeed(phase, artifact)
+    return artifact
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_runs_of_one_day(database, seed):
+    """Of two runs of a day at once each reads what it wrote; who comes later reads the later one, of one lineage."""
+    audit, journal, rng = Audit(database), Journal(database), random.Random(seed)
+    made, left = {"a": {}, "b": {}}, {run: [RAW, SILVER, MODEL] for run in "ab"}
+    while any(left.values()):
+        run = rng.choice([run for run in "ab" if left[run]])
+        asset, upstream = left[run].pop(0), {SILVER: RAW, MODEL: SILVER}
+        inputs = {}
+        if asset in upstream:
+            record = audit.input_of(run, upstream[asset], DAY)
+            assert record.artifact == made[run][upstream[asset]]
+            inputs["read"] = (upstream[asset], record.artifact)
+        made[run][asset] = written(journal, asset, run, f"{run}-{asset.replace('/', '-')}", **inputs)
+        last = run
+    later = audit.input_of("later", MODEL, DAY)
+    assert later.artifact == made[last][MODEL]
+    assert audit.input_of("later", SILVER, DAY, lineage_of=MODEL).artifact == made[last][SILVER]
+    assert {row["run_id"] for row in audit.records(DAY)} == {"a", "b"}
+    assert len(audit.records(DAY)) == 6

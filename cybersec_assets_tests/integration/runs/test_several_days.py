@@ -1,0 +1,220 @@
+"""Several days from a shell: a run for each, in order, and never two of one day at a time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.instance.ref import InstanceRef
+
+from cybersec_assets.definitions import audit_from
+from cybersec_assets.errors import RunInProgressError, quoted
+from cybersec_assets.home.day_lock import only_run_of
+from cybersec_assets.home.folders import MARKER
+from cybersec_assets.operations.run_day import EARLIER_YAML, INSTANCE_YAML, LOCKS, use_instance
+from cybersec_assets_tests.support.web import wait_for
+
+CYBERSEC = str(Path(sys.executable).parent / "cybersec")
+NAMES = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n"
+FIRST = "2026-01-02"
+SECOND = "2026-01-03"
+THIRD = "2026-01-04"
+WITHOUT_LOGS = "2026-01-05"
+
+
+def runs_in(home):
+    """Return day and status of the runs of the instance in a home, the oldest first."""
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home / "dagster"))) as instance:
+        return [(run.tags["dagster/partition"], run.status.value) for run in reversed(instance.get_runs())]
+
+
+@pytest.fixture
+def logs(tmp_path):
+    """Logs of three days, of which the second has flows of another year, and the pattern that finds them."""
+    for day, dated in ((FIRST, FIRST), (SECOND, "1999-01-01"), (THIRD, THIRD)):
+        (tmp_path / f"{day}.csv").write_text(NAMES + f"{dated} 10:00:00,10.0.0.1,10.0.0.2,5,1,tcp\n" * 300)
+    return f"{tmp_path}/{{date}}.csv"
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_days_run_in_order_and_go_on_after_a_failed_one(cybersec, settings, logs):
+    """Each day is a run of its own; each failed one is told, its error once; a day without logs is not run."""
+    status, out, err = cybersec("run", "--from", FIRST, "--to", WITHOUT_LOGS, "--flows-uri", logs)
+    assert status == 1
+    assert runs_in(settings.cybersec_home) == [(FIRST, "SUCCESS"), (SECOND, "FAILURE"), (THIRD, "SUCCESS")]
+    lines = [line.split() for line in out.splitlines()]
+    assert [line[:3] for line in lines[1:4:2]] == [[FIRST, "SUCCESS", "300"], [THIRD, "SUCCESS", "300"]]
+    assert lines[2][:2] == [SECOND, "FAILED"]
+    assert lines[4] == [WITHOUT_LOGS, "FAILED"]
+    assert out.splitlines()[-1] == "2 days done, 2 failed"
+    assert max(map(len, out.splitlines()[:5])) <= 80
+    assert f"{SECOND} failed; going on with {THIRD}" in err
+    errors = [line for line in err.splitlines() if line.startswith("error:")]
+    assert ["within_day" in errors[0], f"{WITHOUT_LOGS}.csv" in errors[1], len(errors)] == [True, True, 2]
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_the_summary_has_the_source_and_the_notes_of_each_day(cybersec, logs):
+    """Notes and sources are printed per day, and the places of objects and audit once."""
+    damaged = Path(logs.format(date=THIRD))
+    damaged.write_text(damaged.read_text() + "not a flow\n")
+    status, out, _ = cybersec("run", "--from", FIRST, "--to", THIRD, "--flows-uri", logs, "--max-outside-day", "1")
+    assert status == 0
+    shown = [line for line in out.splitlines() if line.startswith(("note", "flows"))]
+    assert f"note      {SECOND}: 100.00% of the flows began outside of the day" in shown
+    assert f"note      {THIRD}: damaged lines left out: 1 (0.33%)" in shown
+    flows = [line for line in shown if line.startswith("flows")]
+    assert flows == [f"flows     {day}: {logs.format(date=day)}" for day in (FIRST, SECOND, THIRD)]
+    assert [line.split()[0] for line in out.splitlines()[-4:]] == ["objects", "audit", "the", "3"]
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_the_summary_says_that_the_flows_are_synthetic(cybersec):
+    """A range that was started without FLOWS_URI says so, once for all days that have the same source."""
+    status, out, _ = cybersec("run", "--from", FIRST, "--to", SECOND)
+    assert status == 0
+    assert [line for line in out.splitlines() if line.startswith("flows")] == [
+        "flows     synthetic, as FLOWS_URI is not set"
+    ]
+    assert out.splitlines()[-1] == "2 days done"
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_a_file_that_cannot_be_read_is_named_as_the_source(cybersec, tmp_path):
+    """A damaged gzip leaves no source in the audit: the pattern is shown in its place."""
+    damaged = tmp_path / "conn.log.gz"
+    damaged.write_bytes(b"\x1f\x8b\x08\x00damaged")
+    status, out, _ = cybersec("run", "--date", FIRST, "--flows-uri", str(damaged))
+    assert status == 2
+    assert f"flows     none were read from {quoted(damaged)}" in out.splitlines()
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_days_are_one_document_for_machines(cybersec, logs):
+    """With --json there is one document, and errors alone on standard error."""
+    status, out, err = cybersec("run", "--from", SECOND, "--to", THIRD, "--flows-uri", logs, "--json")
+    told = json.loads(out)
+    assert (status, told["from"], told["to"], told["success"], told["not_run"]) == (1, SECOND, THIRD, False, [])
+    assert [(day["date"], day["success"]) for day in told["days"]] == [(SECOND, False), (THIRD, True)]
+    assert told["days"][1]["metrics"]["flows"] == 300
+    assert err == f"error: {told['days'][0]['errors'][0]}\n"
+
+
+@pytest.mark.usefixtures("in_environment")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--from", THIRD, "--to", FIRST], f"--to {FIRST} is before --from {THIRD}"),
+        (["--from", FIRST], "--from and --to need each other"),
+        (["--to", FIRST], "--from and --to need each other"),
+        (["--date", FIRST, "--from", FIRST, "--to", THIRD], "--date and --from/--to exclude each other"),
+        (["--date", FIRST, "--to", THIRD], "--date and --from/--to exclude each other"),
+        (["--from", FIRST, "--to", "2999-01-01"], "2999-01-01 is not over yet"),
+        (["--from", "2019-01-01", "--to", FIRST], "2019-01-01 is before CYBERSEC_START_DATE"),
+        (["--from", "tomorrow", "--to", FIRST], "'tomorrow' is no date"),
+        (["--from", FIRST, "--to", "2026-02-30"], "'2026-02-30' is no date"),
+    ],
+)
+def test_a_range_is_checked_before_anything_starts(cybersec, settings, options, said):
+    """A wrong range is one line and status 2, and nothing is made."""
+    status, out, err = cybersec("run", *options)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+    assert not settings.cybersec_home.exists()
+
+
+@pytest.fixture
+def environment(settings):
+    """Return the environment of processes with the test's own home and database."""
+    return {
+        "PATH": os.defpath,
+        "CYBERSEC_HOME": str(settings.cybersec_home),
+        "CYBERSEC_SCRATCH": str(settings.cybersec_scratch),
+        "CYBERSEC_SYNTHETIC_FLOWS": "3000000",
+        "PG_HOST": settings.pg_host,
+        "PG_DATABASE": settings.pg_database,
+    }
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_the_range_with_a_summary(settings, environment):
+    """Ctrl-C ends the day that works and the whole, with status 130 and what was and was not run."""
+    command = [CYBERSEC, "run", "--from", FIRST, "--to", THIRD, "--json"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as run:
+        wait_for(lambda: list(settings.cybersec_scratch.glob("*/*/raw.parquet")), 180)
+        os.killpg(run.pid, signal.SIGINT)
+        out, err = run.communicate(timeout=180)
+    assert run.returncode == 130, err
+    assert err == "error: the run was interrupted. Run it again.\n"
+    told = json.loads(out)
+    assert ([day["date"] for day in told["days"]], told["not_run"]) == ([FIRST], [SECOND, THIRD])
+    assert not told["success"]
+
+
+@pytest.mark.slow
+def test_a_day_that_runs_is_not_started_again_and_a_killed_run_is_over(settings, environment):
+    """A second run of a day is refused while the first works; once that one is killed, it counts as failed."""
+    command = [CYBERSEC, "run", "--date", FIRST]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as run:
+        wait_for(lambda: list(settings.cybersec_scratch.glob("*/*/raw.parquet")), 180)
+        second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        os.killpg(run.pid, signal.SIGKILL)
+    assert second.returncode == 2
+    (error,) = [line for line in second.stderr.splitlines() if line.startswith("error:")]
+    assert error.startswith(f"error: a run of {FIRST} is in progress (")
+    assert runs_in(settings.cybersec_home) == [(FIRST, "STARTED")]
+    environment["CYBERSEC_SYNTHETIC_FLOWS"] = "2000"
+    third = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert third.returncode == 0, third.stderr
+    assert runs_in(settings.cybersec_home) == [(FIRST, "FAILURE"), (FIRST, "SUCCESS")]
+    assert [path.name for path in (settings.cybersec_home / LOCKS).iterdir()] == [MARKER]
+
+
+@pytest.mark.usefixtures("in_environment")
+def test_a_day_that_works_elsewhere_is_not_started(cybersec, settings):
+    """A live phase in the audit, of the UI or of another machine, keeps a second run of its day from starting."""
+    with audit_from(settings).session() as elsewhere, elsewhere.phase("raw/network_events", FIRST):
+        status, out, err = cybersec("run", "--date", FIRST)
+        assert (status, out) == (2, "")
+        assert err == f"error: a run of {FIRST} is in progress. Wait for its end, or stop it.\n"
+        assert cybersec("run", "--date", SECOND)[0] == 0
+
+
+def test_a_lock_is_held_by_one_and_leaves_nothing(tmp_path):
+    """A second holder is refused with the first one's run; afterwards the file is gone and the lock is free."""
+    for run_id in ("first", "second"):
+        with only_run_of(FIRST, tmp_path) as note:
+            note(run_id)
+            with pytest.raises(RunInProgressError, match=run_id), only_run_of(FIRST, tmp_path):
+                pytest.fail("it was held twice")
+            with only_run_of(SECOND, tmp_path):
+                pass
+    assert list(tmp_path.glob("*.lock")) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, INSTANCE_YAML), (EARLIER_YAML, INSTANCE_YAML), (EARLIER_YAML + "# mine\n", EARLIER_YAML + "# mine\n")],
+)
+def test_an_instance_limits_runs_of_a_day_unless_its_settings_were_changed(tmp_path, monkeypatch, before, after):
+    """Settings of an earlier release are brought up to date where nobody changed them."""
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    file = tmp_path / "dagster" / "dagster.yaml"
+    if before is not None:
+        file.parent.mkdir()
+        file.write_text(before)
+    use_instance(tmp_path)
+    assert file.read_text() == after
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(file.parent))) as instance:
+        limits = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits
+    one_of_a_day = {"key": "dagster/partition", "limit": 1, "value": {"applyLimitPerUniqueValue": True}}
+    assert limits == ([one_of_a_day] if after == INSTANCE_YAML else [])

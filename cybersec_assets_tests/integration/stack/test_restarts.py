@@ -1,0 +1,94 @@
+"""A PostgreSQL that goes away in the middle of a phase: a short while is waited for, a long one fails loudly."""
+
+import threading
+
+import dagster as dg
+import pytest
+
+from cybersec_assets.audit.journal.journal import Journal
+from cybersec_assets.audit.journal.tables import RAW
+from cybersec_assets.definitions import audit_from
+from cybersec_assets.defs.resources.reconciliation import reconcile
+from cybersec_assets.errors import AuditLostError
+from cybersec_assets_tests.conftest import DAY
+from cybersec_assets_tests.support.verify.history import made_object
+
+pytestmark = pytest.mark.stack
+
+
+def kinds(server):
+    """Give the kinds of the journal's entries, in order."""
+    return server.execute("SELECT array_agg(kind ORDER BY seq) FROM audit_journal", database="audited")[0][0]
+
+
+@pytest.fixture
+def audit(server, use):
+    """The audit as a worker has it, with little patience."""
+    with audit_from(use(server)).model_copy(update={"patience_seconds": 20.0}).session() as resource:
+        yield resource
+
+
+def open_phase(audit):
+    """Begin to work."""
+    with audit.phase(RAW, DAY) as phase:
+        phase.facts["num_registros"] = 1
+
+
+def succeed(audit):
+    """Come to an end."""
+    with audit.phase(RAW, DAY) as phase:
+        audit.succeed(phase, made_object("raw-1"))
+
+
+@pytest.mark.parametrize("back_at_once", [True, False], ids=["back before it is needed", "back while it is waited for"])
+def test_a_restart_in_the_middle_of_a_phase(server, audit, back_at_once):
+    """A phase during which the server was restarted goes on and succeeds, once, whether it had to wait or not."""
+    open_phase(audit)
+    server.stop()
+    starting = threading.Thread(target=server.again)
+    starting.start()
+    if back_at_once:
+        starting.join()
+    succeed(audit)
+    starting.join()
+    assert kinds(server) == ["STARTED", "SUCCESS"]
+    assert [row["attempt"] for row in audit.ask().records()] == [1]
+
+
+def test_a_restart_before_a_failure_is_told(server, audit):
+    """A phase that fails on its own after a restart has its FAILED row."""
+    open_phase(audit)
+    server.stop()
+    server.again()
+    with pytest.raises(ValueError, match="it broke"), audit.phase(RAW, DAY):
+        raise ValueError("it broke")
+    assert kinds(server) == ["STARTED", "FAILED"]
+
+
+def test_a_server_that_stays_away(server, use):
+    """A phase whose audit stays away fails loudly; its start is there afterwards, and whoever reconciles closes it."""
+    settings = use(server)
+    with audit_from(settings).model_copy(update={"patience_seconds": 0.5}).session() as resource:
+        open_phase(resource)
+        server.stop()
+        with pytest.raises(dg.Failure, match=r"refused.*PG_HOST") as caught:
+            succeed(resource)
+    assert caught.value.allow_retries is False
+    server.again()
+    assert kinds(server) == ["STARTED"]
+    with audit_from(settings).session() as later:
+        closed, _, _ = reconcile(later.journal(), settings.cybersec_home, 30.0, lambda _: True)
+        assert [phase.asset for phase in closed] == [RAW]
+        assert [row["estado"] for row in later.ask().of_run("")] == ["FAILED"]
+    assert kinds(server) == ["STARTED", "ABANDONED"]
+
+
+def test_patience_has_an_end(server, use):
+    """Who asks a server that is away is told after a while that it was lost, and not that something was refused."""
+    with audit_from(use(server)).model_copy(update={"patience_seconds": 0.5}).session() as resource:
+        journal = Journal(resource.connect())
+        server.stop()
+        with pytest.raises(AuditLostError, match=f"127.0.0.1:{server.port}/audited"):
+            journal.tail()
+        server.again()
+        assert journal.tail() is None

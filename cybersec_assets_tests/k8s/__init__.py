@@ -1,1 +1,0 @@
-"""The image and the chart: rendered by a real Helm, and on a real cluster."""

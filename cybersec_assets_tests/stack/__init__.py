@@ -1,1 +1,0 @@
-"""The same graph against a real MinIO and a real PostgreSQL."""

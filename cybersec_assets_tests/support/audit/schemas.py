@@ -1,0 +1,26 @@
+"""Databases with the schema of an earlier release."""
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from cybersec_assets.audit.journal.roles import divide_rights
+from cybersec_assets.audit.journal.schema import MIGRATIONS
+
+
+def migrate_to(url: sa.URL, version: str, application: sa.URL | None = None) -> None:
+    """Bring a database to a version, as the release did that had it for its newest.
+
+    Args:
+        url: The database, and the role that makes the schema.
+        version: The version.
+        application: The role that is given its rights, if it is another.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+        if application and version != "0001":
+            divide_rights(connection, str(application.username), None)

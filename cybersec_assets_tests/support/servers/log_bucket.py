@@ -1,0 +1,29 @@
+"""A bucket of flow logs on a real MinIO."""
+
+import uuid
+
+from cybersec_assets.sources.s3 import FlowBucket
+from cybersec_assets.stores.s3_variables import MINIO
+from cybersec_assets_tests.support.servers.workbench import s3_client
+
+
+class LogBucket:
+    """A bucket of logs, and the server that it is on."""
+
+    def __init__(self, minio):
+        """Make the bucket."""
+        self.minio, self.name = minio, f"logs-{uuid.uuid4().hex}"
+        self.client = s3_client(minio)
+        self.client.create_bucket(Bucket=self.name)
+
+    def put(self, key, content):
+        """Store an object."""
+        self.client.put_object(Bucket=self.name, Key=key, Body=content)
+
+    def delete(self, key):
+        """Remove an object, with a connection of its own."""
+        s3_client(self.minio).delete_object(Bucket=self.name, Key=key)
+
+    def files(self, pattern):
+        """Find objects, as the product does."""
+        return FlowBucket(s3_client(self.minio), MINIO).files(f"s3://{self.name}/{pattern}")

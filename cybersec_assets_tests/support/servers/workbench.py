@@ -1,0 +1,143 @@
+"""What a test of the stack works with: settings given as a user gives them, runs, and a look at what they left."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import dagster as dg
+import psycopg2
+from botocore.config import Config
+
+from cybersec_assets.definitions import audit_from, build_definitions
+from cybersec_assets.defs.resources.audit import AuditResource
+from cybersec_assets.defs.resources.launch import fixed
+from cybersec_assets.settings import load_settings
+from cybersec_assets_tests.conftest import DAY
+from cybersec_assets_tests.support.servers.servers import HOST, Minio, Postgres
+
+BUCKETS = ("raw", "silver", "models", "eval")
+HEADS = "-eval/audit-heads/"
+
+
+def s3_client(minio: Minio, access_key: str | None = None, secret_key: str | None = None) -> Any:
+    """Give a client of the tests' own, as root where no key is given."""
+    return boto3.client(
+        "s3",
+        endpoint_url=minio.url,
+        region_name="us-east-1",
+        aws_access_key_id=access_key or minio.access_key,
+        aws_secret_access_key=secret_key or minio.secret_key,
+        config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
+    )
+
+
+@dataclass
+class Workbench:
+    """One test's share of the stack: buckets, a database and a scratch folder that nobody else has."""
+
+    minio: Minio
+    pg: Postgres
+    prefix: str
+    database: str
+    scratch: Path
+
+    def run(
+        self, *selected: str, loggers: dict[str, Any] | None = None, patience: float | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Run the day as the environment says, or some of its assets, with more or less patience for PostgreSQL."""
+        settings = load_settings()
+        changed = {} if patience is None else {"patience_seconds": patience}
+
+        def audit(run: Any) -> AuditResource:
+            return AuditResource(**(dict(audit_from(settings)) | {"heads": run.heads} | changed))
+
+        definitions = build_definitions(settings, {"audit": fixed(audit, {"heads"})}, loggers=loggers)
+        config: dict[str, Any] = {"loggers": {name: {} for name in loggers}} if loggers else {}
+        with dg.DagsterInstance.ephemeral() as instance:
+            return definitions.resolve_job_def("daily_training").execute_in_process(
+                run_config=config or None,
+                partition_key=DAY,
+                instance=instance,
+                raise_on_error=False,
+                asset_selection=[dg.AssetKey(key.split("/")) for key in selected] or None,
+            )
+
+    def rows(self, run_id: str) -> list[dict[str, Any]]:
+        """Give a run's rows in the audit."""
+        with audit_from(load_settings()).session() as audit:
+            return audit.ask().of_run(run_id)
+
+    def objects(self) -> dict[str, bytes]:
+        """Give every object of this test but the audit's heads, by its URI, as root downloads it."""
+        return {uri: content for uri, content in self._stored().items() if HEADS not in uri}
+
+    def heads(self) -> dict[str, bytes]:
+        """Give the audit's heads, by their URIs, in order."""
+        return {uri: content for uri, content in sorted(self._stored().items()) if HEADS in uri}
+
+    def _stored(self) -> dict[str, bytes]:
+        s3 = s3_client(self.minio)
+        ours = [one["Name"] for one in s3.list_buckets()["Buckets"] if one["Name"].startswith(self.prefix)]
+        return {
+            f"s3://{bucket}/{entry['Key']}": s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+            for bucket in ours
+            for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+        }
+
+    def make_buckets(self) -> None:
+        """Make the four buckets as root."""
+        for name in BUCKETS:
+            s3_client(self.minio).create_bucket(Bucket=f"{self.prefix}-{name}")
+
+    def leftovers(self) -> list[Path]:
+        """Give what runs left in the scratch folder."""
+        return sorted(self.scratch.iterdir()) if self.scratch.exists() else []
+
+    @contextmanager
+    def superuser(self, database: str = "postgres") -> Iterator[Any]:
+        """Give a cursor on the PostgreSQL server, as its owner."""
+        connection = psycopg2.connect(
+            host=HOST, port=self.pg.port, user=self.pg.user, password=self.pg.password, dbname=database
+        )
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+    def databases(self) -> list[str]:
+        """Give the names of the server's databases."""
+        with self.superuser() as cursor:
+            cursor.execute("SELECT datname FROM pg_database")
+            return [name for (name,) in cursor.fetchall()]
+
+
+def failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Give the line that each failed phase ended with, as Dagster shows it to a person."""
+    assert not result.success
+    said = []
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        known = event.step_failure_data.user_failure_data
+        assert known is not None, event.step_failure_data.error
+        said.append(str(known.description))
+    return said
+
+
+def minio_binary(tool: Path) -> Path:
+    """Give the MinIO server's program, built where it is missing.
+
+    Raises:
+        FileNotFoundError: It is not to be had; the message says why.
+    """
+    if not tool.exists():
+        raise FileNotFoundError(f"no {tool}: set CYBERSEC_TEST_CLUSTER to the folder of the local cluster")
+    done = subprocess.run([str(tool), "tool", "minio"], capture_output=True, text=True, timeout=20 * 60, check=False)
+    said = done.stdout.split() if done.returncode == 0 else []
+    if not said or not Path(said[-1]).is_file():
+        raise FileNotFoundError(f"`{tool} tool minio` ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    return Path(said[-1])

@@ -1,0 +1,117 @@
+"""The figures that monitoring asks for: right, cheap, and to be had with the right to read one view."""
+
+import datetime as dt
+import uuid
+
+import pytest
+import sqlalchemy as sa
+
+from cybersec_assets.audit.journal.metrics import QUERY, ask_figures
+from cybersec_assets.audit.journal.tables import EVALUATION, MODEL, PHASES, RAW
+from cybersec_assets.errors import AuditError
+from cybersec_assets_tests.support.audit.phases import facts_of, fail, make_object, start, succeed
+
+MANY = """
+INSERT INTO training_events (ruta_modelo, num_registros, parametros, estado, run_id, partition_key, attempt, started_at,
+    journal_seq)
+SELECT 'm', 1, '{}', CASE WHEN n % 50 = 0 THEN 'FAILED' ELSE 'SUCCESS' END, 'run-' || n, (n % 500)::text, 1, now(), n
+FROM generate_series(1, 20000) AS n
+"""
+
+
+WRITING_VIEW = """
+DROP VIEW public.audit_metrics;
+CREATE TABLE public.scribbles (n bigint);
+CREATE FUNCTION public.scribble() RETURNS bigint LANGUAGE sql AS 'INSERT INTO public.scribbles VALUES (1) RETURNING n';
+CREATE VIEW public.audit_metrics AS
+SELECT ''::text AS asset, public.scribble() AS failures, now() AS last_success, 0 AS records, 0 AS seconds,
+    0 AS anomaly_rate, 0 AS min_anomaly_rate, 0 AS max_anomaly_rate
+"""
+
+
+@pytest.fixture
+def place(settings):
+    """The database as libpq takes it."""
+    return {"host": settings.pg_host, "user": "postgres", "dbname": settings.pg_database}
+
+
+@pytest.fixture
+def figures(database, place):
+    """Ask for the figures, and give them by asset."""
+    assert database.url.database == place["dbname"]
+    return lambda: {each.asset: each for each in ask_figures(**place)}
+
+
+def test_an_audit_in_which_nothing_ran(figures):
+    """Every asset of the audit is there in the order of the graph, without a failure and without a success."""
+    told = figures()
+    assert list(told) == list(PHASES)
+    assert {each[1:] for each in told.values()} == {(0, *[None] * 6)}
+
+
+def test_failures_are_counted_and_the_last_success_is_told(figures, journal):
+    """Records, time and duration are those of the newest success, whatever its day; failures after it only count."""
+    succeed(journal, RAW, "raw-1", records=5)
+    began = dt.datetime.now(dt.UTC).timestamp()
+    succeed(journal, RAW, "raw-2", day="2025-12-31", records=7)
+    ended = dt.datetime.now(dt.UTC).timestamp()
+    for _ in range(3):
+        fail(journal, RAW)
+    raw = figures()[RAW]
+    assert (raw.failures, raw.records, raw.anomaly_rate) == (3, 7, None)
+    assert began - 1 < raw.last_success < ended + 1
+    assert 0 < raw.seconds <= ended - began
+    assert figures()[MODEL].failures == 0
+
+
+def test_the_anomaly_rate_comes_with_its_band(figures, journal):
+    """The last evaluation's rate is told with the band that it was judged by."""
+    for rate in (0.9, 0.25):
+        phase = start(journal, EVALUATION, run_id=f"run-{rate}")
+        band = {"anomaly_rate": rate, "min_anomaly_rate": 0.01, "max_anomaly_rate": 0.5}
+        phase.facts |= facts_of(EVALUATION, 9) | {"metrics": {"flows": 9} | band}
+        journal.succeed(phase, make_object(f"eval-{rate}"))
+    assert figures()[EVALUATION][5:] == (0.25, 0.01, 0.5)
+    assert figures()[EVALUATION].records == 9
+
+
+@pytest.mark.usefixtures("figures")
+def test_no_table_is_read_whole(database):
+    """The plan reads no table from end to end, and sorts none, however many rows there are."""
+    with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(sa.text(MANY))
+        connection.execute(sa.text("VACUUM ANALYZE training_events"))
+        plan = "\n".join(connection.execute(sa.text(f"EXPLAIN (ANALYZE, TIMING OFF) {QUERY}")).scalars())
+    assert "training_events_failed" in plan
+    assert "Seq Scan on training_events" not in plan
+    assert "external" not in plan
+
+
+def test_a_role_that_may_read_the_view_alone(database, place):
+    """Who has SELECT on `audit_metrics` gets the figures, and nothing else."""
+    role = f"metrics_{uuid.uuid4().hex[:12]}"
+    with database.engine.begin() as connection:
+        connection.execute(sa.text(f"CREATE ROLE {role} LOGIN"))
+        connection.execute(sa.text(f"GRANT SELECT ON public.audit_metrics TO {role}"))
+    try:
+        assert len(ask_figures(**place | {"user": role})) == len(PHASES)
+        with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+            sa.create_engine(database.url.set(username=role)).connect().execute(sa.text("TABLE public.training_events"))
+    finally:
+        with database.engine.begin() as connection:
+            connection.execute(sa.text(f"DROP OWNED BY {role}"))
+            connection.execute(sa.text(f"DROP ROLE {role}"))
+
+
+def test_nothing_can_be_written(database, place):
+    """Even a view that writes, read by the superuser, writes nothing: the session only reads."""
+    with database.engine.begin() as connection:
+        connection.execute(sa.text(WRITING_VIEW))
+    with pytest.raises(AuditError, match="cannot execute INSERT in a read-only transaction"):
+        ask_figures(**place)
+
+
+def test_a_server_that_is_away_is_an_error_of_ours(tmp_path):
+    """Nobody sees libpq's own exception."""
+    with pytest.raises(AuditError, match="the audit gives no figures"):
+        ask_figures(host=str(tmp_path), user="postgres", dbname="mlops_db")

@@ -1,0 +1,119 @@
+"""Every end of a phase is signed in the store, and a store that is away costs no phase its end."""
+
+import base64
+import json
+
+import dagster as dg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from cybersec_assets.artifact import Artifact, Fingerprint
+from cybersec_assets.audit.heads.head import PURPOSE
+from cybersec_assets.audit.heads.keys import SIGNING_KEY, trusted_keys
+from cybersec_assets.audit.journal.tables import RAW, SILVER
+from cybersec_assets.definitions import audit_from
+from cybersec_assets.errors import QualityError, StoreError
+from cybersec_assets_tests.conftest import DAY, head_files
+
+OBJECT = Artifact("s3://bucket/name", Fingerprint(1, "00" * 32))
+
+
+@pytest.fixture
+def audit(settings):
+    """The audit, connected."""
+    with audit_from(settings).session() as resource:
+        yield resource
+
+
+def heads_in(settings):
+    """Read the heads, once the home's key has been seen to have signed them."""
+    (trusted,) = trusted_keys(settings.cybersec_home, None, None)
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(trusted))
+    documents = [json.loads(file.read_text()) for file in head_files(settings)]
+    for document in documents:
+        key.verify(base64.b64decode(document["signature"]), PURPOSE + document["head"].encode())
+    return [json.loads(document["head"]) for document in documents]
+
+
+def succeed(audit, asset=RAW):
+    """Work on a phase to its good end."""
+    with audit.phase(asset, DAY) as phase:
+        phase.facts["num_registros"] = 5
+        audit.succeed(phase, OBJECT)
+
+
+def fail(audit, asset=RAW, error=QualityError):
+    """Work on a phase to its bad end."""
+    with pytest.raises(dg.Failure), audit.phase(asset, DAY):
+        raise error("it broke", "Mend it")
+
+
+def test_each_end_is_signed_with_the_journals_own_hash(audit, settings):
+    """A success and a failure each leave a head of the entry that they are, signed by the home's key."""
+    ends = []
+    for end in (succeed, fail):
+        end(audit)
+        ends.append(audit.journal().tail())
+    assert [(head["number"], head["count"], head["hash"]) for head in heads_in(settings)] == [
+        (1, 2, ends[0].hash),
+        (2, 4, ends[1].hash),
+    ]
+
+
+def test_a_store_that_has_refused_is_not_asked_at_once(audit, settings):
+    """A failure that was the store's is signed with the next end, as asking again would only make it wait."""
+    fail(audit, error=StoreError)
+    assert head_files(settings) == []
+    succeed(audit)
+    assert [(head["number"], head["count"]) for head in heads_in(settings)] == [(1, 4)]
+
+
+def test_a_start_is_not_signed(audit, settings):
+    """As long as a phase works nothing is said of it outside of the database."""
+    with audit.phase(RAW, DAY):
+        assert head_files(settings) == []
+
+
+def test_a_days_heads_cover_its_journal(settings, materialize):
+    """A day of four phases leaves four heads, the last of which is of the journal's end."""
+    materialize(settings)
+    with audit_from(settings).session() as audit:
+        last = audit.journal().tail()
+    heads = heads_in(settings)
+    assert [head["count"] for head in heads] == [2, 4, 6, 8]
+    assert (heads[-1]["count"], heads[-1]["hash"]) == (last.seq, last.hash)
+
+
+def test_a_store_that_takes_no_head_undoes_no_success(audit, settings):
+    """What the database has is valid without a head: the phase succeeds, and the next head covers it, too."""
+    place = settings.cybersec_home / "store"
+    place.parent.mkdir()
+    place.write_text("in the way")
+    succeed(audit)
+    assert [row["estado"] for row in audit.ask().records()] == ["SUCCESS"]
+    place.unlink()
+    succeed(audit, SILVER)
+    assert [(head["number"], head["count"]) for head in heads_in(settings)] == [(1, 4)]
+
+
+def test_without_a_key_no_work_begins(settings, monkeypatch):
+    """A signing key that is none fails the phase before its body, with a FAILED row that names the variable only."""
+    monkeypatch.setenv("AUDIT_SIGNING_KEY", "hush-hush")
+    entered = False
+    with audit_from(settings).session() as audit:
+        with pytest.raises(dg.Failure, match="AUDIT_SIGNING_KEY holds no Ed25519 key") as caught, audit.phase(RAW, DAY):
+            entered = True
+        (row,) = audit.ask().failures()
+    assert (entered, row["error"]) == (False, caught.value.description)
+    assert "hush-hush" not in row["error"]
+    assert head_files(settings) == []
+
+
+def test_a_key_from_the_environment_signs(settings, monkeypatch):
+    """AUDIT_SIGNING_KEY signs in place of the home's key, which is not even made."""
+    monkeypatch.setenv("AUDIT_SIGNING_KEY", base64.b64encode(bytes(range(32))).decode())
+    with audit_from(settings).session() as audit:
+        succeed(audit)
+    assert not (settings.cybersec_home / SIGNING_KEY).exists()
+    (file,) = head_files(settings)
+    assert json.loads(file.read_text())["key"] == "56475aa75463474c"

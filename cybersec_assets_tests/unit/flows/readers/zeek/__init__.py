@@ -1,0 +1,1 @@
+"""Tests and test support: unit/flows/readers/zeek."""

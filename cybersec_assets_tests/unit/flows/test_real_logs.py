@@ -1,0 +1,160 @@
+"""Real logs of Zeek's own format, against what plain Python counts in them."""
+
+import datetime as dt
+import gzip
+import math
+
+import polars as pl
+import pytest
+
+from cybersec_assets.errors import UnreadableLogError
+from cybersec_assets.flows.clean import count_repeats
+from cybersec_assets.flows.day import Day
+from cybersec_assets.flows.ingest import ingest
+from cybersec_assets.flows.quality import raw_findings
+from cybersec_assets.flows.source import FlowSource
+from cybersec_assets_tests.support.flows.logs import faults, read
+
+ROWS = {"2024-04-19": 31_367, "2024-04-20": 39_073, "2024-04-21": 35_478}
+ZEEK = {
+    "zat-zeek/conn.log": 360,
+    "zat-zeek/conn_date_issue.log": 3,
+    "labelled/zeek-conn-008.log.labeled": 5_663,
+    "zeek-hourly/open_conns/closed/conn.log": 59,
+    "zeek-hourly/open_conns/open/conn.log": 29,
+    "zeek-hourly/open_conns/open/open_conn.log": 59,
+    "zeek-hourly/open_sni/open_conn.17_32_32-18_00_00.log.gz": 12,
+    "zeek-hourly/open_sni/open_conn.18_00_00-19_00_00.log.gz": 12,
+    "zeek-hourly/proxy/conn.log": 463,
+    "zeek-hourly/proxy_rolling/conn.15:00:00-16:00:00.log.gz": 290,
+    "zeek-hourly/proxy_rolling/conn.16:00:00-17:00:00.log.gz": 7_260,
+}
+"""How many connections each of the smaller logs has."""
+DAMAGED = {"zeek-hourly/truncated/conn.log": 58}
+"""Logs whose last line breaks off, and how many connections stand before it."""
+NO_LOGS = {
+    "zeek-hourly/text_file/conn.log": (
+        "'Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor i…' (605 characters)"
+    ),
+    "zeek-hourly/truncated/conn_top.log": (
+        r"'1517336042.090842\tCi85EB2YjUI9a2eql6\t10.55.182.100\t14291\t10.233.233.5\t80\tt…' (120 characters)"
+    ),
+}
+"""Files that are called like logs and are none, and how they begin: prose, and records without a header."""
+
+
+@pytest.fixture(scope="module")
+def days(shared_data, tmp_path_factory):
+    """The three days' raw layers."""
+    folder, files = tmp_path_factory.mktemp("days"), {}
+    for day in ROWS:
+        files[day] = folder / f"{day}.parquet"
+        uri = f"{shared_data}/zeek-hourly/three-days/{{date}}/conn.*.log.gz"
+        logs = FlowSource(uri).logs_of(dt.date.fromisoformat(day), folder / f"logs of {day}")
+        assert len(logs.files) == 24
+        assert ingest(logs, files[day], folder / "rejected.parquet").rejected == 0
+    return files
+
+
+def count(path):
+    """Read a Zeek log with nothing but Python: its rows as dictionaries."""
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+        for line in lines:
+            if line.startswith("#fields"):
+                fields = line.rstrip("\n").split("\t")[1:]
+            elif line.strip() and not line.startswith("#"):
+                yield dict(zip(fields, line.rstrip("\n").split("\t"), strict=True))
+
+
+def read_all(path):
+    """Read logs of which every line parses."""
+    kept, rejected = read(path)
+    assert rejected.is_empty()
+    return kept
+
+
+def number(text):
+    """Give a Zeek field's number, 0 where it is unset."""
+    return 0 if text == "-" else float(text)
+
+
+def agree(flows, rows):
+    """Hold columns against a log's rows, value by value and as sums."""
+    assert flows.height == len(rows)
+    assert flows["timestamp"].to_physical().to_list() == [int(row["ts"].replace(".", "")) for row in rows]
+    for name, own in {"uid": "uid", "src_ip": "id.orig_h", "dst_ip": "id.resp_h", "protocol": "proto"}.items():
+        assert flows[name].to_list() == [row[own] for row in rows], name
+    for name, own in {"orig_packets": "orig_pkts", "resp_packets": "resp_pkts"}.items():
+        assert flows[name].sum() == sum(number(row[own]) for row in rows), name
+    for name in ("orig_bytes", "resp_bytes", "duration"):
+        assert flows[name].null_count() == sum(row[name] == "-" for row in rows), name
+        assert math.fsum(flows[name].drop_nulls()) == math.fsum(number(row[name]) for row in rows), name
+    assert flows["bytes"].sum() == sum(number(row["orig_bytes"]) + number(row["resp_bytes"]) for row in rows)
+
+
+@pytest.mark.parametrize("day", ROWS)
+def test_a_day_is_what_plain_python_counts(days, shared_data, day):
+    """Every value of a day that is told here is the one that an independent reader finds."""
+    logs = sorted((shared_data / "zeek-hourly/three-days" / day).glob("conn.*.log.gz"))
+    rows = [row for log in logs for row in count(log)]
+    assert len(rows) == ROWS[day]
+    agree(pl.read_parquet(days[day]), rows)
+
+
+@pytest.mark.parametrize("day", ROWS)
+def test_open_connections_are_what_plain_python_counts(shared_data, day):
+    """The hourly reports of connections that are open yet are read as any other log."""
+    folder = shared_data / "zeek-hourly/three-days" / day
+    logs = sorted(folder.glob("open_conn.*.log.gz"))
+    rows = [row for log in logs for row in count(log)]
+    assert (len(logs), len(rows)) == (24, 24)
+    agree(read_all(folder / "open_conn.*.log.gz"), rows)
+
+
+@pytest.mark.parametrize("name", ZEEK)
+def test_a_log_is_what_plain_python_counts(shared_data, name):
+    """Every value of a smaller log that is told here is the one that an independent reader finds."""
+    rows = list(count(shared_data / name))
+    assert len(rows) == ZEEK[name]
+    agree(read_all(shared_data / name), rows)
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_last_line_is_told(shared_data, tmp_path, name):
+    """A last line that breaks off is told; the flows before it are those of the log without that line."""
+    before = (shared_data / name).read_text().removesuffix("\n").rpartition("\n")[0]
+    whole = tmp_path / "whole.log"
+    whole.write_text(before)
+    flows, rejected = read(shared_data / name)
+    assert faults(rejected) == [(before.count("\n") + 2, "number of fields", "")]
+    assert flows.height == DAMAGED[name]
+    agree(flows, list(count(whole)))
+
+
+@pytest.mark.parametrize("name", NO_LOGS)
+def test_what_is_no_log_is_refused(shared_data, name):
+    """A file that is called like a log and is none is named, with how it begins."""
+    with pytest.raises(UnreadableLogError) as caught:
+        read(shared_data / name)
+    told = f"{shared_data / name} is no flow log of a known kind, it begins with {NO_LOGS[name]}"
+    assert str(caught.value).startswith(told)
+
+
+def test_unset_volumes_stay_unset(days):
+    """The 3,826 flows whose volumes the sensor left unset are null in raw, in both columns."""
+    flows = pl.scan_parquet(list(days.values())).select(pl.col("bytes", "duration").null_count()).collect()
+    assert flows.row(0) == (3_826, 3_826)
+
+
+@pytest.mark.parametrize("day", ROWS)
+def test_a_real_day_keeps_every_rule(days, day):
+    """Flows that began the day before are few enough, and no other rule breaks."""
+    findings = raw_findings(days[day], Day(dt.date.fromisoformat(day)), 0.2)
+    assert [finding.rule for finding in findings if not finding.holds] == []
+
+
+def test_a_log_delivered_twice_is_seen(days):
+    """A day read twice has as many repeats as records."""
+    once = pl.scan_parquet(days["2024-04-19"])
+    repeats = count_repeats(once)
+    assert count_repeats(pl.concat([once, once])) == ROWS["2024-04-19"] + repeats

@@ -1,0 +1,152 @@
+"""The exporter as Prometheus meets it: a process of its own, asked over HTTP."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from cybersec_assets.audit.journal.tables import EVALUATION, PHASES, RAW
+from cybersec_assets_tests.support.audit.phases import fail, succeed
+from cybersec_assets_tests.support.servers.servers import free_port
+
+pytestmark = pytest.mark.slow
+COMMAND = str(Path(sys.executable).parent / "cybersec")
+MOST_MEMORY = 64 * 2**20
+"""Bytes; 45 MiB were measured."""
+HEAVY = {"dagster", "polars", "sklearn", "sqlalchemy", "numpy", "boto3"}
+
+
+@pytest.fixture
+def environment(settings, tmp_path):
+    """All that the exporter knows."""
+    return {
+        "PATH": os.defpath,
+        "PG_HOST": settings.pg_host,
+        "PG_DATABASE": settings.pg_database,
+        "CYBERSEC_HOME": str(tmp_path / "home"),
+    }
+
+
+@pytest.fixture
+def exporter(environment):
+    """Start exporters, and give what each is asked by; none outlives the test."""
+    started = []
+
+    def start(**changed):
+        port = free_port()
+        process = subprocess.Popen(
+            [COMMAND, "metrics", "--port", str(port)], env=environment | changed, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process, lambda: scrape(process, port)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def scrape(process, port):
+    """Give each sample's value by its name and asset, as soon as somebody answers."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                families = list(text_string_to_metric_families(answer.read().decode()))
+        except urllib.error.URLError:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            samples = [sample for family in families for sample in family.samples]
+            return {(each.name, each.labels.get("asset")): each.value for each in samples}
+
+
+def test_a_scrape_gives_the_audits_figures(exporter, journal):
+    """Each asset's failures are a counter, what succeeded has its gauges, and the next scrape has what came since."""
+    succeed(journal, RAW, "raw-1", records=7)
+    _, ask = exporter()
+    told = ask()
+    assert told["cybersec_audit_up", None] == 1
+    assert told["cybersec_last_success_records", RAW] == 7
+    assert told["cybersec_last_success_timestamp_seconds", RAW] == pytest.approx(time.time(), abs=60)
+    assert ("cybersec_last_success_records", EVALUATION) not in told
+    assert [told["cybersec_phase_failures_total", asset] for asset in PHASES] == [0, 0, 0, 0]
+    fail(journal, EVALUATION)
+    assert ask()["cybersec_phase_failures_total", EVALUATION] == 1
+
+
+def test_a_database_that_is_away_is_told_as_such(exporter, tmp_path):
+    """With nobody to ask, each scrape is answered all the same: the database is not up, and nothing else is said."""
+    process, ask = exporter(PG_HOST=str(tmp_path))
+    assert ask() == ask() == {("cybersec_audit_up", None): 0}
+    process.terminate()
+    said = process.communicate()[1]
+    assert said.count("the audit gives no figures") == said.count("\n") >= 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_when_it_is_told_to(exporter, database, number):
+    """A signal ends it at once, with status 0 and without a word."""
+    assert database.url.database
+    process, ask = exporter()
+    ask()
+    since = time.monotonic()
+    process.send_signal(number)
+    assert process.communicate(timeout=5)[1] == ""
+    assert process.returncode == 0
+    assert time.monotonic() - since < 2
+
+
+WAIT = """
+import random, signal, sys
+from cybersec_assets.operations.metrics_server import blocked
+for _ in range(5000):
+    with blocked([signal.SIGALRM]):
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 6e-5))
+        signal.sigwait([signal.SIGALRM])
+"""
+
+
+def test_no_signal_is_lost_however_early_it_arrives():
+    """A process that calls signal.pause() instead waits for ever after some hundred rounds."""
+    subprocess.run([sys.executable, "-c", WAIT], timeout=60, check=True)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="tells memory by Linux's /proc")
+def test_it_needs_little_memory(exporter, database):
+    """After some scrapes the process has less memory than it would have with any of the heavy libraries."""
+    assert database.url.database
+    process, ask = exporter()
+    for _ in range(5):
+        ask()
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    assert pages * os.sysconf("SC_PAGE_SIZE") < MOST_MEMORY
+
+
+def test_nothing_heavy_is_imported():
+    """What the exporter imports brings none of the libraries that it does not use."""
+    modules = "cybersec_assets.cli.app, cybersec_assets.operations.metrics_server"
+    program = f"import sys, {modules}; print(sorted({HEAVY} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_port_in_use(environment):
+    """Where somebody listens already it says so in one line, and exits with 2."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [COMMAND, "metrics", "--port", str(port)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: nobody can listen on 127.0.0.1:{port}: ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,322 @@
+"""The embedded server is shared by all users of a home, and is gone with the last of them."""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from cybersec_assets.errors import AuditError
+from cybersec_assets.home.folders import MARKER, is_marked, make_marked
+from cybersec_assets.postgres import embedded as module
+from cybersec_assets.postgres.embedded import data_folder, embedded_postgres, has_cluster
+from cybersec_assets_tests.support.foreign import plant, snapshot
+
+HOLD = "import sys; from pathlib import Path; from cybersec_assets.postgres.embedded import *\n"
+HOLD += "with embedded_postgres(Path(sys.argv[1])): print('up', flush=True); sys.stdin.read()"
+FULL = "No space left on device|could not extend file|wrote only"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root must give way to another user")
+
+
+@pytest.fixture
+def home():
+    """A home that any user may reach."""
+    folder = Path(tempfile.mkdtemp(prefix="cybersec-home-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def holder(home):
+    """Another process that uses the server of the home."""
+    command = [sys.executable, "-c", HOLD, str(home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "up\n"
+        yield process
+        process.kill()
+
+
+def is_up(home):
+    """Tell whether a server runs in a home."""
+    return (data_folder(home) / "postmaster.pid").exists()
+
+
+def wait_until_dead(number):
+    """Wait until a killed process is gone, or only waits for its parent to notice."""
+    deadline = time.monotonic() + 30
+    status = Path(f"/proc/{number}/stat")
+    while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def ask(folder):
+    """Ask a server for its process number."""
+    connection = psycopg2.connect(host=str(folder), user="postgres", dbname="postgres")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_postmaster_start_time()")
+            return cursor.fetchone()[0]
+    finally:
+        connection.close()
+
+
+def test_the_last_user_stops_it_and_the_data_stays(home):
+    """It answers while it is used, is gone afterwards, and comes back with what it held."""
+    with embedded_postgres(home) as folder:
+        first = ask(folder)
+    assert not is_up(home)
+    with embedded_postgres(home) as folder:
+        assert ask(folder) > first
+
+
+def test_two_users_share_one_server(home, holder):
+    """A second process finds the first one's server, and leaving does not take it away."""
+    with embedded_postgres(home) as folder:
+        started = ask(folder)
+    assert is_up(home)
+    assert ask(data_folder(home)) == started
+    holder.communicate("")
+    assert not is_up(home)
+
+
+def test_a_killed_user_does_not_keep_it_up(home, holder):
+    """A process that was killed counts no more, so that the next to leave stops the server."""
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with embedded_postgres(home) as folder:
+        ask(folder)
+    assert not is_up(home)
+
+
+def test_it_comes_back_after_a_crash(home):
+    """A server that was killed is started again by the next user, whatever it left lying about."""
+    with embedded_postgres(home) as folder:
+        first = ask(folder)
+        number = int((data_folder(home) / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(number, signal.SIGKILL)
+        wait_until_dead(number)
+        with embedded_postgres(home) as again:
+            assert ask(again) > first
+
+
+def test_a_home_too_deep_for_a_socket_works(home):
+    """Where the data folder's path is too long for a Unix socket, the socket lies elsewhere."""
+    deep = home / ("d" * 100)
+    with embedded_postgres(deep) as folder:
+        assert not folder.is_relative_to(deep)
+        ask(folder)
+    assert not folder.exists()
+
+
+def test_only_the_owner_may_enter(home):
+    """The folder that holds the socket is closed to everybody else, which is all its protection."""
+    with embedded_postgres(home) as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_socket_folder_of_somebody_else_is_refused(home, monkeypatch):
+    """A folder that another user made where ours should be is not used."""
+    stranger = home / "theirs"
+    stranger.mkdir(mode=0o700)
+    os.chown(stranger, 12_345, -1) if os.geteuid() == 0 else pytest.skip("only root can give a folder away")
+    monkeypatch.setattr(module, "_short_folder", lambda _data: stranger)
+    with pytest.raises(AuditError, match="open to somebody else"), embedded_postgres(home / ("d" * 100)):
+        pass
+
+
+def test_a_socket_folder_that_is_open_is_refused(home, monkeypatch):
+    """A folder that others may enter, or a link to one, is not used: whoever gets to the socket is trusted."""
+    ours, link = home / "ours", home / "link"
+    ours.mkdir(mode=0o755)
+    link.symlink_to(ours)
+    for folder in (ours, link):
+        if os.geteuid() == 0:
+            shutil.chown(folder, "nobody")
+        monkeypatch.setattr(module, "_short_folder", lambda _data, folder=folder: folder)
+        with pytest.raises(AuditError, match="open to somebody else"), embedded_postgres(home / ("d" * 100)):
+            pass
+
+
+def test_a_path_that_a_shell_would_read_is_refused(home):
+    """A home with a character that pg_ctl would hand to a shell is refused by name."""
+    with pytest.raises(AuditError, match=r"cannot take the path .*\$\(touch"), embedded_postgres(home / "$(touch x)"):
+        pass
+
+
+@as_root
+def test_roots_closed_home_stays_closed(home):
+    """Root's server for a home that others may not reach lies elsewhere, and no folder's mode is changed."""
+    closed = home / "closed"
+    closed.mkdir(mode=0o700)
+    state = home / "state"
+    with embedded_postgres(closed / "home", state) as folder:
+        ask(folder)
+        assert folder.is_relative_to(state)
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
+
+@as_root
+def test_programs_out_of_reach_are_copied(home, monkeypatch):
+    """Root's programs that others may not reach are run from a copy, which appears whole."""
+    monkeypatch.setattr(module, "_is_open", lambda path: path.name != "postgres" or "pginstall" not in path.parts)
+    with embedded_postgres(home, home / "state") as folder:
+        ask(folder)
+    assert [entry.name.split("-")[0] for entry in (home / "state").iterdir()] == ["postgresql"]
+
+
+def test_a_server_that_does_not_start_says_where_its_log_is(home):
+    """A damaged data folder ends in one line that names it and its log."""
+    with embedded_postgres(home):
+        pass
+    (data_folder(home) / "postgresql.conf").write_text("no such setting\n")
+    with pytest.raises(AuditError, match=r"does not start: pg_ctl.*server\.log, or set PG_HOST"):  # noqa: SIM117
+        with embedded_postgres(home):
+            pass
+
+
+FOREIGN = {
+    "a data folder of Compose": {"data": {"PG_VERSION": "15\n", "base": {"1": "rows"}}},
+    "a file": {"notes.txt": "mine"},
+    "a hidden file": {".keep": ""},
+    "a cluster": {"PG_VERSION": "15\n", "base": {"1": "rows"}, "postgresql.conf": ""},
+    "a cluster of our version": {"PG_VERSION": "18\n", "base": {"1": "rows"}},
+    "a cluster that another program starts": {
+        "PG_VERSION": "18\n",
+        "postmaster.opts": '/usr/bin/postgres "-D" "/data"\n',
+    },
+    "half of a cluster": {"base": {"1": "rows"}, "global": {}},
+    "an empty marker": {MARKER: "", "base": {"1": "rows"}},
+    "a marker of other content": {MARKER: "This is mine.\n", "base": {"1": "rows"}},
+    "a folder in place of the marker": {MARKER: {"x": "y"}},
+    "a link in place of the marker": {MARKER: ("link", "base"), "base": "x"},
+    "a file in its place": "not a folder",
+    "a link in its place": ("link", "elsewhere"),
+    "a hostile version": {"PG_VERSION": "\x1b[31m" + "9" * 300_000, "base": {"1": "rows"}},
+    "many files": {f"file {n}": "" for n in range(1_000)},
+}
+
+
+@pytest.mark.parametrize("place", ["postgres", "postgres.new"])
+@pytest.mark.parametrize("tree", FOREIGN.values(), ids=FOREIGN)
+def test_what_is_not_ours_is_refused_and_kept(home, tree, place):
+    """Whatever lies where the cluster is, or is made, and bears no marker of ours: one line, and nothing changes."""
+    plant(home / place, tree)
+    before = snapshot(home)
+    with pytest.raises(AuditError, match="nothing was changed") as refused, embedded_postgres(home):
+        pass
+    assert len(str(refused.value)) < 500
+    assert str(refused.value).isprintable()
+    assert "emove" not in str(refused.value)
+    locks = {"postgres.lock", "postgres.users.lock"} if place == "postgres.new" else set()
+    assert {name: found for name, found in snapshot(home).items() if name not in locks} == before
+
+
+def test_asking_for_a_cluster_makes_nothing(home):
+    """A question about a home that is missing, or has no cluster yet, is answered without a file."""
+    assert not has_cluster(home / "missing")
+    assert not has_cluster(home)
+    assert snapshot(home) == {}
+
+
+def test_an_unfinished_cluster_is_made_anew(home):
+    """Where initdb's caller was killed, the next user deletes what is marked as unfinished, and starts over."""
+    command = [sys.executable, "-c", HOLD, str(home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        unfinished = data_folder(home).with_name("postgres.new")
+        while not (unfinished / "data" / "base").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.kill()
+    assert not data_folder(home).exists()
+    assert not has_cluster(home)
+    with embedded_postgres(home) as folder:
+        ask(folder)
+    assert not unfinished.exists()
+    assert has_cluster(home)
+
+
+def test_a_cluster_of_an_earlier_release_goes_on(home):
+    """A finished cluster without a marker is known by how its server was started last, and gets its marker."""
+    with embedded_postgres(home) as folder:
+        first = ask(folder)
+    marker = data_folder(home) / MARKER
+    marker.unlink()
+    assert has_cluster(home)
+    with embedded_postgres(home) as folder:
+        assert ask(folder) > first
+    assert is_marked(data_folder(home))
+    marker.unlink()
+    (data_folder(home) / "postmaster.opts").write_text('/usr/lib/postgresql/18/bin/postgres "-D" "/data"\n')
+    with pytest.raises(AuditError, match="cluster of PostgreSQL 18 that cybersec-assets did not make"):
+        has_cluster(home)
+
+
+def test_a_cluster_of_ours_that_is_damaged_or_of_another_version_is_kept(home):
+    """The version that is found is named, with ways out that keep the data; the same without any version."""
+    data = data_folder(home)
+    make_marked(data, 0o700)
+    shutil.chown(data, "nobody") if os.geteuid() == 0 else None
+    plant(data, {"PG_VERSION": "17\n", "base": {"1": "rows"}})
+    before = snapshot(data)
+    with (
+        pytest.raises(AuditError, match=r"cluster of PostgreSQL 17, .* brings PostgreSQL 18\. .*pg_dumpall") as refused,
+        embedded_postgres(home),
+    ):
+        pass
+    assert "emove" not in str(refused.value)
+    assert snapshot(data) == before
+    (data / "PG_VERSION").unlink()
+    with pytest.raises(AuditError, match="has no PG_VERSION"), embedded_postgres(home):
+        pass
+    assert (data / "base" / "1").read_text() == "rows"
+
+
+def test_a_socket_folder_with_other_files_is_left(home):
+    """Where the socket lies outside of the data, files that are not the server's stay in its folder."""
+    deep = home / ("d" * 100)
+    with embedded_postgres(deep) as folder:
+        (folder / "note").write_text("mine")
+    assert (folder / "note").read_text() == "mine"
+    shutil.rmtree(folder)
+
+
+@as_root
+@pytest.mark.parametrize("size", ["1m", "8m", "20m"])
+def test_a_full_disk_is_named(home, size):
+    """Where there is no space for the cluster, the line has initdb's own reason, and the disk is left clean."""
+    disk = home / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
+    try:
+        with pytest.raises(AuditError, match=FULL) as refused, embedded_postgres(disk / "home"):
+            pass
+        assert len(str(refused.value)) < 500
+        assert sorted(path.name for path in (disk / "home").iterdir()) == ["postgres.lock", "postgres.users.lock"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@as_root
+@pytest.mark.parametrize("options", [["-t", "tmpfs", "-o", "size=1m", "none"], ["--bind", "elsewhere"]])
+def test_a_mount_point_is_refused_with_its_remedy(home, options):
+    """The finished cluster cannot be moved onto a mount point: the message says what to mount, and nothing is left."""
+    (home / "elsewhere").mkdir()
+    (home / "postgres").mkdir()
+    subprocess.run(["mount", *options, str(home / "postgres")], check=True, cwd=home)
+    try:
+        with pytest.raises(AuditError, match=r"must not itself be a mount point.*Mount CYBERSEC_HOME instead"):
+            embedded_postgres(home).__enter__()
+        assert not (home / "postgres.new").exists()
+        assert list((home / "postgres").iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(home / "postgres")], check=True)

@@ -1,0 +1,122 @@
+"""The columns that a model sees."""
+
+import datetime as dt
+import math
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cybersec_assets.errors import ModelError
+from cybersec_assets.features import FEATURE_SETS, add_features, feature_names, select_features
+from cybersec_assets.flows.clean import clean
+from cybersec_assets.flows.schema import RAW
+from cybersec_assets.model.score import score
+from cybersec_assets.model.train import train
+from cybersec_assets_tests.support.flows.logs import examples
+
+FLOW = {
+    "timestamp": dt.datetime(2024, 4, 19, 12, tzinfo=dt.UTC),
+    "src_ip": "10.0.0.1",
+    "dst_ip": "10.0.0.2",
+    "protocol": "tcp",
+}
+counts = st.none() | st.integers(0, 2**63 - 1)
+COUNTED = ("bytes", "orig_bytes", "resp_bytes", "orig_packets", "resp_packets")
+flows = st.lists(
+    st.fixed_dictionaries(
+        dict.fromkeys(COUNTED, counts)
+        | {
+            "duration": st.none() | st.floats(0, allow_nan=False, allow_infinity=False),
+            "label": st.none() | st.booleans(),
+        }
+    ),
+    min_size=1,
+    max_size=20,
+)
+every_set = pytest.mark.parametrize("feature_set", FEATURE_SETS)
+
+
+def silver_of(flows):
+    """Make silver of flows as the asset does."""
+    return add_features(clean(pl.LazyFrame([FLOW | flow for flow in flows], schema=RAW), 0))
+
+
+def features_of(flows, feature_set):
+    """Give the features of flows."""
+    return select_features(silver_of(flows), feature_names(feature_set)).collect(engine="streaming")
+
+
+def test_the_sets_are_what_the_contract_says():
+    """The basic set is bytes, duration and their ratio, in this order, and the extended one begins with it."""
+    assert feature_names("basic") == ("bytes", "duration", "bytes_per_second")
+    assert feature_names("extended") == (*feature_names("basic"), *COUNTED[1:])
+    assert list(FEATURE_SETS) == ["basic", "extended"]
+
+
+def test_an_unknown_set_is_refused():
+    """A set that does not exist is named, with those that do."""
+    with pytest.raises(ModelError, match=r"^FEATURE_SET='best' is unknown\. Use one of basic, extended\.$"):
+        feature_names("best")
+
+
+def test_the_sets_cannot_be_changed():
+    """Nobody changes a set for others while the program runs."""
+    with pytest.raises(TypeError):
+        FEATURE_SETS["basic"] = ()
+
+
+@every_set
+def test_no_feature_tells_the_label(feature_set):
+    """Neither the label nor the sensor's own alert is a feature."""
+    assert not {"label", "alerted"} & set(feature_names(feature_set))
+
+
+@every_set
+@examples
+@given(flows)
+def test_features_have_no_gaps(feature_set, flows):
+    """Every feature of every flow is a finite number that is not negative."""
+    features = features_of(flows, feature_set)
+    assert set(features.dtypes) == {pl.Float64}
+    assert tuple(features.columns) == feature_names(feature_set)
+    assert all(math.isfinite(value) and value >= 0 for row in features.rows() for value in row)
+
+
+@examples
+@given(flows)
+def test_features_are_the_flows_own_values(flows):
+    """Each feature is the flow's value in natural units, 0 where it is unset, and the speed is the very ratio."""
+    features = features_of(flows, "extended")
+    for name in (*COUNTED, "duration"):
+        assert features[name].to_list() == [float(flow[name] or 0) for flow in flows]
+    lasting = [flow for flow in flows if flow["duration"] and (flow["bytes"] or 0) / flow["duration"] < math.inf]
+    speeds = [speed for flow, speed in zip(flows, features["bytes_per_second"], strict=True) if flow in lasting]
+    assert speeds == [(flow["bytes"] or 0) / flow["duration"] for flow in lasting]
+
+
+@examples
+@given(flows)
+def test_speed_is_zero_without_a_duration(flows):
+    """A flow whose duration is 0 or unknown has a speed of 0."""
+    instant = [flow | {"duration": flow["duration"] and 0.0} for flow in flows]
+    assert features_of(instant, "basic")["bytes_per_second"].to_list() == [0.0] * len(flows)
+
+
+@examples
+@given(flows)
+def test_labels_are_kept_beside_the_features(flows):
+    """Features fill their own gaps and no others: a label that is unknown stays so."""
+    assert silver_of(flows).collect()["label"].to_list() == [flow["label"] for flow in flows]
+
+
+@every_set
+def test_training_and_scoring_see_the_same_columns(feature_set):
+    """A model is given, when it scores, the columns that it was trained on, in their order."""
+    flows = [dict.fromkeys(COUNTED, size) | {"duration": 1.0} for size in range(300)]
+    model, seen = train(features_of(flows, feature_set)), []
+    ask = model.score_samples
+    model.score_samples = lambda features: seen.append(tuple(features.columns)) or ask(features)
+    score(silver_of(flows).select(pl.all().reverse()), model).collect()
+    assert set(seen) == {tuple(model.feature_names_in_)} == {feature_names(feature_set)}

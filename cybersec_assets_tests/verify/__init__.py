@@ -1,1 +1,0 @@
-"""The audit's check against every kind of damage."""
