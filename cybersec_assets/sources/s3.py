@@ -18,8 +18,7 @@ from wcmatch import glob
 
 from cybersec_assets.errors import SettingsError, StoreError, UnreadableLogError
 from cybersec_assets.sources.local import PATTERNS, STILL_WRITTEN, SourceFile
-from cybersec_assets.stores.s3_refusals import MISSING, code_of, translate_errors
-from cybersec_assets.stores.s3_variables import S3Variables
+from cybersec_assets.stores.s3_connection import MISSING, S3Variables, code_of, translate_errors
 
 CHANGED = {"PreconditionFailed", "412"}
 PLACE = re.compile(r"s3://([A-Za-z0-9._-]{1,255})/(.+)", re.DOTALL)

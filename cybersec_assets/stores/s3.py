@@ -18,8 +18,7 @@ from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.errors import ObjectMissingError
 from cybersec_assets.failpoints import Point, hit
 from cybersec_assets.stores.base import StoredObject
-from cybersec_assets.stores.s3_refusals import MISSING, code_of, translate_errors
-from cybersec_assets.stores.s3_variables import MINIO
+from cybersec_assets.stores.s3_connection import MINIO, MISSING, code_of, translate_errors
 
 PUT_LIMIT = 4 * 1024**3
 PART_BYTES = 256 * 1024**2

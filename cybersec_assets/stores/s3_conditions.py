@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from cybersec_assets.errors import StoreError, UnsafeStoreError
 from cybersec_assets.stores.base import CHECKS
 from cybersec_assets.stores.s3 import TAKEN, S3Store
-from cybersec_assets.stores.s3_refusals import code_of
+from cybersec_assets.stores.s3_connection import code_of
 
 WRITERS = 16
 UNKNOWN = {"NotImplemented", "501"}

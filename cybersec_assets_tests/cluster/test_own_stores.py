@@ -101,7 +101,7 @@ def test_a_store_that_another_authority_vouches_for_is_told(own):
     assert OWNER in said
     assert "certificate verify failed" in said
     said = refusal(own, "s3.caSecret=other-ca")
-    assert f"https://{HOSTS['minio']}:9000 does not prove who it is" in said
+    assert f"the TLS handshake with https://{HOSTS['minio']}:9000 failed" in said
     assert own.namespace.get("deployments") == []
 
 

@@ -18,8 +18,7 @@ from cybersec_assets.flows.readers import AUTO
 from cybersec_assets.flows.source import FlowSource, formats
 from cybersec_assets.redaction import redact, redacted_errors
 from cybersec_assets.sources.local import SourceFile, local_files
-from cybersec_assets.stores.s3_server import S3Server
-from cybersec_assets.stores.s3_variables import MINIO, S3Variables
+from cybersec_assets.stores.s3_connection import MINIO, S3Server, S3Variables
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 S3 = "s3://"

@@ -9,8 +9,7 @@ from pydantic import Field, PrivateAttr
 from cybersec_assets.defs.resources.tried_servers import TriedServers
 from cybersec_assets.stores.base import ObjectStore
 from cybersec_assets.stores.folder import FolderStore
-from cybersec_assets.stores.s3_server import S3Server
-from cybersec_assets.stores.s3_variables import MINIO
+from cybersec_assets.stores.s3_connection import MINIO, S3Server
 
 BUCKET = "raw"
 """The bucket in which a server is tried, after the prefix."""

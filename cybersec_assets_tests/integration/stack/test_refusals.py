@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import dagster as dg
 import pytest
 
-from cybersec_assets.stores.s3_variables import RIGHTS
+from cybersec_assets.stores.s3_connection import RIGHTS
 from cybersec_assets_tests.integration.stack.conftest import use_minio
 from cybersec_assets_tests.support.servers.admin import add_user, allow
 from cybersec_assets_tests.support.servers.servers import HOST, free_port

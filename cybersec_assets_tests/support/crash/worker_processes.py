@@ -18,9 +18,9 @@ CONTEXT = mp.get_context("forkserver")
 # Imported once for all workers. None of it may open a connection or use polars, whose threads would not be forked.
 CONTEXT.set_forkserver_preload(
     [
+        "boto3",
         "cybersec_assets.cli.run",
         "cybersec_assets.model.evaluate",
-        "cybersec_assets.stores.s3_client",
         "cybersec_assets.stores.s3",
         "matplotlib.figure",
         "pytest",

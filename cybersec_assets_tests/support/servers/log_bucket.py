@@ -3,7 +3,7 @@
 import uuid
 
 from cybersec_assets.sources.s3 import FlowBucket
-from cybersec_assets.stores.s3_variables import MINIO
+from cybersec_assets.stores.s3_connection import MINIO
 from cybersec_assets_tests.support.servers.workbench import s3_client
 
 

@@ -7,7 +7,7 @@ from botocore.config import Config
 from cybersec_assets.errors import StoreError, UnreadableLogError
 from cybersec_assets.flows.staging import stage
 from cybersec_assets.sources.s3 import FlowBucket
-from cybersec_assets.stores.s3_variables import MINIO
+from cybersec_assets.stores.s3_connection import MINIO
 from cybersec_assets_tests.support.stores.http_servers import CONTENT, BreaksOff, serving
 
 LISTING = f"""<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Contents><Key>conn.log</Key>

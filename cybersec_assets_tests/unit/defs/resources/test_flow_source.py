@@ -93,7 +93,7 @@ def test_another_server_never_sees_the_artifacts_key(tmp_path, empty, monkeypatc
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     url, asked = empty
     store = ObjectStoreResource(endpoint="127.0.0.1:9", access_key="artifacts", secret_key="secret")
-    said = rf"^{url} asks for keys: .*\. Set FLOWS_S3_ACCESS_KEY and FLOWS_S3_SECRET_KEY\.$"
+    said = rf"^{url} requires keys: .*\. Set FLOWS_S3_ACCESS_KEY and FLOWS_S3_SECRET_KEY\.$"
     with pytest.raises(StoreError, match=said):
         logs_of(tmp_path, URI, store, s3_endpoint=url)
     assert asked == []

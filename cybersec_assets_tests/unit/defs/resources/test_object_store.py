@@ -4,7 +4,6 @@ import pytest
 
 from cybersec_assets.defs.resources.object_store import ObjectStoreResource
 from cybersec_assets.stores.folder import FolderStore
-from cybersec_assets.stores.s3_client import MinioResource
 
 
 def test_without_an_endpoint_it_is_folders_below_home(tmp_path):
@@ -35,7 +34,6 @@ def test_an_endpoint_is_a_host_or_a_url(endpoint, secure, url):
 def test_a_ca_file_is_what_the_client_checks_against(tmp_path):
     """A server's certificate is checked against MINIO_CA_FILE where one is given."""
     ca_file = tmp_path / "ca.pem"
-    client = MinioResource(
-        endpoint_url="https://minio:9000", ca_file=str(ca_file), aws_access_key_id="k", aws_secret_access_key="s"
-    ).get_client()
+    resource = ObjectStoreResource(endpoint="https://minio:9000", ca_file=str(ca_file), access_key="k", secret_key="s")
+    client = resource.server.client()
     assert client._endpoint.http_session._verify == str(ca_file)  # noqa: SLF001 - boto3 shows it nowhere else
