@@ -1,8 +1,8 @@
-"""What an object store does, and how an artifact gets its place in one.
+"""The protocol of an object store, and how an artifact is stored.
 
-    file → SHA-256 → a fresh name → created only if the name is free → read back → Artifact
+    file → SHA-256 → new name → create only if the name is free → read back → Artifact
 
-An object, once written, never changes. Nobody looks for the latest one: the audit says which to read.
+A stored object never changes. Which object to read is recorded in the audit: the latest one is never searched for.
 """
 
 import datetime as dt
@@ -17,9 +17,11 @@ from cybersec_assets.errors import ObjectChangedError, StoreError, quoted
 from cybersec_assets.failpoints import Point, hit
 
 CHECKS = "checks/"
-"""What the names of objects begin with that only try a store out; no artifact has such a name."""
+"""The prefix of objects that only test a store. No artifact has such a name."""
 MAX_NAMES = 120
-"""How many seconds ahead a free name is looked for."""
+"""How many names, one per second, are tried until one is free."""
+CHUNK_BYTES = 1024**2
+"""How much of an object is read at once."""
 
 
 @dataclass(frozen=True)
@@ -31,22 +33,22 @@ class Kind:
     suffix: str
 
     def name(self, moment: dt.datetime) -> str:
-        """Give an object's name for the time of its writing, UTC."""
+        """Return the name of an object that is written at `moment`, in UTC."""
         return f"{self.stem}_{moment:%Y%m%d_%H%M%S}{self.suffix}"
 
     def is_name(self, name: str) -> bool:
-        """Return whether `name` made a name, or a folder store's writer that was killed left it aside."""
+        """Return whether `name` is of this kind, or of a temporary file that a killed writer left in a folder store."""
         named = rf"{re.escape(self.stem)}_\d{{8}}_\d{{6}}{re.escape(self.suffix)}"
         return re.fullmatch(rf"{named}|\.{named}\.[0-9a-f]{{32}}", name, re.ASCII) is not None
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as a listing shows it.
+    """An object in a listing.
 
     Attributes:
         name: Its name in the bucket.
-        modified: When it was written, UTC.
+        modified: When it was written, in UTC.
     """
 
     name: str
@@ -54,14 +56,14 @@ class StoredObject:
 
 
 class ObjectStore(Protocol):
-    """Buckets of immutable objects. Every method raises StoreError where the store refuses or is away."""
+    """Buckets of immutable objects. Every method raises StoreError if the store refuses or cannot be reached."""
 
     def create(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> bool:
-        """Store a file under a name that is free, making the bucket where it is missing; False if it is taken."""
+        """Store a file and return True, or return False if the name is taken. Create the bucket if it is missing."""
         ...
 
     def fingerprint(self, bucket: str, name: str) -> Fingerprint:
-        """Tell what is stored under a name, by the store's own reading of its bytes."""
+        """Return the size and hash of an object, computed from its bytes by the store or by reading them."""
         ...
 
     def fetch(self, bucket: str, name: str, to: Path) -> None:
@@ -69,49 +71,50 @@ class ObjectStore(Protocol):
         ...
 
     def chunks(self, bucket: str, name: str) -> Iterator[bytes]:
-        """Read an object's bytes."""
+        """Yield an object's bytes."""
         ...
 
     def entries(
         self, bucket: str, prefix: str = "", *, after: str = "", limit: int | None = None
     ) -> Iterator[StoredObject]:
-        """List a bucket's objects in the order of their names; a bucket that is missing has none.
+        """Yield a bucket's objects in the order of their names. A missing bucket has none.
 
         Args:
             bucket: The bucket.
-            prefix: What their names begin with.
-            after: Only names beyond this one.
-            limit: How many at most; all, if not given.
+            prefix: Only names with this prefix.
+            after: Only names after this one.
+            limit: The maximum number of objects. Default: all.
         """
         ...
 
     def delete(self, bucket: str, name: str) -> None:
-        """Remove an object."""
+        """Delete an object."""
         ...
 
 
 def utc_now() -> dt.datetime:
-    """Give the present moment."""
+    """Return the current time in UTC."""
     return dt.datetime.now(dt.UTC)
 
 
 def store_file(
     store: ObjectStore, prefix: str, kind: Kind, file: Path, *, moment: dt.datetime | None = None
 ) -> Artifact:
-    """Give a file its place in a store.
+    """Store a file as an artifact.
 
     Args:
-        store: Where to.
-        prefix: What every bucket's name begins with.
-        kind: What the file is.
+        store: The store.
+        prefix: The prefix of every bucket's name.
+        kind: The kind of artifact.
         file: The file.
-        moment: The time of writing; now where it is not given. A taken second gives way to the next.
+        moment: The time of writing. Default: now. If its name is taken, the next free second is used.
 
     Raises:
         StoreError: The store refuses, or no second of the next two minutes is free.
-        ObjectChangedError: What was read back is not what was written.
+        ObjectChangedError: The bytes that were read back are not those that were written.
     """
-    fingerprint, bucket = fingerprint_of(file), f"{prefix}-{kind.bucket}"
+    fingerprint = fingerprint_of(file)
+    bucket = f"{prefix}-{kind.bucket}"
     begin = moment or utc_now()
     hit(Point.UPLOAD_BEGUN)
     for second in range(MAX_NAMES):
@@ -119,15 +122,18 @@ def store_file(
         if store.create(bucket, name, file, fingerprint):
             hit(Point.UPLOAD_COMPLETED)
             return _read_back(store, bucket, name, fingerprint)
-    raise StoreError(f"{bucket} has no free name for {kind.name(begin)} or later", "Check who else writes there")
+    raise StoreError(
+        f"{bucket} has no free name for {kind.name(begin)} or the {MAX_NAMES} seconds after it",
+        "Check who else writes to it",
+    )
 
 
 def fetch_object(store: ObjectStore, artifact: Artifact, to: Path) -> None:
-    """Copy an object into a file, and check that it is the one that was stored.
+    """Copy an object into a file, and check its size and hash.
 
     Raises:
-        ObjectMissingError: It is gone.
-        ObjectChangedError: Its size or hash is another; the file is removed.
+        ObjectMissingError: The object is missing.
+        ObjectChangedError: Its size or hash differs. The file is deleted.
     """
     bucket, name = split_uri(artifact.uri)
     store.fetch(bucket, name, to)
@@ -139,11 +145,11 @@ def fetch_object(store: ObjectStore, artifact: Artifact, to: Path) -> None:
 
 
 def changed(artifact: Artifact, found: Fingerprint) -> ObjectChangedError:
-    """Make the error for an object whose bytes are not those that were recorded."""
+    """Return the error for an object whose bytes are not those that the audit recorded."""
     return ObjectChangedError(
         f"{artifact.uri} is {found.size} bytes with SHA-256 {found.sha256}, but the audit recorded "
         f"{artifact.fingerprint.size} bytes with {artifact.fingerprint.sha256}",
-        "Find out who changed it; materialize its partition again to replace it",
+        "Find out who changed it, then materialize its partition again",
     )
 
 
@@ -151,16 +157,17 @@ def split_uri(uri: str) -> tuple[str, str]:
     """Return an object's bucket and name.
 
     Raises:
-        StoreError: It is no object's URI, or would be a path out of the folder that objects are kept in.
+        StoreError: The URI is not valid, or would be a path outside of the store's folder.
     """
     match = re.fullmatch(r"s3://([^/]+)/(.+)", uri)
     if match is None or any(part in {"", ".", ".."} for part in uri.removeprefix("s3://").split("/")):
-        raise StoreError(f"{quoted(uri)} is no object's address", "Give s3://bucket/name")
+        raise StoreError(f"{quoted(uri)} is not the URI of an object", "Use s3://bucket/name")
     return match[1], match[2]
 
 
 def _read_back(store: ObjectStore, bucket: str, name: str, fingerprint: Fingerprint) -> Artifact:
-    artifact, found = Artifact(f"s3://{bucket}/{name}", fingerprint), store.fingerprint(bucket, name)
+    artifact = Artifact(f"s3://{bucket}/{name}", fingerprint)
+    found = store.fingerprint(bucket, name)
     if found != fingerprint:
         raise changed(artifact, found)
     hit(Point.READ_BACK)

@@ -1,8 +1,9 @@
 """An object store on an S3 server, such as MinIO.
 
-The conditional write is S3's `If-None-Match: *` (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
-`put_object` takes it up to 5 GB; larger files go up in parts, and then `complete_multipart_upload` takes it. A
-multipart object's checksum is a checksum of checksums, so such an object is confirmed by reading it back whole.
+Objects are created with S3's condition `If-None-Match: *`
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html). `put_object` supports it up to 5 GB.
+Larger files are uploaded in parts, and `complete_multipart_upload` has the condition. The checksum of a multipart
+object is a checksum of checksums, so such an object is confirmed by reading it back.
 """
 
 import base64
@@ -17,39 +18,37 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.errors import ObjectMissingError
 from cybersec_assets.failpoints import Point, hit
-from cybersec_assets.stores.base import StoredObject
+from cybersec_assets.stores.base import CHUNK_BYTES, StoredObject
 from cybersec_assets.stores.s3_connection import MINIO, MISSING, code_of, translate_errors
 
 PUT_LIMIT = 4 * 1024**3
 PART_BYTES = 256 * 1024**2
-CHUNK_BYTES = 1024**2
 PAGE = 1000
 FIRST_REGION = "us-east-1"
 TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
-OURS_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+BUCKET_EXISTS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
 class S3Store:
-    """Keep objects on an S3 server.
+    """Store objects on an S3 server.
 
     Args:
         client: A boto3 S3 client.
-        put_limit: Above which size in bytes a file goes up in parts.
-        part_bytes: How large a part is, at least 5 MiB.
+        put_limit: Files of more bytes are uploaded in parts.
+        part_bytes: The size of a part, at least 5 MiB.
 
     Attributes:
-        tries_next_write: Whether the next object is written to again, to see whether the server refuses that.
+        tries_next_write: Write to the next object a second time, and require that the server refuses.
     """
 
     def __init__(self, client: Any, *, put_limit: int = PUT_LIMIT, part_bytes: int = PART_BYTES) -> None:
-        """Note the client; nothing is asked of the server yet."""
         self.client = client
         self.put_limit = put_limit
         self.part_bytes = part_bytes
         self.tries_next_write = False
 
     def create(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> bool:
-        """Upload on the condition that the name is free."""
+        """Upload a file and return True, or return False if the name is taken."""
         with self.translate_errors(bucket):
             try:
                 self._upload(bucket, name, file, fingerprint)
@@ -58,7 +57,7 @@ class S3Store:
                     return False
                 raise
         if self.tries_next_write:
-            # It needs this module.
+            # That module imports this one.
             from cybersec_assets.stores.s3_conditions import require_refusals
 
             require_refusals(self, bucket, name)
@@ -66,7 +65,7 @@ class S3Store:
         return True
 
     def fingerprint(self, bucket: str, name: str) -> Fingerprint:
-        """Ask the server for size and checksum; read the object where the checksum is not of the whole."""
+        """Return the server's size and checksum, or read the object if the checksum is not that of the whole object."""
         with self.translate_errors(bucket, name):
             head = self.client.head_object(Bucket=bucket, Key=name, ChecksumMode="ENABLED")
             checksum = head.get("ChecksumSHA256")
@@ -75,19 +74,19 @@ class S3Store:
             return Fingerprint(head["ContentLength"], base64.b64decode(checksum).hex())
 
     def fetch(self, bucket: str, name: str, to: Path) -> None:
-        """Download the object."""
+        """Download the object into a file."""
         with self.translate_errors(bucket, name):
             self.client.download_file(bucket, name, str(to))
 
     def chunks(self, bucket: str, name: str) -> Iterator[bytes]:
-        """Read the object."""
+        """Yield the object's bytes."""
         with self.translate_errors(bucket, name):
             yield from self.client.get_object(Bucket=bucket, Key=name)["Body"].iter_chunks(CHUNK_BYTES)
 
     def entries(
         self, bucket: str, prefix: str = "", *, after: str = "", limit: int | None = None
     ) -> Iterator[StoredObject]:
-        """List the bucket page by page."""
+        """Yield the bucket's objects, page by page."""
         paging = {"MaxItems": limit, "PageSize": min(limit or PAGE, PAGE)}
         with self.translate_errors(bucket):
             pages = self.client.get_paginator("list_objects_v2").paginate(
@@ -102,12 +101,12 @@ class S3Store:
                     raise
 
     def delete(self, bucket: str, name: str) -> None:
-        """Remove the object."""
+        """Delete the object."""
         with self.translate_errors(bucket, name):
             self.client.delete_object(Bucket=bucket, Key=name)
 
     def make_bucket(self, bucket: str) -> None:
-        """Make a bucket where it is missing; the right to do so is asked for only then."""
+        """Create the bucket if it is missing. The right to create buckets is needed only then."""
         with self.translate_errors(bucket):
             try:
                 self.client.head_bucket(Bucket=bucket)
@@ -140,7 +139,7 @@ class S3Store:
             parts = list(self._upload_parts(upload, file))
             self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
         except BaseException:
-            # What broke the upload off is the error to tell, also where the server is gone for good.
+            # The original error is the one to report, even if the upload cannot be aborted.
             with suppress(ClientError, BotoCoreError):
                 self.client.abort_multipart_upload(**upload)
             raise
@@ -153,7 +152,8 @@ class S3Store:
                 yield {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]}
 
     def _read(self, bucket: str, name: str) -> Fingerprint:
-        digest, size = hashlib.sha256(), 0
+        digest = hashlib.sha256()
+        size = 0
         for chunk in self.chunks(bucket, name):
             digest.update(chunk)
             size += len(chunk)
@@ -161,24 +161,25 @@ class S3Store:
 
     def _make_bucket(self, bucket: str) -> None:
         try:
-            self.client.create_bucket(Bucket=bucket, **self._place())
+            self.client.create_bucket(Bucket=bucket, **self._region())
         except ClientError as error:
-            if code_of(error) not in OURS_ALREADY:
+            if code_of(error) not in BUCKET_EXISTS:
                 raise
 
-    def _place(self) -> dict[str, Any]:
-        """Name the region, which S3 asks for everywhere but in the one that was its first."""
+    def _region(self) -> dict[str, Any]:
+        """Return the arguments for the bucket's region, which S3 requires in every region but its first."""
         region = self.client.meta.region_name
         return {} if region == FIRST_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
 
     @contextmanager
     def translate_errors(self, bucket: str, name: str = "") -> Iterator[None]:
-        """Turn what boto3 raises into an error that names the object and says what to do."""
-        what, server = f"s3://{bucket}/{name}".rstrip("/"), self.client.meta.endpoint_url
+        """Turn boto3's errors into StoreErrors that name the object."""
+        what = f"s3://{bucket}/{name}".rstrip("/")
+        server = self.client.meta.endpoint_url
         with translate_errors(what, server, MINIO):
             try:
                 yield
             except ClientError as error:
                 if name and code_of(error) in MISSING:
-                    raise ObjectMissingError(f"{what} is gone from {server}", "Restore it from a backup") from error
+                    raise ObjectMissingError(f"{what} is missing from {server}", "Restore it from a backup") from error
                 raise

@@ -1,7 +1,7 @@
-"""Check that an S3 server keeps the condition `If-None-Match: *`, on which the immutability of artifacts rests.
+"""Check that an S3 server supports the condition `If-None-Match: *`, which keeps artifacts immutable.
 
-Older S3 gateways accept the header and ignore it: a second writer of a name then replaces the first one's object. The
-check writes to names under `checks/`, which no artifact has, and deletes them.
+Some S3 gateways accept the header and ignore it, so that a second writer replaces the first writer's object. The check
+writes to names under `checks/`, which no artifact uses, and deletes them.
 """
 
 import base64
@@ -26,23 +26,23 @@ UNKNOWN = {"NotImplemented", "501"}
 DENIED = {"AccessDenied", "403"}
 Finish = Callable[[], None]
 Start = Callable[[Any, dict[str, str], bytes], Finish]
-"""Prepare a conditional write; what is returned completes it."""
+"""Prepare a conditional write, and return the function that completes it."""
 
 
 def require_conditions(store: S3Store, bucket: str) -> bool:
-    """Write one name twice, by each way of writing, and require that the second writer is refused.
+    """Write to one name twice, with each write method, and require that the server refuses the second write.
 
     Args:
-        store: The store on the server.
-        bucket: A bucket that artifacts go to; it is made where it is missing.
+        store: The store.
+        bucket: A bucket of artifacts. It is created if it is missing.
 
     Returns:
-        Whether the server was tried: a key that may not delete objects would leave the check's object behind, so
-        nothing is written then.
+        Whether the server was checked. Nothing is written if the key may not delete objects, because the check's
+        object would remain.
 
     Raises:
-        UnsafeStoreError: The server ignores or does not know the condition.
-        StoreError: The server refuses, or is away.
+        UnsafeStoreError: The server ignores or does not support the condition.
+        StoreError: The server refuses, or cannot be reached.
     """
     if not _may_delete(store, bucket):
         return False
@@ -54,38 +54,38 @@ def require_conditions(store: S3Store, bucket: str) -> bool:
 
 
 def require_refusals(store: S3Store, bucket: str, name: str) -> None:
-    """Require that the server refuses every way of writing to a name that is taken.
+    """Require that the server refuses to write to a name that is taken, with each write method.
 
     Raises:
-        UnsafeStoreError: A write was not refused; the object is then replaced.
+        UnsafeStoreError: The server replaced the object.
     """
-    for way, start in WAYS.items():
+    for method, start in WRITE_METHODS.items():
         if _write(store, start, {"Bucket": bucket, "Key": name}, b"2"):
-            raise _ignored(store, f"{way} replaced an object")
+            raise _ignored(store, f"{method} replaced an object")
 
 
 def require_one_winner(store: S3Store, bucket: str, writers: int = WRITERS) -> None:
-    """Let writers race for one name, by each way of writing, and require that exactly one wins and is read back.
+    """Run concurrent writers of one name, with each write method, and require that exactly one succeeds.
 
     Raises:
-        UnsafeStoreError: None or several of them won.
-        StoreError: Another one's bytes are there, or the server refuses or is away.
+        UnsafeStoreError: No writer or several writers succeeded.
+        StoreError: The object has another writer's bytes, or the server refuses or cannot be reached.
     """
-    for way, start in WAYS.items():
+    for method, start in WRITE_METHODS.items():
         with _own_object(store, bucket) as name:
             won = _race(store, start, {"Bucket": bucket, "Key": name}, writers)
             if len(won) != 1:
-                raise _ignored(store, f"{len(won)} of {writers} writers of one name won by {way}")
+                raise _ignored(store, f"{len(won)} of {writers} writers of one name succeeded with {method}")
             (content,) = won
             if b"".join(store.chunks(bucket, name)) != content:
                 raise StoreError(
-                    f"s3://{bucket}/{name} is not what the one writer wrote that won by {way}",
-                    "Read the object store's log",
+                    f"s3://{bucket}/{name} is not what the only successful writer wrote with {method}",
+                    "Read the log of the object store",
                 )
 
 
 def _race(store: S3Store, start: Start, place: dict[str, str], writers: int) -> list[bytes]:
-    """Return the contents of those who were told that they won."""
+    """Return the contents of the writers that the server reported as successful."""
     contents = [f"writer {number}".encode() for number in range(writers)]
     with store.translate_errors(place["Bucket"]):
         finishes = [start(store.client, place, content) for content in contents]
@@ -100,7 +100,7 @@ def _race(store: S3Store, start: Start, place: dict[str, str], writers: int) -> 
 
 
 def _write(store: S3Store, start: Start, place: dict[str, str], content: bytes) -> bool:
-    """Write on the condition that the name is free; return whether the server did."""
+    """Write if the name is free, and return whether the server wrote."""
     with store.translate_errors(place["Bucket"]):
         finish = start(store.client, place, content)
     return _is_written(store, place["Bucket"], finish)
@@ -112,7 +112,7 @@ def _is_written(store: S3Store, bucket: str, finish: Finish) -> bool:
             finish()
         except ClientError as error:
             if code_of(error) in UNKNOWN:
-                raise _ignored(store, f"it answers {code_of(error)}") from error
+                raise _ignored(store, f"it responded with {code_of(error)}") from error
             if code_of(error) not in TAKEN:
                 raise
             return False
@@ -133,7 +133,7 @@ def _put_part(client: Any, place: dict[str, str], content: bytes) -> Finish:
         try:
             client.complete_multipart_upload(**upload, MultipartUpload={"Parts": [part]}, IfNoneMatch="*")
         except ClientError:
-            # The key may lack the right to abort, which nothing else needs.
+            # The key may not have the right to abort, which nothing else needs.
             with suppress(ClientError):
                 client.abort_multipart_upload(**upload)
             raise
@@ -141,12 +141,12 @@ def _put_part(client: Any, place: dict[str, str], content: bytes) -> Finish:
     return complete
 
 
-WAYS: dict[str, Start] = {"PutObject": _put, "CompleteMultipartUpload": _put_part}
-"""The two ways in which artifacts are written, by their names in S3."""
+WRITE_METHODS: dict[str, Start] = {"PutObject": _put, "CompleteMultipartUpload": _put_part}
+"""The two methods that write artifacts, by their names in S3."""
 
 
 def _may_delete(store: S3Store, bucket: str) -> bool:
-    """Return whether the key may delete objects, asked with a name that is not there; make the bucket if missing."""
+    """Return whether the key may delete objects, by deleting an unused name. Create the bucket if it is missing."""
     place = {"Bucket": bucket, "Key": f"{CHECKS}{uuid.uuid4()}"}
     with store.translate_errors(bucket):
         try:
@@ -163,7 +163,7 @@ def _may_delete(store: S3Store, bucket: str) -> bool:
 
 @contextmanager
 def _own_object(store: S3Store, bucket: str) -> Iterator[str]:
-    """Return a name that nobody else has, and delete its object at the end where the key may."""
+    """Yield a unique name, and delete its object at the end if the key may."""
     name = f"{CHECKS}{uuid.uuid4()}"
     try:
         yield name
@@ -174,6 +174,6 @@ def _own_object(store: S3Store, bucket: str) -> Iterator[str]:
 
 def _ignored(store: S3Store, how: str) -> UnsafeStoreError:
     return UnsafeStoreError(
-        f"{store.client.meta.endpoint_url} does not keep S3's condition If-None-Match: {how}",
-        "Use a server that does, such as MinIO or AWS S3; on this one artifacts could be overwritten",
+        f"{store.client.meta.endpoint_url} does not support S3's condition If-None-Match: {how}",
+        "Use a server that does, such as MinIO or AWS S3, because on this one artifacts could be overwritten",
     )

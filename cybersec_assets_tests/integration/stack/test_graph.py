@@ -85,4 +85,4 @@ def test_an_object_that_is_gone_is_named(bench):
     bucket, name = silver.removeprefix("s3://").split("/")
     s3_client(bench.minio).delete_object(Bucket=bucket, Key=name)
     (said,) = failures(bench.run(MODEL))
-    assert said.startswith(f"{silver} is gone from {bench.minio.url}")
+    assert said.startswith(f"{silver} is missing from {bench.minio.url}")

@@ -70,7 +70,7 @@ def test_a_proxy_that_forgets_nothing_passes(bench):
 
 def test_a_server_that_ignores_the_condition_is_found(bench, way, forgetful_url):
     """Each way of writing is tried by itself, and the server and the condition are named in one line."""
-    expected = f"{forgetful_url} does not keep S3's condition If-None-Match: {way} replaced an object. Use a server"
+    expected = f"{forgetful_url} does not support S3's condition If-None-Match: {way} replaced an object. Use a server"
     with pytest.raises(UnsafeStoreError, match=re.escape(expected)) as found:
         require_conditions(S3Store(client_at(bench, forgetful_url)), f"{bench.prefix}-raw")
     assert len(str(found.value)) < 500
@@ -80,7 +80,7 @@ def test_a_server_that_ignores_the_condition_is_found(bench, way, forgetful_url)
 def test_a_race_finds_it_as_well(bench, way, forgetful_url):
     """Of 16 writers several are told that they won."""
     bench.make_buckets()
-    expected = rf"If-None-Match: \d+ of {WRITERS} writers of one name won by {way}\. "
+    expected = rf"If-None-Match: \d+ of {WRITERS} writers of one name succeeded with {way}\. "
     with pytest.raises(UnsafeStoreError, match=expected):
         require_one_winner(S3Store(client_at(bench, forgetful_url)), f"{bench.prefix}-raw")
     assert bench.objects() == {}
@@ -92,7 +92,7 @@ def test_the_stores_check_races(cluster, monkeypatch, way, forgetful_url):
     check(load_settings())
     assert cluster.objects() == {}
     monkeypatch.setenv("MINIO_ENDPOINT", forgetful_url)
-    with pytest.raises(UnsafeStoreError, match=f"writers of one name won by {way}"):
+    with pytest.raises(UnsafeStoreError, match=f"writers of one name succeeded with {way}"):
         check(load_settings())
 
 
@@ -101,7 +101,7 @@ def test_the_command_refuses_before_any_work(bench, cybersec, monkeypatch, way, 
     monkeypatch.setenv("MINIO_ENDPOINT", forgetful_url)
     status, out, err = cybersec("run", "--date", DAY, "--json")
     assert (status, out) == (2, "")
-    assert re.fullmatch(rf"error: {forgetful_url} does not keep S3's condition If-None-Match: {way} .*\n", err)
+    assert re.fullmatch(rf"error: {forgetful_url} does not support S3's condition If-None-Match: {way} .*\n", err)
     assert bench.objects() | bench.heads() == {}
     assert bench.database not in bench.databases()
 

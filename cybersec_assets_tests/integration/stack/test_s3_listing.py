@@ -89,7 +89,7 @@ def test_a_removed_object_is_gone_and_its_name_is_free(store, bucket, file):
     put(store, bucket, "other", file)
     store.delete(bucket, "name")
     assert names_in(store, bucket) == ["other"]
-    with pytest.raises(ObjectMissingError, match=f"s3://{bucket}/name is gone"):
+    with pytest.raises(ObjectMissingError, match=f"s3://{bucket}/name is missing"):
         list(store.chunks(bucket, "name"))
     put(store, bucket, "name", file)
 

@@ -171,7 +171,7 @@ def test_an_interrupt_is_told_although_the_server_is_gone(own_minio, make_file):
 def test_a_missing_object_is_named(bench, whole, bucket, tmp_path):
     """Fetching or confirming an object that is not there says which, and on which server."""
     for ask in (lambda: whole.fingerprint(bucket, "name"), lambda: whole.fetch(bucket, "name", tmp_path / "copy")):
-        with pytest.raises(ObjectMissingError, match=f"s3://{bucket}/name is gone from {bench.minio.url}"):
+        with pytest.raises(ObjectMissingError, match=f"s3://{bucket}/name is missing from {bench.minio.url}"):
             ask()
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""HTTP servers that are no S3, or no good one."""
+"""HTTP servers that are not S3 servers, or faulty ones."""
 
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,10 +8,10 @@ CONTENT = b"flows" * 1000
 
 
 class Silent(BaseHTTPRequestHandler):
-    """Answer every request as `do` says, and log nothing."""
+    """Call `do` for every request, and log nothing."""
 
     def do(self):
-        """Answer with what is no object."""
+        """Send 404."""
         length = int(self.headers.get("Content-Length") or 0)
         self.rfile.read(length)
         self.send_error(404)
@@ -19,16 +19,16 @@ class Silent(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = lambda self: self.do()  # noqa: N815 - http.server's names
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 class BreaksOff(Silent):
-    """Announce an object, and send half of it."""
+    """Send the headers of an object and half of its body."""
 
     length = len(CONTENT) // 2
 
     def do(self):
-        """Send the head of an object and, where it was asked for, half of its body."""
+        """Send the headers and, for GET, half of the body."""
         self.send_response(200)
         self.send_header("Content-Length", str(len(CONTENT)))
         self.send_header("ETag", '"1"')
@@ -39,7 +39,7 @@ class BreaksOff(Silent):
 
 @contextmanager
 def serving(handler):
-    """Run an HTTP server, and give its URL."""
+    """Run an HTTP server and yield its URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()

@@ -1,4 +1,4 @@
-"""How an artifact gets its name and place, and how it is known again; on folders, which need no server."""
+"""How artifacts are named, stored and verified. Uses a folder store, which needs no server."""
 
 import datetime as dt
 import multiprocessing
@@ -17,11 +17,11 @@ MOMENT = dt.datetime(2026, 1, 2, 23, 59, 58, tzinfo=dt.UTC)
 WRITERS = 8
 
 
-class Forgetful(FolderStore):
-    """A store that keeps other bytes than it was given."""
+class Corrupting(FolderStore):
+    """A store that stores other bytes than it was given."""
 
     def fingerprint(self, bucket, name):
-        """Tell of bytes that nobody stored."""
+        """Return a hash that does not match."""
         found = super().fingerprint(bucket, name)
         return Fingerprint(found.size, "0" * 64)
 
@@ -34,7 +34,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def make_file(tmp_path):
-    """Make a file that holds a text."""
+    """Return a function that writes a file with a text."""
 
     def make(text):
         file = tmp_path / f"file-{text}"
@@ -45,33 +45,30 @@ def make_file(tmp_path):
 
 
 def write(root, file):
-    """Store a file at the moment at which all the others are stored, too."""
+    """Store a file at the same moment as all the others."""
     return store_file(FolderStore(root), "test", KIND, file, moment=MOMENT)
 
 
 def contents(store):
-    """Give each object's text by its URI, hidden files included."""
+    """Return each object's text by its URI, including hidden files."""
     return {f"s3://{path.parent.name}/{path.name}": path.read_text() for path in store.root.glob("*/*")}
 
 
-def test_a_file_becomes_an_artifact_of_the_contracts_name(store, make_file):
-    """The object lies at prefix, bucket, stem and UTC time, and the artifact tells its size and hash."""
+def test_a_stored_file_has_the_name_of_the_contract(store, make_file):
     made = write(store.root, make_file("one"))
     assert made.uri == "s3://test-raw/network_events_20260102_235958.parquet"
     assert made.name == "network_events_20260102_235958.parquet"
     assert made.fingerprint == fingerprint_of(make_file("one"))
 
 
-def test_the_time_of_writing_is_now(store, make_file):
-    """Without a moment the name holds the present second, UTC."""
+def test_the_default_moment_is_now(store, make_file):
     before = dt.datetime.now(dt.UTC).replace(microsecond=0)
     name = store_file(store, "test", KIND, make_file("one")).name
     written = dt.datetime.strptime(name, "network_events_%Y%m%d_%H%M%S.parquet").replace(tzinfo=dt.UTC)
     assert before <= written <= dt.datetime.now(dt.UTC)
 
 
-def test_a_taken_second_gives_way_to_the_next(store, make_file):
-    """Three files of one second get this and the next two, over midnight as well, and all stay as they are."""
+def test_a_taken_name_is_followed_by_that_of_the_next_second(store, make_file):
     for text in ("one", "two", "three"):
         write(store.root, make_file(text))
     assert contents(store) == {
@@ -81,8 +78,7 @@ def test_a_taken_second_gives_way_to_the_next(store, make_file):
     }
 
 
-def test_no_free_second_is_an_error(store, make_file, monkeypatch):
-    """Where every second that is tried is taken the error names bucket and object, and nothing is overwritten."""
+def test_no_free_name_is_an_error(store, make_file, monkeypatch):
     monkeypatch.setattr(base, "MAX_NAMES", 2)
     for text in ("one", "two"):
         write(store.root, make_file(text))
@@ -92,31 +88,27 @@ def test_no_free_second_is_an_error(store, make_file, monkeypatch):
 
 
 @pytest.mark.parametrize("pool", [ThreadPoolExecutor, pytest.param(ProcessPoolExecutor, marks=pytest.mark.slow)])
-def test_writers_of_one_second_get_a_name_each(store, make_file, pool):
-    """Threads and processes that write at one second all get names of their own, and nothing is overwritten."""
+def test_concurrent_writers_get_a_name_each(store, make_file, pool):
     files = [make_file(str(number)) for number in range(WRITERS)]
-    # A process that is forked while threads run may hang.
+    # A process that is forked while threads run may deadlock.
     options = {"mp_context": multiprocessing.get_context("spawn")} if pool is ProcessPoolExecutor else {}
     with pool(4, **options) as writers:
         made = list(writers.map(write, [store.root] * WRITERS, files))
     assert contents(store) == {artifact.uri: str(number) for number, artifact in enumerate(made)}
 
 
-def test_what_is_not_read_back_is_no_artifact(tmp_path, make_file):
-    """A store that keeps other bytes than it was given is found out at once, and the object is named."""
+def test_an_object_that_is_not_read_back_unchanged_is_an_error(tmp_path, make_file):
     with pytest.raises(ObjectChangedError, match=r"s3://test-raw/network_events_20260102_235958\.parquet is 3 bytes"):
-        store_file(Forgetful(tmp_path / "store"), "test", KIND, make_file("one"), moment=MOMENT)
+        store_file(Corrupting(tmp_path / "store"), "test", KIND, make_file("one"), moment=MOMENT)
 
 
-def test_an_object_is_fetched_as_it_was_stored(store, make_file, tmp_path):
-    """A fetched copy has the bytes of the artifact."""
+def test_an_object_is_fetched_unchanged(store, make_file, tmp_path):
     fetch_object(store, write(store.root, make_file("one")), tmp_path / "copy")
     assert (tmp_path / "copy").read_text() == "one"
 
 
 @pytest.mark.parametrize("forged", ["eno", "longer than before", ""], ids=["same size", "longer", "empty"])
-def test_a_changed_object_is_named_and_not_kept(store, make_file, tmp_path, forged):
-    """An object with other bytes than recorded gives an error with its name and both hashes, and no copy."""
+def test_a_changed_object_is_an_error_with_both_hashes(store, make_file, tmp_path, forged):
     made = write(store.root, make_file("one"))
     (stored,) = store.root.glob("*/*")
     stored.chmod(0o600)
@@ -129,8 +121,7 @@ def test_a_changed_object_is_named_and_not_kept(store, make_file, tmp_path, forg
     assert caught.value.exit_status == 1
 
 
-def test_an_object_that_is_gone_is_named(store, make_file, tmp_path):
-    """An object that was deleted gives an error with its name, and no copy."""
+def test_a_deleted_object_is_an_error(store, make_file, tmp_path):
     made = write(store.root, make_file("one"))
     (stored,) = store.root.glob("*/*")
     stored.unlink()
@@ -140,13 +131,12 @@ def test_an_object_that_is_gone_is_named(store, make_file, tmp_path):
 
 
 @pytest.mark.parametrize("uri", ["", "s3://", "s3://bucket", "s3://bucket/", "https://bucket/name", "bucket/name"])
-def test_what_is_no_uri_is_refused(store, tmp_path, uri):
-    """An address that names no bucket and object is quoted in the error, and nothing is fetched."""
-    with pytest.raises(StoreError, match="no object's address") as caught:
+def test_an_invalid_uri_is_an_error(store, tmp_path, uri):
+    with pytest.raises(StoreError, match="not the URI of an object") as caught:
         fetch_object(store, Artifact(uri, Fingerprint(0, "")), tmp_path / "copy")
     assert repr(uri) in str(caught.value)
 
 
 def test_a_uri_is_split_at_its_bucket():
-    """A name may hold slashes, a bucket may not."""
+    """A name may contain slashes."""
     assert split_uri("s3://bucket/folder/name") == ("bucket", "folder/name")

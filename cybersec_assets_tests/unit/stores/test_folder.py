@@ -1,4 +1,4 @@
-"""FolderStore: nothing is overwritten, nothing is half-written, nothing can be changed by mistake."""
+"""FolderStore overwrites nothing, leaves no partial object, and stores read-only files."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from cybersec_assets.errors import ObjectMissingError, StoreError
 from cybersec_assets.stores.folder import FolderStore
 
 WRITERS = 8
-KILLED_AMID_COPY = """
+KILLED_DURING_COPY = """
 import os, shutil, signal, sys
 from pathlib import Path
 from cybersec_assets.artifact import fingerprint_of
@@ -36,7 +36,7 @@ FolderStore(Path(sys.argv[1])).create("bucket", "name", file, fingerprint_of(fil
 
 @pytest.fixture
 def store(tmp_path):
-    """A store in a folder that is not there yet."""
+    """A store in a folder that does not exist yet."""
     return FolderStore(tmp_path / "store")
 
 
@@ -54,12 +54,11 @@ def put(store, file, name="name"):
 
 
 def names(store):
-    """Give the names of a bucket's files, hidden ones included."""
+    """Return the names of a bucket's files, including hidden ones."""
     return sorted(path.name for path in (store.root / "bucket").iterdir())
 
 
-def test_an_object_has_the_files_bytes_and_nothing_lies_beside_it(store, file):
-    """What was stored is read back by its bytes, is the bucket's only file, and the source stays."""
+def test_an_object_has_the_bytes_of_its_file_and_no_temporary_file_remains(store, file):
     assert put(store, file)
     assert store.fingerprint("bucket", "name") == fingerprint_of(file)
     assert names(store) == ["name"]
@@ -67,7 +66,7 @@ def test_an_object_has_the_files_bytes_and_nothing_lies_beside_it(store, file):
 
 
 def test_a_taken_name_is_refused(store, file, tmp_path):
-    """A second write to a name returns False, leaves the first one's bytes, and nothing beside them."""
+    """The second write returns False and leaves the first object unchanged."""
     other = tmp_path / "other"
     other.write_bytes(b"other")
     assert put(store, file)
@@ -77,7 +76,7 @@ def test_a_taken_name_is_refused(store, file, tmp_path):
 
 
 def test_an_object_is_read_only(store, file):
-    """Nobody may write to an object's file, whatever the source's mode and the umask are."""
+    """The mode does not depend on that of the source or on the umask."""
     file.chmod(0o666)
     before = os.umask(0)
     try:
@@ -88,16 +87,15 @@ def test_an_object_is_read_only(store, file):
 
 
 def test_an_object_does_not_change_with_its_source(store, file):
-    """Writing to the source file later does not reach the object: it is a copy."""
     stored = fingerprint_of(file)
     put(store, file)
     file.write_bytes(b"changed")
     assert store.fingerprint("bucket", "name") == stored
 
 
-def test_one_of_many_writers_wins_a_name(store, tmp_path):
-    """Of threads that write to one name at once exactly one is told that it did, and its bytes are there."""
-    files, barrier = [tmp_path / str(number) for number in range(WRITERS)], Barrier(WRITERS)
+def test_exactly_one_of_many_writers_of_a_name_succeeds(store, tmp_path):
+    files = [tmp_path / str(number) for number in range(WRITERS)]
+    barrier = Barrier(WRITERS)
     for file in files:
         file.write_text(file.name)
 
@@ -112,8 +110,7 @@ def test_one_of_many_writers_wins_a_name(store, tmp_path):
     assert names(store) == ["name"]
 
 
-def test_an_error_amid_a_copy_leaves_nothing(store, file, monkeypatch):
-    """A full disk gives one line that names store and cause, and neither an object nor a leftover."""
+def test_a_full_disk_during_a_copy_leaves_no_file(store, file, monkeypatch):
 
     def full(_source, to):
         to.write_bytes(b"half")
@@ -128,9 +125,9 @@ def test_an_error_amid_a_copy_leaves_nothing(store, file, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_writer_killed_amid_a_copy_leaves_no_object(store, file):
-    """After SIGKILL the name is free, the leftover is hidden, and the next writer gets the name."""
-    done = subprocess.run([sys.executable, "-c", KILLED_AMID_COPY, str(store.root), str(file)], check=False)
+def test_a_writer_killed_during_a_copy_leaves_no_object(store, file):
+    """The name is free, and the temporary file is hidden."""
+    done = subprocess.run([sys.executable, "-c", KILLED_DURING_COPY, str(store.root), str(file)], check=False)
     assert done.returncode == -signal.SIGKILL
     with pytest.raises(ObjectMissingError):
         store.fingerprint("bucket", "name")
@@ -139,26 +136,24 @@ def test_a_writer_killed_amid_a_copy_leaves_no_object(store, file):
     assert store.fingerprint("bucket", "name") == fingerprint_of(file)
 
 
-def test_what_is_linked_is_on_the_disk_before(store, file, monkeypatch):
-    """An object's bytes are flushed to the disk before its name appears."""
+def test_an_object_is_flushed_to_disk_before_it_is_linked(store, file, monkeypatch):
     steps = []
-    flush, link = os.fsync, type(file).hardlink_to
+    flush = os.fsync
+    link = type(file).hardlink_to
     monkeypatch.setattr(os, "fsync", lambda stream: (steps.append("flush"), flush(stream)))
     monkeypatch.setattr(type(file), "hardlink_to", lambda path, to: (steps.append("link"), link(path, to)))
     put(store, file)
     assert steps[:2] == ["flush", "link"]
 
 
-def test_an_object_that_is_not_there_is_named(store, tmp_path):
-    """Reading or fetching what is not there names it and the store, and makes no file."""
-    for ask in (lambda: store.fingerprint("bucket", "name"), lambda: store.fetch("bucket", "name", tmp_path / "copy")):
-        with pytest.raises(ObjectMissingError, match=f"s3://bucket/name is gone from {store.root}"):
-            ask()
+def test_a_missing_object_is_named(store, tmp_path):
+    for call in (lambda: store.fingerprint("bucket", "name"), lambda: store.fetch("bucket", "name", tmp_path / "copy")):
+        with pytest.raises(ObjectMissingError, match=f"s3://bucket/name is missing from {store.root}"):
+            call()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fetched_copy_is_writable(store, file, tmp_path):
-    """A copy has the object's bytes, and is the reader's own to write to."""
     put(store, file)
     copy = tmp_path / "copy"
     store.fetch("bucket", "name", copy)
@@ -166,8 +161,8 @@ def test_a_fetched_copy_is_writable(store, file, tmp_path):
     assert copy.stat().st_mode & 0o200
 
 
-def test_a_root_that_cannot_be_made_is_named(tmp_path, file):
-    """Where no folder can be made, also for root, the error is one line that names the store."""
+def test_a_root_that_cannot_be_created_is_named(tmp_path, file):
+    """The file in the way is an obstacle for root, too."""
     in_the_way = tmp_path / "in the way"
     in_the_way.touch()
     with pytest.raises(StoreError) as caught:
@@ -179,15 +174,15 @@ def test_a_root_that_cannot_be_made_is_named(tmp_path, file):
 
 @pytest.fixture
 def closed_folder(tmp_path):
-    """A folder that its owner may not write to."""
+    """A folder that its owner cannot write to."""
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
     return folder
 
 
 @pytest.fixture
-def _unprivileged(closed_folder):  # noqa: ARG001 - made before its maker loses the right to
-    """Be nobody where the tests are run by root, who may write everywhere."""
+def _unprivileged(closed_folder):  # noqa: ARG001 - created before the privileges are dropped
+    """Run as `nobody` if the tests are run by root, who can write everywhere."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(pwd.getpwnam("nobody").pw_uid)
@@ -198,7 +193,6 @@ def _unprivileged(closed_folder):  # noqa: ARG001 - made before its maker loses 
 
 @pytest.mark.usefixtures("_unprivileged")
 def test_a_root_that_is_not_writable_is_named(closed_folder):
-    """Where the user may not write, the error names the store and the permission."""
     store = FolderStore(closed_folder / "store")
-    with pytest.raises(StoreError, match=f"the object store in {store.root} refused: .*Permission denied"):
+    with pytest.raises(StoreError, match=f"the object store in {store.root} failed: .*Permission denied"):
         store.create("bucket", "name", Path(os.devnull), Fingerprint(0, ""))

@@ -1,4 +1,4 @@
-"""S3Store: the questions that a listing asks a server, page by page, and what becomes of its answers."""
+"""S3Store: the requests of a listing, page by page, and how errors are reported."""
 
 import datetime as dt
 
@@ -16,13 +16,13 @@ KEYS = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
 
 @pytest.fixture
 def client():
-    """A client that no server answers."""
+    """A client without a server."""
     return boto3.client("s3", region_name="us-east-1", **KEYS)
 
 
 @pytest.fixture
 def stub(client):
-    """Answers to the client's questions, all of which must be asked."""
+    """Responses to the client's requests. All of them must be used."""
     with Stubber(client) as stub:
         yield stub
         stub.assert_no_pending_responses()
@@ -30,46 +30,43 @@ def stub(client):
 
 @pytest.fixture
 def store(client):
-    """A store on the client's server."""
+    """A store that uses the client."""
     return S3Store(client)
 
 
 def page(*names, after=None):
-    """Write a server's answer with some names, and with the word by which to go on."""
+    """Return a response with some names and, if `after` is given, a continuation token."""
     contents = [{"Key": name, "LastModified": MOMENT} for name in names]
     more = {"IsTruncated": True, "NextContinuationToken": after} if after else {"IsTruncated": False}
     return more | ({"Contents": contents} if contents else {})
 
 
-def question(size=1000, **more):
-    """Write the question that a listing asks."""
+def request(size=1000, **more):
+    """Return the parameters of a listing's request."""
     return {"Bucket": "b", "Prefix": "p/", "StartAfter": "p/0", "MaxKeys": size} | more
 
 
-def test_a_listing_goes_on_where_the_page_before_ended(store, stub):
-    """Every page is asked for, and each object is told with its time."""
-    stub.add_response("list_objects_v2", page("p/1", "p/2", after="word"), question())
-    stub.add_response("list_objects_v2", page("p/3"), question(ContinuationToken="word"))
+def test_a_listing_requests_every_page(store, stub):
+    stub.add_response("list_objects_v2", page("p/1", "p/2", after="token"), request())
+    stub.add_response("list_objects_v2", page("p/3"), request(ContinuationToken="token"))
     entries = list(store.entries("b", "p/", after="p/0"))
     assert [(entry.name, entry.modified) for entry in entries] == [(f"p/{n}", MOMENT) for n in (1, 2, 3)]
 
 
-def test_a_limit_asks_for_no_more(store, stub):
-    """Who wants one name asks the server for one, and not for a page of which the rest is thrown away."""
-    stub.add_response("list_objects_v2", page("p/1", after="word"), question(size=1))
+def test_a_limit_is_sent_to_the_server(store, stub):
+    stub.add_response("list_objects_v2", page("p/1", after="token"), request(size=1))
     assert names_in(store, "b", prefix="p/", after="p/0", limit=1) == ["p/1"]
 
 
-def test_a_limit_above_a_page_is_reached_by_pages(store, stub):
-    """A page is never larger than S3 gives, and the last one is cut at the limit."""
-    first, second = [f"p/{n:04}" for n in range(1, 1001)], [f"p/{n:04}" for n in range(1001, 2001)]
-    stub.add_response("list_objects_v2", page(*first, after="word"), question())
-    stub.add_response("list_objects_v2", page(*second, after="more"), question(ContinuationToken="word"))
+def test_a_limit_above_the_page_size_uses_pages(store, stub):
+    first = [f"p/{n:04}" for n in range(1, 1001)]
+    second = [f"p/{n:04}" for n in range(1001, 2001)]
+    stub.add_response("list_objects_v2", page(*first, after="token"), request())
+    stub.add_response("list_objects_v2", page(*second, after="more"), request(ContinuationToken="token"))
     assert names_in(store, "b", prefix="p/", after="p/0", limit=1001) == [*first, second[0]]
 
 
-def test_nothing_is_asked_before_the_first_entry_is(store, stub):
-    """A listing that nobody reads asks the server nothing; only its first entry does, and here none answers."""
+def test_a_listing_sends_no_request_before_the_first_object_is_read(store, stub):
     entries = store.entries("b")
     stub.add_client_error("list_objects_v2", "AccessDenied", http_status_code=403)
     with pytest.raises(StoreError):
@@ -77,34 +74,29 @@ def test_nothing_is_asked_before_the_first_entry_is(store, stub):
 
 
 def test_a_missing_bucket_has_no_objects(store, stub):
-    """A bucket that nobody has made is empty, as a new one is."""
     stub.add_client_error("list_objects_v2", "NoSuchBucket", http_status_code=404)
     assert names_in(store, "b") == []
 
 
-def test_a_bucket_that_may_not_be_listed_is_not_empty(store, stub):
-    """A refusal is told as one, and is never taken for a bucket without objects."""
+def test_a_denied_listing_is_an_error(store, stub):
     stub.add_client_error("list_objects_v2", "AccessDenied", http_status_code=403)
     with pytest.raises(StoreError, match=r"refused s3://b: AccessDenied.*s3:ListBucket"):
         names_in(store, "b")
 
 
 @pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchBucket"])
-def test_what_is_not_there_cannot_be_read(store, stub, code):
-    """Reading an object that is gone, or whose bucket is, names it."""
+def test_reading_a_missing_object_names_it(store, stub, code):
     stub.add_client_error("get_object", code, http_status_code=404)
-    with pytest.raises(ObjectMissingError, match="s3://b/name is gone"):
+    with pytest.raises(ObjectMissingError, match="s3://b/name is missing"):
         list(store.chunks("b", "name"))
 
 
-def test_an_object_is_removed_by_its_name(store, stub):
-    """One object is removed, and nothing else is asked."""
+def test_an_object_is_deleted_with_one_request(store, stub):
     stub.add_response("delete_object", {}, {"Bucket": "b", "Key": "name"})
     assert store.delete("b", "name") is None
 
 
-def test_a_removal_that_is_refused_is_told(store, stub):
-    """A key that may not delete gives an error with the object's name."""
+def test_a_denied_deletion_names_the_object(store, stub):
     stub.add_client_error("delete_object", "AccessDenied", http_status_code=403)
     with pytest.raises(StoreError, match="refused s3://b/name: AccessDenied"):
         store.delete("b", "name")

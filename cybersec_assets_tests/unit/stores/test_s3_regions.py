@@ -1,4 +1,4 @@
-"""A bucket is made in the server's region, which S3 wants to be told everywhere but in its first."""
+"""A bucket is created in the client's region, which S3 requires to be named in every region but its first."""
 
 import boto3
 import pytest
@@ -11,17 +11,17 @@ PUT = {"Bucket": "b", "Key": "k", "Body": ANY, "ChecksumSHA256": ANY, "IfNoneMat
 
 
 @pytest.mark.parametrize(
-    ("region", "place"),
+    ("region", "arguments"),
     [("us-east-1", {}), ("eu-west-1", {"CreateBucketConfiguration": {"LocationConstraint": "eu-west-1"}})],
 )
-def test_a_missing_bucket_is_made_in_its_region(tmp_path, region, place):
-    """The upload that found no bucket is sent again once the bucket is there."""
+def test_a_missing_bucket_is_created_in_its_region(tmp_path, region, arguments):
+    """The upload that failed without the bucket is sent again afterwards."""
     file = tmp_path / "object"
     file.write_bytes(b"flows")
     client = boto3.client("s3", region_name=region, aws_access_key_id="k", aws_secret_access_key="s")
     with Stubber(client) as stub:
         stub.add_client_error("put_object", "NoSuchBucket", expected_params=PUT)
-        stub.add_response("create_bucket", {}, {"Bucket": "b", **place})
+        stub.add_response("create_bucket", {}, {"Bucket": "b", **arguments})
         stub.add_response("put_object", {}, PUT)
         assert S3Store(client).create("b", "k", file, fingerprint_of(file))
         stub.assert_no_pending_responses()
