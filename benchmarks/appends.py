@@ -22,7 +22,7 @@ from cybersec_assets.artifact import Artifact, Fingerprint
 from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.schema import connect
-from cybersec_assets.audit.journal.tables import RAW
+from cybersec_assets.phases import RAW
 from cybersec_assets.postgres.embedded import embedded_postgres
 
 WRITERS, APPENDS, TURNS = 8, 500, 5
@@ -65,8 +65,8 @@ def write_phases(url: sa.URL, run_id: str, ready: multiprocessing.Barrier) -> No
     journal.tail()
     ready.wait()
     for number in range(APPENDS // 2):
-        phase = journal.start(f"{run_id}-{number}", RAW, "2026-01-02", number)
-        phase.facts["num_registros"] = 1
+        phase = journal.start(f"{run_id}-{number}", RAW.asset, "2026-01-02", number)
+        phase.facts["records"] = 1
         journal.succeed(phase, OBJECT)
 
 

@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from cybersec_assets.audit.heads.keys import require_audit_folder
 from cybersec_assets.audit.journal.queries import Row, artifact_of
 from cybersec_assets.audit.journal.reconcile import live_phases
-from cybersec_assets.audit.journal.tables import EVALUATION, PHASES, RAW
+from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.cli import audit_tables as render
 from cybersec_assets.cli import interrupts
 from cybersec_assets.definitions import audit_from, flow_source_from, store_from
@@ -26,6 +26,7 @@ from cybersec_assets.errors import AuditError, RunInProgressError, StoreError, U
 from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.operations.outcome import Outcome
 from cybersec_assets.operations.run_day import require_lock_folder, run_day, use_instance
+from cybersec_assets.phases import EVALUATION, RAW
 from cybersec_assets.postgres.embedded import has_cluster
 from cybersec_assets.settings import Settings
 from cybersec_assets.stores.base import fetch_object
@@ -181,7 +182,7 @@ def _recorded(audit: AuditResource, outcome: Outcome) -> tuple[list[Row], dict[s
 
 def _strangest(rows: list[Row], settings: Settings) -> Shown:
     """Read the day's most anomalous flows from the evaluation's object, if the run made one."""
-    made = [row for row in rows if row["asset"] == EVALUATION and row["uri"]]
+    made = [row for row in rows if row["asset"] == EVALUATION.asset and row["uri"]]
     if not made:
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -200,7 +201,7 @@ def _strangest(rows: list[Row], settings: Settings) -> Shown:
 def source_of(report: DayReport, settings: Settings) -> str:
     """Return where a day's flows came from, for people."""
     rows = report.rows
-    files = [entry["file"] for row in rows if row["asset"] == RAW for entry in row["inputs"]]
+    files = [entry["file"] for row in rows if row["asset"] == RAW.asset for entry in row["inputs"]]
     if files == [SYNTHETIC]:
         return f"synthetic, as {'FLOWS_FORMAT says' if settings.flows_uri else 'FLOWS_URI is not set'}"
     more = f", the first of {len(files)} files" if len(files) > 1 else ""

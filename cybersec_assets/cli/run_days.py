@@ -6,7 +6,6 @@ from typing import Any
 
 import typer
 
-from cybersec_assets.audit.journal.tables import RAW
 from cybersec_assets.cli import audit_tables as render
 from cybersec_assets.cli import interrupts
 from cybersec_assets.cli.run import (
@@ -24,6 +23,7 @@ from cybersec_assets.defs.partitions import read_day, require_day
 from cybersec_assets.defs.resources.audit import AuditResource
 from cybersec_assets.errors import CybersecError, RunInterruptedError, SettingsError
 from cybersec_assets.operations.outcome import Outcome
+from cybersec_assets.phases import RAW
 from cybersec_assets.settings import Settings
 
 INTERRUPTED = RunInterruptedError.exit_status
@@ -125,7 +125,7 @@ def _summarize(reports: list[DayReport], not_run: list[str], settings: Settings)
     """Print a line for each day, each day's notes and source, and the number of days with each result."""
     typer.echo(f"{'day':<10}  {'result':<11}  {'records':>13}  {'anomaly rate':>12}  run")
     for report in reports:
-        records = next((f"{row['records']:,}" for row in report.rows if row["asset"] == RAW), "")
+        records = next((f"{row['records']:,}" for row in report.rows if row["asset"] == RAW.asset), "")
         rate = f"{report.metrics['anomaly_rate']:.4f}" if report.metrics else ""
         run = report.outcome.run_id[:RUN_CHARS]
         typer.echo(f"{report.day}  {_result(report):<11}  {records:>13}  {rate:>12}  {run}".rstrip())

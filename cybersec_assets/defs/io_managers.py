@@ -16,8 +16,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from cybersec_assets import phases
 from cybersec_assets.artifact import Artifact, Fingerprint, fingerprint_of
-from cybersec_assets.audit.journal import tables
 from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.queries import Record
 from cybersec_assets.defs.resources.audit import AuditResource
@@ -30,13 +30,8 @@ from cybersec_assets.stores.base import Kind, changed, fetch_object, store_file
 LINEAGE_OF = "lineage_of"
 """Metadata of an asset's input: read what this other asset's object was made from."""
 
-KINDS = {
-    tables.RAW: Kind("raw", "network_events", ".parquet"),
-    tables.SILVER: Kind("silver", "network_events_silver", ".parquet"),
-    tables.MODEL: Kind("models", "model_isoforest", ".pkl"),
-    tables.EVALUATION: Kind("eval", "eval", ".parquet"),
-}
-"""Where each asset's objects go, and what they are called."""
+KINDS = {phase.asset: Kind(phase.bucket, phase.stem, phase.suffix) for phase in phases.ALL}
+"""The kind of each asset's objects."""
 
 
 class AuditedIOManager(dg.ConfigurableIOManager):
@@ -134,7 +129,7 @@ def _naming(record: Record) -> Iterator[None]:
 
 def _reading_asset(context: dg.InputContext) -> str:
     """Tell for which asset an input is loaded: Dagster names an asset's op by its key."""
-    return dg.AssetKey(context.op_def.name.split("__")).to_user_string()
+    return next(phase.asset for phase in phases.ALL if phase.op == context.op_def.name)
 
 
 def _metadata(artifact: Artifact, phase: Phase) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dagster._core.origin import DEFAULT_DAGSTER_ENTRY_POINT, JobPythonOrigin, R
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from cybersec_assets.audit.journal import tables
+from cybersec_assets import phases
 from cybersec_assets.definitions import build_definitions
 from cybersec_assets.errors import SettingsError, quoted
 from cybersec_assets.failpoints import Point, hit
@@ -25,7 +25,6 @@ from cybersec_assets.operations.outcome import Outcome, outcome_of
 from cybersec_assets.settings import Settings
 
 JOB = "daily_training"
-RAW_OP = tables.RAW.replace("/", "__")
 # Capturing what is printed takes helper processes, which Ctrl-C would end with a traceback; the run prints nothing.
 NO_CAPTURE = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
@@ -120,7 +119,7 @@ def run_day(day: str, settings: Settings, notify: Notify, limits: Mapping[str, f
             # `execute_in_process` would leave out the origins, without which the UI's pages do not list the run.
             run = instance.create_run_for_job(
                 job,
-                run_config={"loggers": QUIET, "ops": {RAW_OP: {"config": dict(limits or {})}}},
+                run_config={"loggers": QUIET, "ops": {phases.RAW.op: {"config": dict(limits or {})}}},
                 tags={**job.run_tags, **job.get_tags_for_partition_key(day, None)},
                 remote_job_origin=_remote_origin(),
                 job_code_origin=_code_origin(),

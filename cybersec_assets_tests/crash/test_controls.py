@@ -5,8 +5,8 @@ from signal import SIGKILL
 
 import pytest
 
-from cybersec_assets.audit.journal.tables import RAW
 from cybersec_assets.failpoints import Point
+from cybersec_assets.phases import RAW
 from cybersec_assets_tests.support.crash.evidence import Wrong, unended
 from cybersec_assets_tests.support.crash.kill_rounds import assert_died_as_ordered
 from cybersec_assets_tests.support.crash.orders import Way, order
@@ -67,28 +67,28 @@ def test_a_forged_journal_is_found_out(siege):
 def test_a_half_written_object_is_found_out(siege):
     """An object of which only a part is there is found as another, and refused by the project's reader."""
     day = siege.rehearse(Way.DRIVEN).order.day
-    row = next(row for row in siege.detective.gather().successes() if row.asset == RAW)
+    row = next(row for row in siege.detective.gather().successes() if row.asset == RAW.asset)
     bucket, _, name = row.uri.removeprefix("s3://").partition("/")
     half = siege.detective.read(row.uri)[: row.size // 2]
     s3_client(siege.bench.minio).put_object(Bucket=bucket, Key=name, Body=half)
     assert wrong_after(siege) == {Wrong.OTHER_OBJECT}
-    assert siege.reader_faults(siege.detective.gather(), [day]) == [(Wrong.READER, (RAW, day, "nothing"))]
+    assert siege.reader_faults(siege.detective.gather(), [day]) == [(Wrong.READER, (RAW.asset, day, "nothing"))]
 
 
 def test_a_reader_of_the_newest_object_is_found_out(siege):
     """Whoever reads the newest object by its name gets, after a death before SUCCESS, one that was never audited."""
     death = killed_at(siege, Point.READ_BACK)
-    evidence, got = siege.detective.gather(), read_the_newest(siege.detective, RAW)
-    assert reader_faults(siege.detective, evidence, evidence, RAW, death.order.day, got)
+    evidence, got = siege.detective.gather(), read_the_newest(siege.detective, RAW.asset)
+    assert reader_faults(siege.detective, evidence, evidence, RAW.asset, death.order.day, got)
     siege.assert_sound([death])
 
 
 def test_a_reader_of_half_a_table_is_found_out(siege):
     """A reader that names the audited object but holds only a part of it is found out."""
     day = siege.rehearse(Way.DRIVEN).order.day
-    evidence, got = siege.detective.gather(), read_the_newest(siege.detective, RAW)
-    assert not reader_faults(siege.detective, evidence, evidence, RAW, day, got)
-    assert reader_faults(siege.detective, evidence, evidence, RAW, day, Got(got.uri, got.table.head(9)))
+    evidence, got = siege.detective.gather(), read_the_newest(siege.detective, RAW.asset)
+    assert not reader_faults(siege.detective, evidence, evidence, RAW.asset, day, got)
+    assert reader_faults(siege.detective, evidence, evidence, RAW.asset, day, Got(got.uri, got.table.head(9)))
 
 
 def test_a_phase_without_its_end_is_found_out(siege):

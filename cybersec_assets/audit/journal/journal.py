@@ -73,13 +73,11 @@ class Journal:
             PhaseTakenError: Somebody took its worker for dead.
             AuditError: It could not be written, or a fact is not known.
         """
-        target = PHASES[phase.asset]
-        if missing := sorted(set(target.empty) - set(phase.facts) - {"nombre_archivo"}):
+        table = PHASES[phase.asset]
+        if missing := sorted(set(table.facts) - set(phase.facts)):
             # A made-up value would be a false record.
-            raise AuditError(f"{phase.asset} noted no {', '.join(missing)}", "Have the asset note it in its phase")
-        named = {"nombre_archivo": artifact.name} if "nombre_archivo" in target.empty else {}
-        stored = {"sha256": artifact.fingerprint.sha256, "size_bytes": artifact.fingerprint.size}
-        entry = self._append(SUCCESS, phase, phase.facts | {target.path: artifact.uri} | named | stored)
+            raise AuditError(f"{phase.asset} recorded no {', '.join(missing)}", "Record it in the asset's phase")
+        entry = self._append(SUCCESS, phase, table.success(phase.facts, artifact))
         hit(Point.SUCCESS_COMMITTED)
         return entry
 
@@ -90,7 +88,7 @@ class Journal:
             PhaseTakenError: Somebody took its worker for dead.
             AuditError: It could not be written.
         """
-        return self._append(FAILED, phase, _without_object(phase) | {"error": first_line(error)})
+        return self._append(FAILED, phase, PHASES[phase.asset].failure(phase.facts) | {"error": first_line(error)})
 
     def abandon(self, phase: Phase, why: str) -> Entry:
         """Write ABANDONED for a phase whose worker is gone; the database looks once more at its lock.
@@ -99,7 +97,7 @@ class Journal:
             PhaseTakenError: It has ended meanwhile.
             AuditError: Its worker lives, or it could not be written.
         """
-        return self._append(ABANDONED, phase, _without_object(phase) | {"error": why})
+        return self._append(ABANDONED, phase, PHASES[phase.asset].failure(phase.facts) | {"error": why})
 
     def tail(self) -> Entry | None:
         """Give the last entry, if there is one.
@@ -131,9 +129,3 @@ class Journal:
             return entry
 
         return self.database.transaction(work) if kind == SUCCESS else self.database.statement(work)
-
-
-def _without_object(phase: Phase) -> dict[str, object]:
-    """Give what a row has in the columns that are its table's own where the phase came to no object."""
-    target = PHASES[phase.asset]
-    return target.empty | {target.path: ""} | {name: phase.facts[name] for name in target.kept if name in phase.facts}

@@ -13,8 +13,9 @@ from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from cybersec_assets.artifact import Artifact, Fingerprint
 from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import SUCCESS
-from cybersec_assets.audit.journal.tables import PHASES, RAW, evaluation_events
+from cybersec_assets.audit.journal.tables import PHASES, evaluation_events
 from cybersec_assets.errors import NoRecordError
+from cybersec_assets.phases import RAW
 
 Row = dict[str, Any]
 
@@ -142,7 +143,7 @@ class Audit:
         Args:
             limit: Of how many days; only days with a success count.
         """
-        day, query = RECORDS.c.partition_key, sa.select(RECORDS).where(RECORDS.c.asset == RAW)
+        day, query = RECORDS.c.partition_key, sa.select(RECORDS).where(RECORDS.c.asset == RAW.asset)
         newest = query.ext(distinct_on(day)).order_by(day.desc(), RECORDS.c.journal_seq.desc()).limit(limit)
         return [
             Sources(row["partition_key"], [entry for entry in row["inputs"] if "file" in entry])

@@ -1,16 +1,22 @@
-"""The audit's tables, and which phase writes to which.
+"""The audit's tables, and how a phase's facts become a row of its table.
 
-Names and columns of the contract are Spanish, as those who query them expect; what is common to all tables
-follows them in English. Times are UTC, without a zone, and are the database's own.
+The contract's columns have Spanish names, which its users query. The columns that all tables share have English names.
+Assets record facts under English names, and only this module knows the column of each. Times are UTC without a zone,
+taken from the database's clock.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from cybersec_assets import phases
+from cybersec_assets.artifact import Artifact
+
 SCHEMA_VERSION = "0006"
-"""The newest migration; a database that has it needs no other."""
+"""The newest migration."""
 
 metadata = MetaData(schema="public")
 _UTC_NOW = func.timezone("utc", func.clock_timestamp())
@@ -48,7 +54,7 @@ def _count(name: str) -> Column[object]:
 
 
 ingestion_events = _events(
-    "ingestion_events",
+    phases.RAW.table,
     "timestamp_ingesta",
     _text("nombre_archivo"),
     _text("ruta_minio"),
@@ -57,17 +63,17 @@ ingestion_events = _events(
     Column("lines", JSONB),
 )
 transformation_events = _events(
-    "transformation_events",
+    phases.SILVER.table,
     "timestamp_transformacion",
     _text("nombre_archivo"),
     _text("ruta_minio"),
     _count("num_registros"),
 )
 training_events = _events(
-    "training_events", "timestamp_entrenamiento", _text("ruta_modelo"), _count("num_registros"), _text("parametros")
+    phases.MODEL.table, "timestamp_entrenamiento", _text("ruta_modelo"), _count("num_registros"), _text("parametros")
 )
 evaluation_events = _events(
-    "evaluation_events",
+    phases.EVALUATION.table,
     "timestamp_eval",
     _text("modelo_nombre"),
     _text("nombre_dataset"),
@@ -89,40 +95,84 @@ audit_journal = Table(
 
 
 @dataclass(frozen=True)
+class Fact:
+    """What an asset records about its phase.
+
+    Attributes:
+        column: The column that holds it.
+        empty: The column's value in a FAILED row.
+    """
+
+    column: str
+    empty: object
+
+
+FACTS = {
+    "records": Fact("num_registros", 0),
+    "parameters": Fact("parametros", "{}"),
+    "model": Fact("modelo_nombre", ""),
+    "dataset": Fact("nombre_dataset", ""),
+    "metrics": Fact("metrics", {}),
+    "rejected": Fact("rejected", None),
+    "lines": Fact("lines", None),
+}
+"""Every fact by its name."""
+OBJECT_NAME = "nombre_archivo"
+
+
+@dataclass(frozen=True)
 class PhaseTable:
-    """Where a phase's rows go.
+    """A phase's table.
 
     Attributes:
         table: The table.
         time: Its column for the time of the row.
         path: Its column for the object's URI.
-        empty: What a FAILED row has in the columns that are its own.
-        kept: Facts that a FAILED row has as well, where its phase came to note them.
+        facts: The facts that a SUCCESS row requires.
+        kept: Optional facts, which a FAILED row has too if they were recorded.
     """
 
     table: Table
     time: str
     path: str
-    empty: dict[str, object]
+    facts: tuple[str, ...]
     kept: tuple[str, ...] = ()
 
+    @property
+    def empty(self) -> dict[str, object]:
+        """What a FAILED row has in the columns of this table alone, except for the path."""
+        named: dict[str, object] = {OBJECT_NAME: ""} if OBJECT_NAME in self.table.c else {}
+        return named | {FACTS[fact].column: FACTS[fact].empty for fact in self.facts}
 
-RAW, SILVER = "raw/network_events", "silver/network_events"
-MODEL, EVALUATION = "gold/isolation_forest", "gold/evaluation"
+    def success(self, facts: Mapping[str, object], artifact: Artifact) -> dict[str, object]:
+        """Return the columns of a SUCCESS row."""
+        named = {OBJECT_NAME: artifact.name} if OBJECT_NAME in self.table.c else {}
+        stored = {"sha256": artifact.fingerprint.sha256, "size_bytes": artifact.fingerprint.size}
+        return _columns(facts) | {self.path: artifact.uri} | named | stored
 
-_FILE = {"nombre_archivo": "", "num_registros": 0}
+    def failure(self, facts: Mapping[str, object]) -> dict[str, object]:
+        """Return the columns of a FAILED row, which has no object."""
+        return self.empty | {self.path: ""} | _columns({fact: facts[fact] for fact in self.kept if fact in facts})
 
-PHASES: dict[str, PhaseTable] = {
-    RAW: PhaseTable(ingestion_events, "timestamp_ingesta", "ruta_minio", _FILE, kept=("rejected", "lines")),
-    SILVER: PhaseTable(transformation_events, "timestamp_transformacion", "ruta_minio", _FILE),
-    MODEL: PhaseTable(
-        training_events, "timestamp_entrenamiento", "ruta_modelo", {"num_registros": 0, "parametros": "{}"}
+
+def _columns(facts: Mapping[str, object]) -> dict[str, object]:
+    columns = {FACTS[fact].column: value for fact, value in facts.items()}
+    if "parameters" in facts:
+        # The contract's column is a text.
+        columns["parametros"] = json.dumps(facts["parameters"])
+    return columns
+
+
+PHASES = {
+    phases.RAW.asset: PhaseTable(
+        ingestion_events, "timestamp_ingesta", "ruta_minio", ("records",), kept=("rejected", "lines")
     ),
-    EVALUATION: PhaseTable(
-        evaluation_events,
-        "timestamp_eval",
-        "ruta_resultados",
-        {"modelo_nombre": "", "nombre_dataset": "", "metrics": {}},
+    phases.SILVER.asset: PhaseTable(transformation_events, "timestamp_transformacion", "ruta_minio", ("records",)),
+    phases.MODEL.asset: PhaseTable(
+        training_events, "timestamp_entrenamiento", "ruta_modelo", ("records", "parameters")
+    ),
+    phases.EVALUATION.asset: PhaseTable(
+        evaluation_events, "timestamp_eval", "ruta_resultados", ("model", "dataset", "metrics")
     ),
 }
 """Each phase's table by its asset key, in the order of the graph."""

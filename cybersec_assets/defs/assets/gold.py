@@ -1,6 +1,5 @@
 """The gold layer: the day's model, and what it says of the day."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,10 +7,10 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from cybersec_assets.audit.journal import tables
+from cybersec_assets import phases
 from cybersec_assets.defs import checks
 from cybersec_assets.defs.assets.metadata import describe_table, score_histogram, to_markdown
-from cybersec_assets.defs.assets.silver import SILVER
+from cybersec_assets.defs.assets.silver import SILVER_KEY
 from cybersec_assets.defs.io_managers import LINEAGE_OF
 from cybersec_assets.defs.resources.audit import AuditResource
 from cybersec_assets.defs.resources.detector import DetectorResource
@@ -19,8 +18,8 @@ from cybersec_assets.defs.resources.launch import shares
 from cybersec_assets.defs.resources.scratch import ScratchResource
 from cybersec_assets.features import feature_names, select_features
 
-MODEL = dg.AssetKey.from_user_string(tables.MODEL)
-EVALUATION = dg.AssetKey.from_user_string(tables.EVALUATION)
+MODEL_KEY = dg.AssetKey.from_user_string(phases.MODEL.asset)
+EVALUATION_KEY = dg.AssetKey.from_user_string(phases.EVALUATION.asset)
 TOP_ANOMALIES = 10
 
 
@@ -35,8 +34,8 @@ def model_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
     """Define `gold/isolation_forest`."""
 
     @dg.asset(
-        key=MODEL,
-        ins={"silver": dg.AssetIn(SILVER)},
+        key=MODEL_KEY,
+        ins={"silver": dg.AssetIn(SILVER_KEY)},
         group_name="gold",
         partitions_def=partitions,
         io_manager_key="model_io_manager",
@@ -50,11 +49,11 @@ def model_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         # scikit-learn takes seconds to import, which only those who train or score should pay.
         from cybersec_assets.model.train import parameters, train
 
-        with audit.phase(tables.MODEL, context.partition_key) as phase:
+        with audit.phase(phases.MODEL.asset, context.partition_key) as phase:
             features = select_features(silver, feature_names(detector.feature_set)).collect(engine="streaming")
             model = train(features)
             made_with = {"feature_set": detector.feature_set, **parameters(model)}
-            phase.facts |= {"num_registros": features.height, "parametros": json.dumps(made_with)}
+            phase.facts |= {"records": features.height, "parameters": made_with}
             return dg.Output(model, metadata={"dagster/partition_row_count": features.height, "parameters": made_with})
 
     return isolation_forest
@@ -64,13 +63,16 @@ def evaluation_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefin
     """Define `gold/evaluation`."""
 
     @dg.asset(
-        key=EVALUATION,
-        ins={"model": dg.AssetIn(MODEL), "silver": dg.AssetIn(SILVER, metadata={LINEAGE_OF: tables.MODEL})},
+        key=EVALUATION_KEY,
+        ins={
+            "model": dg.AssetIn(MODEL_KEY),
+            "silver": dg.AssetIn(SILVER_KEY, metadata={LINEAGE_OF: phases.MODEL.asset}),
+        },
         group_name="gold",
         partitions_def=partitions,
         io_manager_key="parquet_io_manager",
         config_schema=shares(EvaluationConfig),
-        check_specs=checks.specs(EVALUATION, checks.EVALUATION_RULES, blocking=False),
+        check_specs=checks.specs(EVALUATION_KEY, checks.EVALUATION_RULES, blocking=False),
         kinds={"polars", "scikitlearn"},
     )
     def evaluation(
@@ -85,14 +87,14 @@ def evaluation_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefin
         from cybersec_assets.model.score import score
 
         config = EvaluationConfig(**context.op_execution_context.op_config)
-        with audit.phase(tables.EVALUATION, context.partition_key) as phase:
+        with audit.phase(phases.EVALUATION.asset, context.partition_key) as phase:
             file = scratch.new_file("eval.parquet")
             score(silver, model).sink_parquet(file)
             metrics = evaluate(file)
             phase.facts |= {
                 "metrics": metrics | config.model_dump(),
-                "modelo_nombre": phase.input_name(tables.MODEL),
-                "nombre_dataset": phase.input_name(tables.SILVER),
+                "model": phase.input_name(phases.MODEL.asset),
+                "dataset": phase.input_name(phases.SILVER.asset),
             }
             top_anomalies = pl.scan_parquet(file).top_k(TOP_ANOMALIES, by="anomaly_score").collect(engine="streaming")
             described = describe_table(file) | {"preview": dg.MetadataValue.md(to_markdown(top_anomalies))}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from cybersec_assets.audit.journal import tables
+from cybersec_assets import phases
 from cybersec_assets.defs.partitions import day_of
 from cybersec_assets.defs.resources.audit import AuditResource
 from cybersec_assets.defs.resources.flow_source import FlowSourceResource
@@ -16,7 +16,7 @@ from cybersec_assets.errors import CybersecError, NoFlowLogsError, first_line
 from cybersec_assets.flows.changes import changes
 from cybersec_assets.redaction import redacted_errors
 
-RAW = dg.AssetKey.from_user_string(tables.RAW)
+RAW_KEY = dg.AssetKey.from_user_string(phases.RAW.asset)
 NAME = "past_days_unchanged"
 DAYS = 31
 """How many of the newest days are looked at: logs that are older have been archived."""
@@ -27,7 +27,7 @@ def past_days_check() -> dg.AssetChecksDefinition:
     """Define the check `past_days_unchanged` of `raw/network_events`."""
 
     @dg.asset_check(
-        asset=RAW,
+        asset=RAW_KEY,
         name=NAME,
         config_schema={},
         description=f"Of the newest {DAYS} days that were made, no log has come or changed since; it warns.",
@@ -46,7 +46,7 @@ def past_days_evaluation(audit: AuditResource, flow_source: FlowSourceResource) 
     except Exception as error:  # noqa: BLE001 - the step is about to raise the error of a broken rule
         result = _check_result([_unreadable(error)])
     return dg.AssetCheckEvaluation(
-        asset_key=RAW,
+        asset_key=RAW_KEY,
         check_name=NAME,
         passed=result.passed,
         metadata=result.metadata,
@@ -63,7 +63,7 @@ def _changes(audit: AuditResource, flow_source: FlowSourceResource) -> Iterator[
         except NoFlowLogsError:
             continue
         for change in changes(day.files, now):
-            yield f"{day.partition}: {change}. Materialize {tables.RAW} of that day again"
+            yield f"{day.partition}: {change}. Materialize {phases.RAW.asset} of that day again"
 
 
 def _result(audit: AuditResource, flow_source: FlowSourceResource) -> dg.AssetCheckResult:

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import Field
 
+from cybersec_assets import phases
 from cybersec_assets.artifact import Artifact
-from cybersec_assets.audit.journal import tables
 from cybersec_assets.defs import checks
 from cybersec_assets.defs.assets.metadata import describe_table, to_markdown, volume_per_hour
-from cybersec_assets.defs.assets.past_days import RAW, past_days_evaluation
+from cybersec_assets.defs.assets.past_days import RAW_KEY, past_days_evaluation
 from cybersec_assets.defs.partitions import day_of
 from cybersec_assets.defs.resources.audit import AuditResource
 from cybersec_assets.defs.resources.flow_source import FlowSourceResource
@@ -47,12 +47,12 @@ def raw_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     zone = ZoneInfo(partitions.timezone)
 
     @dg.asset(
-        key=RAW,
+        key=RAW_KEY,
         group_name="raw",
         partitions_def=partitions,
         io_manager_key="parquet_io_manager",
         config_schema=shares(RawConfig),
-        check_specs=checks.specs(RAW, checks.RAW_RULES, blocking=True),
+        check_specs=checks.specs(RAW_KEY, checks.RAW_RULES, blocking=True),
         kinds={"polars", "parquet"},
     )
     def network_events(
@@ -64,7 +64,7 @@ def raw_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         """Read the day's logs into the one schema, put damaged lines aside, and refuse a day that breaks a rule."""
         config = RawConfig(**context.op_execution_context.op_config)
-        with audit.phase(tables.RAW, context.partition_key) as phase:
+        with audit.phase(phases.RAW.asset, context.partition_key) as phase:
             day, kept = day_of(context.partition_key), scratch.new_file("raw.parquet")
             source = replace(flow_source.source(), zone=zone)
             logs = source.logs_of(day, scratch.new_file("logs"))
@@ -81,14 +81,14 @@ def raw_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             findings = raw_findings(kept, Day(day, zone), config.max_outside_day)
             findings.append(parse_finding(ingested.rejected_share, config.max_rejected_share))
             if not all_hold(findings):
-                yield from checks.evaluations(RAW, findings)
+                yield from checks.evaluations(RAW_KEY, findings)
                 # Its own step is skipped once this one has failed.
                 yield past_days_evaluation(audit, flow_source)
             given_format = None if source.fmt == AUTO else source.fmt
             require_share(ingested, config.max_rejected_share, given_format)
             require_flows(ingested)
-            require(findings, f"{tables.RAW} of {day}")
-            phase.facts |= {"num_registros": ingested.rows}
+            require(findings, f"{phases.RAW.asset} of {day}")
+            phase.facts |= {"records": ingested.rows}
             yield dg.Output(kept, metadata=_metadata(kept, logs.files, ingested, phase.facts.get("rejected")))
             yield from checks.results(findings)
 

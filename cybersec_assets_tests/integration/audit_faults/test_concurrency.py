@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.queries import Audit
-from cybersec_assets.audit.journal.tables import MODEL, PHASES, RAW, SILVER
+from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.audit.verify.findings import Damage
 from cybersec_assets.audit.verify.verifier import Verifier
 from cybersec_assets.errors import AuditError
+from cybersec_assets.phases import MODEL, RAW, SILVER
 from cybersec_assets.stores.folder import FolderStore
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.audit.workers import append_many
@@ -73,7 +74,7 @@ def append_at_once(database, writers=4):
     def start(number):
         own = Database(database.url)
         try:
-            Journal(own).start(f"run-{number}", RAW, DAY, next(LOCKS))
+            Journal(own).start(f"run-{number}", RAW.asset, DAY, next(LOCKS))
         except AuditError as error:
             return error
         finally:
@@ -110,8 +111,8 @@ def written(journal, asset, run_id, name, **inputs):
     phase = journal.start(run_id, asset, DAY, next(LOCKS))
     for upstream in inputs.values():
         phase.read(*upstream)
-    phase.facts |= {"num_registros": 1, "parametros": "{}", "metrics": {}, "modelo_nombre": "", "nombre_dataset": ""}
-    phase.facts = {fact: phase.facts[fact] for fact in PHASES[asset].empty if fact != "nombre_archivo"}
+    phase.facts |= {"records": 1, "parameters": {}, "metrics": {}, "model": "", "dataset": ""}
+    phase.facts = {fact: phase.facts[fact] for fact in PHASES[asset].facts}
     artifact = made_object(name)
     journal.succeed(phase, artifact)
     return artifact
@@ -121,10 +122,10 @@ def written(journal, asset, run_id, name, **inputs):
 def test_two_runs_of_one_day(database, seed):
     """Of two runs of a day at once each reads what it wrote; who comes later reads the later one, of one lineage."""
     audit, journal, rng = Audit(database), Journal(database), random.Random(seed)
-    made, left = {"a": {}, "b": {}}, {run: [RAW, SILVER, MODEL] for run in "ab"}
+    made, left = {"a": {}, "b": {}}, {run: [RAW.asset, SILVER.asset, MODEL.asset] for run in "ab"}
     while any(left.values()):
         run = rng.choice([run for run in "ab" if left[run]])
-        asset, upstream = left[run].pop(0), {SILVER: RAW, MODEL: SILVER}
+        asset, upstream = left[run].pop(0), {SILVER.asset: RAW.asset, MODEL.asset: SILVER.asset}
         inputs = {}
         if asset in upstream:
             record = audit.input_of(run, upstream[asset], DAY)
@@ -132,8 +133,8 @@ def test_two_runs_of_one_day(database, seed):
             inputs["read"] = (upstream[asset], record.artifact)
         made[run][asset] = written(journal, asset, run, f"{run}-{asset.replace('/', '-')}", **inputs)
         last = run
-    later = audit.input_of("later", MODEL, DAY)
-    assert later.artifact == made[last][MODEL]
-    assert audit.input_of("later", SILVER, DAY, lineage_of=MODEL).artifact == made[last][SILVER]
+    later = audit.input_of("later", MODEL.asset, DAY)
+    assert later.artifact == made[last][MODEL.asset]
+    assert audit.input_of("later", SILVER.asset, DAY, lineage_of=MODEL.asset).artifact == made[last][SILVER.asset]
     assert {row["run_id"] for row in audit.records(DAY)} == {"a", "b"}
     assert len(audit.records(DAY)) == 6

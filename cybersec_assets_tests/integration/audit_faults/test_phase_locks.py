@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from cybersec_assets.audit.heads.keys import claim_audit_folder
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.phase_locks import PhaseLocks
-from cybersec_assets.audit.journal.tables import RAW, SILVER
 from cybersec_assets.definitions import audit_from
 from cybersec_assets.defs.resources.reconciliation import MEMORY, reconcile
 from cybersec_assets.errors import PhaseTakenError
+from cybersec_assets.phases import RAW, SILVER
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.integration.audit_faults.test_concurrency import plain_url
 from cybersec_assets_tests.support.audit.workers import look_once
@@ -68,14 +68,14 @@ def let_time_pass(settings, seconds):
 @pytest.fixture
 def dead(journal):
     """A phase whose lock nobody holds."""
-    return journal.start("run-1", RAW, DAY, next(LOCKS))
+    return journal.start("run-1", RAW.asset, DAY, next(LOCKS))
 
 
 @pytest.fixture
 def living(journal):
     """A phase whose worker holds its lock, and the worker's hold on it."""
     phase_locks = PhaseLocks(journal.database.url)
-    phase = journal.start("run-1", RAW, DAY, phase_locks.take())
+    phase = journal.start("run-1", RAW.asset, DAY, phase_locks.take())
     yield phase, phase_locks
     phase_locks.close()
 
@@ -145,8 +145,8 @@ def test_a_spoilt_memory_is_none(journal, settings, memory):
 
 def test_a_lost_lock_is_taken_again(journal, settings, audit):
     """A worker whose connection was cut takes its lock again before it goes on, and its phase succeeds."""
-    with audit.phase(RAW, DAY) as phase:
-        phase.facts["num_registros"] = 1
+    with audit.phase(RAW.asset, DAY) as phase:
+        phase.facts["records"] = 1
     for again in range(3):
         (pid,) = holders(journal, phase.lock)
         terminate = sa.select(sa.func.pg_terminate_backend(pid, 5_000))
@@ -154,23 +154,23 @@ def test_a_lost_lock_is_taken_again(journal, settings, audit):
         assert holders(journal, phase.lock) == []
         if again == 0:
             assert close_dead(journal, settings) == (0, 1, 0)
-        with audit.phase(RAW, DAY) as same:
+        with audit.phase(RAW.asset, DAY) as same:
             assert same is phase
             assert len(holders(journal, phase.lock)) == 1
-    with audit.phase(RAW, DAY) as phase:
+    with audit.phase(RAW.asset, DAY) as phase:
         audit.succeed(phase, made_object("raw-1"))
     assert (kinds(journal), holders(journal, phase.lock)) == (["STARTED", "SUCCESS"], [])
 
 
 def test_what_was_abandoned_cannot_succeed(journal, settings, audit):
     """A worker that comes back too late fails loudly: its phase has one end, which is not a success."""
-    with audit.phase(RAW, DAY) as phase:
-        phase.facts["num_registros"] = 1
+    with audit.phase(RAW.asset, DAY) as phase:
+        phase.facts["records"] = 1
     (pid,) = holders(journal, phase.lock)
     terminate = sa.select(sa.func.pg_terminate_backend(pid, 5_000))
     journal.database.statement(lambda connection: connection.execute(terminate))
     assert close_dead(journal, settings, over=True) == (1, 0, 0)
-    with pytest.raises(dg.Failure, match=r"in other hands.*Run the day again"), audit.phase(RAW, DAY) as late:
+    with pytest.raises(dg.Failure, match=r"in other hands.*Run the day again"), audit.phase(RAW.asset, DAY) as late:
         audit.succeed(late, made_object("raw-1"))
     assert kinds(journal) == ["STARTED", "ABANDONED"]
     assert [row["estado"] for row in audit.ask().of_run("")] == ["FAILED"]
@@ -183,7 +183,7 @@ def test_the_database_looks_at_the_lock_itself(journal, living):
     phase, _ = living
     with pytest.raises(PhaseTakenError, match="is alive"):
         journal.abandon(phase, "taken for dead")
-    phase.facts["num_registros"] = 1
+    phase.facts["records"] = 1
     journal.succeed(phase, made_object("raw-1"))
     assert kinds(journal) == ["STARTED", "SUCCESS"]
 
@@ -203,8 +203,8 @@ def test_a_run_closes_what_is_dead_before_its_first_phase(journal, settings, dea
             run_of(instance, dead.run_id, status)
         resource = audit_from(settings)
         context = dg.build_init_resource_context(instance=instance)
-        with resource.yield_for_execution(context) as audit, audit.phase(SILVER, DAY) as phase:
+        with resource.yield_for_execution(context) as audit, audit.phase(SILVER.asset, DAY) as phase:
             expected = ["STARTED", "ABANDONED", "STARTED"] if closed else ["STARTED", "STARTED"]
             assert kinds(journal) == expected
-            phase.facts["num_registros"] = 1
+            phase.facts["records"] = 1
             audit.succeed(phase, made_object("silver-1"))

@@ -7,9 +7,10 @@ from sqlalchemy.exc import DBAPIError
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.queries import Audit
 from cybersec_assets.audit.journal.schema import connect
-from cybersec_assets.audit.journal.tables import PHASES, RAW
+from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.audit.verify.findings import Damage
 from cybersec_assets.audit.verify.verifier import Verifier
+from cybersec_assets.phases import RAW
 from cybersec_assets.stores.folder import FolderStore
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.audit.roles import WAYS, site, write_phase
@@ -59,7 +60,7 @@ def divided(request, postgres):
 def test_the_application_works(divided):
     """As the application phases are started and ended, and the audit's questions are answered."""
     database = connect(divided.application, divided.migration)
-    failed = Journal(database).start("run-2", RAW, DAY, lock=9)
+    failed = Journal(database).start("run-2", RAW.asset, DAY, lock=9)
     Journal(database).fail(failed, ValueError("it broke"))
     audit = Audit(database)
     told = (audit.records(), audit.failures(), audit.last_run(), audit.anomalies())

@@ -4,8 +4,8 @@ import pytest
 import sqlalchemy as sa
 
 from cybersec_assets.audit.journal.journal import APPEND
-from cybersec_assets.audit.journal.tables import RAW
 from cybersec_assets.audit.verify.verifier import Verifier
+from cybersec_assets.phases import RAW
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.verify.history import LOCKS, PREFIX
 
@@ -37,7 +37,7 @@ def trapped(database):
 
 def append(connection, kind, attempt, lock, details):
     """Call the function as the journal does."""
-    values = {"kind": kind, "run_id": "run-1", "asset": RAW, "partition": DAY, "attempt": attempt, "lock": lock}
+    values = {"kind": kind, "run_id": "run-1", "asset": RAW.asset, "partition": DAY, "attempt": attempt, "lock": lock}
     connection.execute(APPEND, values | {"details": details})
 
 

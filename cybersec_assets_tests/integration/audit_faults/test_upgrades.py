@@ -14,8 +14,9 @@ from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import FAILED, Journal
 from cybersec_assets.audit.journal.queries import Audit
 from cybersec_assets.audit.journal.schema import connect
-from cybersec_assets.audit.journal.tables import PHASES, RAW
+from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.audit.verify.verifier import Verifier
+from cybersec_assets.phases import RAW
 from cybersec_assets.stores.folder import FolderStore
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.audit.schemas import migrate_to
@@ -120,8 +121,8 @@ def assert_goes_on(url, store, home):
     last = author.journal.tail().seq
     author.write(4)
     assert author.journal.tail().seq == last + 8
-    assert author.journal.start("old-1", RAW, DAY, next(LOCKS)).attempt == 3
-    assert Audit(database).input_of("old-2", RAW, DAY).artifact.name == "raw-network_events-4"
+    assert author.journal.start("old-1", RAW.asset, DAY, next(LOCKS)).attempt == 3
+    assert Audit(database).input_of("old-2", RAW.asset, DAY).artifact.name == "raw-network_events-4"
     database.close()
     assert findings(url, store, key) == []
 
@@ -178,7 +179,7 @@ def test_from_a_release_with_a_journal(old, store, tmp_path, version):
     assert execute(old, journal) == entries
     assert findings(old, store, key) == []
     database = Database(old)
-    Journal(database).fail(Journal(database).start("run", RAW, DAY, next(LOCKS)), ValueError("it broke"))
+    Journal(database).fail(Journal(database).start("run", RAW.asset, DAY, next(LOCKS)), ValueError("it broke"))
     assert len(Audit(database).failures()) > 0
     database.close()
     assert findings(old, store, key) == []
@@ -200,7 +201,7 @@ def test_rejected_lines_of_old_and_new_rows(old, store, row, statement):
     migrate_to(old, "0003")
     database = Database(old)
     journal = Journal(database)
-    journal.fail(journal.start("run", RAW, DAY, next(LOCKS)), ValueError("it broke"))
+    journal.fail(journal.start("run", RAW.asset, DAY, next(LOCKS)), ValueError("it broke"))
     connect(old).close()
     author = Author(journal, store, Ed25519PrivateKey.generate(), random.Random(1))
     for number in (4, 0):

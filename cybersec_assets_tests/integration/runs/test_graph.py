@@ -9,7 +9,7 @@ import polars as pl
 import sklearn
 import sqlalchemy as sa
 
-from cybersec_assets.audit.journal import tables
+from cybersec_assets import phases
 from cybersec_assets.definitions import audit_from
 from cybersec_assets.defs.io_managers import AuditedIOManager
 
@@ -32,12 +32,12 @@ def test_materializations_tell_what_a_person_asks(settings, materialize):
     told = metadata_of(result)
     for metadata in told.values():
         assert {"dagster/partition_row_count", "dagster/uri", "size", "sha256", "duration"} <= set(metadata)
-    for asset in (tables.RAW, tables.SILVER, tables.EVALUATION):
+    for asset in (phases.RAW.asset, phases.SILVER.asset, phases.EVALUATION.asset):
         assert {"dagster/column_schema", "preview"} <= set(told[asset])
-    for asset, plot in ((tables.RAW, "volume_per_hour"), (tables.EVALUATION, "score_histogram")):
+    for asset, plot in ((phases.RAW.asset, "volume_per_hour"), (phases.EVALUATION.asset, "score_histogram")):
         assert told[asset][plot].value.startswith("![plot](data:image/png;base64,iVBOR")
     measured = {"anomaly_rate", "score_mean", "score_std", "score_q50", "auroc", "average_precision"}
-    assert measured | {"precision_at_100"} <= set(told[tables.EVALUATION])
+    assert measured | {"precision_at_100"} <= set(told[phases.EVALUATION.asset])
 
 
 def metadata_of(result):
@@ -87,7 +87,7 @@ def test_the_extended_features_are_used_where_they_are_asked_for(make_settings, 
     settings = make_settings(feature_set="extended")
     result, _ = materialize(settings)
     told = metadata_of(result)
-    assert "orig_packets" in told[tables.MODEL]["parameters"].value["features"]
+    assert "orig_packets" in told[phases.MODEL.asset]["parameters"].value["features"]
 
 
 def test_a_single_asset_picks_up_what_an_earlier_run_made(settings, materialize):
@@ -114,7 +114,7 @@ def test_evaluation_is_of_one_lineage_though_a_new_model_comes_between(settings,
 
     def load_slowly(manager, context):
         loaded = load(manager, context)
-        if context.asset_key.to_user_string() == tables.MODEL:
+        if context.asset_key.to_user_string() == phases.MODEL.asset:
             monkeypatch.setattr(AuditedIOManager, "load_input", load)
             materialize(settings, ["silver/network_events", "gold/isolation_forest"])
         return loaded

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from cybersec_assets.definitions import audit_from
-from cybersec_assets.defs.assets.gold import MODEL
+from cybersec_assets.defs.assets.gold import MODEL_KEY
 from cybersec_assets.errors import NoRecordError
 from cybersec_assets_tests.conftest import DAY
 
@@ -98,7 +98,7 @@ def test_a_model_is_found_by_its_source_file(make_settings, materialize, write_l
     file = write_log("flows.csv")
     settings = make_settings(flows_uri=str(file))
     _, rows = materialize(settings)
-    model = next(row["uri"] for row in rows if row["asset"] == MODEL.to_user_string())
+    model = next(row["uri"] for row in rows if row["asset"] == MODEL_KEY.to_user_string())
     with audit_from(settings).session() as audit:
         for asked in (str(file), file.name, sha256_of(file)):
             assert [row["model"] for row in audit.ask().models_from(asked)] == [model]

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.schema import connect
-from cybersec_assets.audit.journal.tables import RAW
 from cybersec_assets.audit.verify.findings import Damage
 from cybersec_assets.audit.verify.verifier import Verifier
 from cybersec_assets.failpoints import LOGGER, Point
+from cybersec_assets.phases import RAW
 from cybersec_assets.stores.folder import FolderStore
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.audit.wire import Wire
@@ -57,8 +57,8 @@ def assert_written(server, folder, *kinds):
 
 def started(journal):
     """Start a phase of the raw layer."""
-    phase = journal.start("run-1", RAW, DAY, next(LOCKS))
-    phase.facts["num_registros"] = 1
+    phase = journal.start("run-1", RAW.asset, DAY, next(LOCKS))
+    phase.facts["records"] = 1
     return phase
 
 

@@ -6,10 +6,10 @@ import dagster as dg
 import pytest
 
 from cybersec_assets.audit.journal.journal import Journal
-from cybersec_assets.audit.journal.tables import RAW
 from cybersec_assets.definitions import audit_from
 from cybersec_assets.defs.resources.reconciliation import reconcile
 from cybersec_assets.errors import AuditLostError
+from cybersec_assets.phases import RAW
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.verify.history import made_object
 
@@ -30,13 +30,13 @@ def audit(server, use):
 
 def open_phase(audit):
     """Begin to work."""
-    with audit.phase(RAW, DAY) as phase:
-        phase.facts["num_registros"] = 1
+    with audit.phase(RAW.asset, DAY) as phase:
+        phase.facts["records"] = 1
 
 
 def succeed(audit):
     """Come to an end."""
-    with audit.phase(RAW, DAY) as phase:
+    with audit.phase(RAW.asset, DAY) as phase:
         audit.succeed(phase, made_object("raw-1"))
 
 
@@ -60,7 +60,7 @@ def test_a_restart_before_a_failure_is_told(server, audit):
     open_phase(audit)
     server.stop()
     server.again()
-    with pytest.raises(ValueError, match="it broke"), audit.phase(RAW, DAY):
+    with pytest.raises(ValueError, match="it broke"), audit.phase(RAW.asset, DAY):
         raise ValueError("it broke")
     assert kinds(server) == ["STARTED", "FAILED"]
 
@@ -78,7 +78,7 @@ def test_a_server_that_stays_away(server, use):
     assert kinds(server) == ["STARTED"]
     with audit_from(settings).session() as later:
         closed, _, _ = reconcile(later.journal(), settings.cybersec_home, 30.0, lambda _: True)
-        assert [phase.asset for phase in closed] == [RAW]
+        assert [phase.asset for phase in closed] == [RAW.asset]
         assert [row["estado"] for row in later.ask().of_run("")] == ["FAILED"]
     assert kinds(server) == ["STARTED", "ABANDONED"]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cybersec_assets.audit.journal.tables import EVALUATION, MODEL, PHASES, RAW, SILVER
+from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.definitions import audit_from
+from cybersec_assets.phases import EVALUATION, MODEL, RAW, SILVER
 from cybersec_assets.settings import load_settings
 from cybersec_assets_tests.conftest import CHECKOUT, DAY
 from cybersec_assets_tests.support.servers.step_processes import FORGED_BEFORE, FORGERY
@@ -58,9 +59,9 @@ def test_each_step_fetches_what_the_audit_names(run, bench):
     assert {row["estado"] for row in rows.values()} == {"SUCCESS"}
     assert len({row["run_id"] for row in rows.values()}) == 1
     uri = {asset: row["uri"] for asset, row in rows.items()}
-    assert inputs_of(rows[SILVER]) == {uri[RAW]}
-    assert inputs_of(rows[MODEL]) == {uri[SILVER]}
-    assert inputs_of(rows[EVALUATION]) == {uri[MODEL], uri[SILVER]}
+    assert inputs_of(rows[SILVER.asset]) == {uri[RAW.asset]}
+    assert inputs_of(rows[MODEL.asset]) == {uri[SILVER.asset]}
+    assert inputs_of(rows[EVALUATION.asset]) == {uri[MODEL.asset], uri[SILVER.asset]}
     stored = bench.objects()
     assert {row["uri"]: row["sha256"] for row in rows.values()} == {
         name: hashlib.sha256(content).hexdigest() for name, content in stored.items()
@@ -75,6 +76,6 @@ def test_what_a_step_fetches_is_checked(run, monkeypatch):
     monkeypatch.setenv(FORGED_BEFORE, "silver__network_events")
     done, rows = run()
     assert done.returncode != 0
-    assert {asset: row["estado"] for asset, row in rows.items()} == {RAW: "SUCCESS", SILVER: "FAILED"}
-    assert rows[RAW]["uri"] in rows[SILVER]["error"]
-    assert hashlib.sha256(FORGERY).hexdigest() in rows[SILVER]["error"]
+    assert {asset: row["estado"] for asset, row in rows.items()} == {RAW.asset: "SUCCESS", SILVER.asset: "FAILED"}
+    assert rows[RAW.asset]["uri"] in rows[SILVER.asset]["error"]
+    assert hashlib.sha256(FORGERY).hexdigest() in rows[SILVER.asset]["error"]

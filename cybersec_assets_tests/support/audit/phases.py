@@ -3,7 +3,7 @@
 from itertools import count
 
 from cybersec_assets.artifact import Artifact, Fingerprint
-from cybersec_assets.audit.journal.tables import EVALUATION, MODEL
+from cybersec_assets.phases import EVALUATION, MODEL
 from cybersec_assets_tests.conftest import DAY
 
 LOCKS = count(1)
@@ -17,9 +17,9 @@ def make_object(name, bucket="bucket"):
 
 def facts_of(asset, records=9):
     """Give what an asset's phase notes."""
-    if asset == EVALUATION:
-        return {"metrics": {"flows": records}, "modelo_nombre": "m", "nombre_dataset": "d"}
-    return {"num_registros": records} | ({"parametros": "{}"} if asset == MODEL else {})
+    if asset == EVALUATION.asset:
+        return {"metrics": {"flows": records}, "model": "m", "dataset": "d"}
+    return {"records": records} | ({"parameters": {}} if asset == MODEL.asset else {})
 
 
 def start(journal, asset, day=DAY, run_id="run-1"):

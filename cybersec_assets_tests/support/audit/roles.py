@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import Entry, Journal
 from cybersec_assets.audit.journal.roles import owner_of
-from cybersec_assets.audit.journal.tables import RAW
+from cybersec_assets.phases import RAW
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.verify.history import LOCKS, made_object
 from cybersec_assets_tests.unit.audit.verify.conftest import server_of
@@ -69,6 +69,6 @@ def site(postgres: Path, way: str) -> Iterator[Site]:
 def write_phase(database: Database, run_id: str = "run-1") -> Entry:
     """Write a phase from its start to its success."""
     journal = Journal(database)
-    phase = journal.start(run_id, RAW, DAY, next(LOCKS))
-    phase.facts["num_registros"] = 3
+    phase = journal.start(run_id, RAW.asset, DAY, next(LOCKS))
+    phase.facts["records"] = 3
     return journal.succeed(phase, OBJECT)

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import dagster as dg
 import polars as pl
 
-from cybersec_assets.audit.journal import tables
-from cybersec_assets.defs.assets.raw import RAW
-from cybersec_assets.defs.assets.silver import SILVER
+from cybersec_assets import phases
+from cybersec_assets.defs.assets.raw import RAW_KEY
+from cybersec_assets.defs.assets.silver import SILVER_KEY
 from cybersec_assets_tests.support.crash.evidence import Detective, Evidence, Wrong
 from cybersec_assets_tests.support.crash.worker import input_of
 
-READ_BY = {tables.RAW: (RAW, tables.SILVER), tables.SILVER: (SILVER, tables.MODEL)}
+READ_BY = {phases.RAW.asset: (RAW_KEY, phases.SILVER.asset), phases.SILVER.asset: (SILVER_KEY, phases.MODEL.asset)}
 """The tables that others read, and who reads them."""
 
 

@@ -12,13 +12,13 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
+from cybersec_assets import phases
 from cybersec_assets.artifact import Artifact, fingerprint_of
-from cybersec_assets.audit.journal import tables
 from cybersec_assets.cli import app as cli
 from cybersec_assets.definitions import audit_from, build_resources
 from cybersec_assets.defs import io_managers
-from cybersec_assets.defs.assets.raw import RAW
-from cybersec_assets.defs.assets.silver import SILVER
+from cybersec_assets.defs.assets.raw import RAW_KEY
+from cybersec_assets.defs.assets.silver import SILVER_KEY
 from cybersec_assets.defs.partitions import daily_partitions
 from cybersec_assets.failpoints import LOGGER, Point
 from cybersec_assets.settings import load_settings
@@ -97,18 +97,18 @@ def _drive(order: Order) -> None:
 
 def _store_raw(parts, day: str) -> None:
     noise = np.random.default_rng().integers(0, 2**63, RAW_ROWS)
-    with parts.audit.phase(tables.RAW, day) as phase:
-        phase.facts["num_registros"] = RAW_ROWS
-    with dg.build_output_context(asset_key=RAW, partition_key=day) as context:
+    with parts.audit.phase(phases.RAW.asset, day) as phase:
+        phase.facts["records"] = RAW_ROWS
+    with dg.build_output_context(asset_key=RAW_KEY, partition_key=day) as context:
         parts.parquet_io_manager.handle_output(context, pl.LazyFrame({"noise": noise}))
 
 
 def _store_silver(parts, day: str) -> None:
-    with input_of(RAW, day, tables.SILVER) as context:
+    with input_of(RAW_KEY, day, phases.SILVER.asset) as context:
         raw = parts.parquet_io_manager.load_input(context)
-    with parts.audit.phase(tables.SILVER, day) as phase:
-        phase.facts["num_registros"] = SILVER_ROWS
-    with dg.build_output_context(asset_key=SILVER, partition_key=day) as context:
+    with parts.audit.phase(phases.SILVER.asset, day) as phase:
+        phase.facts["records"] = SILVER_ROWS
+    with dg.build_output_context(asset_key=SILVER_KEY, partition_key=day) as context:
         parts.parquet_io_manager.handle_output(context, raw.head(SILVER_ROWS))
 
 
@@ -130,13 +130,13 @@ def _connect(_order: Order) -> None:
 
 def _write_hastily(order: Order) -> None:
     """Write SUCCESS for an object that is still to be uploaded, as no writer may."""
-    run, kind = dg.DagsterRun(job_name="daily_training", run_id=order.run_id), io_managers.KINDS[tables.RAW]
+    run, kind = dg.DagsterRun(job_name="daily_training", run_id=order.run_id), io_managers.KINDS[phases.RAW.asset]
     with dg.build_resources(build_resources(load_settings()), dagster_run=run) as parts:
         file = parts.scratch.new_file("raw.parquet")
         pl.DataFrame({"noise": [1]}).write_parquet(file)
         bucket, name = f"{parts.store.bucket_prefix}-{kind.bucket}", kind.name(base.utc_now())
-        with parts.audit.phase(tables.RAW, order.day) as phase:
-            phase.facts["num_registros"] = 1
+        with parts.audit.phase(phases.RAW.asset, order.day) as phase:
+            phase.facts["records"] = 1
             parts.audit.succeed(phase, Artifact(f"s3://{bucket}/{name}", fingerprint_of(file)))
             parts.store.open().create(bucket, name, file, fingerprint_of(file))
 

@@ -1,6 +1,7 @@
 """Damage to the event tables, by somebody who may do everything in the database."""
 
-from cybersec_assets.audit.journal.tables import PHASES, RAW
+from cybersec_assets.audit.journal.tables import PHASES
+from cybersec_assets.phases import RAW
 from cybersec_assets_tests.support.verify.journal_damage import ENDS
 from cybersec_assets_tests.support.verify.scene import apart, row_of, table_of
 
@@ -46,7 +47,7 @@ def a_column_of_its_own(scene, rng):
 
 def made_up_rejected_lines(scene, rng):
     """Have a row tell of lines that were set aside, where none were."""
-    entry = rng.choice([each for each in scene.entries(*ENDS) if each.asset_key == RAW and not _rejected(each)])
+    entry = rng.choice([each for each in scene.entries(*ENDS) if each.asset_key == RAW.asset and not _rejected(each)])
     told = '{"lines": 1, "share": 0.5, "uri": "s3://tested-raw/x", "sha256": "", "size": 0}'
     scene.sql(f"UPDATE public.ingestion_events SET rejected = '{told}' WHERE journal_seq = {entry.seq}")
     return [apart(entry)]

@@ -13,9 +13,10 @@ from cybersec_assets.artifact import Artifact, Fingerprint
 from cybersec_assets.audit.heads.writer import HeadWriter
 from cybersec_assets.audit.journal.journal import ABANDONED, FAILED, SUCCESS, Entry, Journal
 from cybersec_assets.audit.journal.phase import Phase
-from cybersec_assets.audit.journal.tables import EVALUATION, MODEL, PHASES, RAW
+from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.defs.io_managers import KINDS
 from cybersec_assets.defs.resources.quarantine import QUARANTINED
+from cybersec_assets.phases import EVALUATION, MODEL, RAW
 from cybersec_assets.stores.base import Kind, ObjectStore, store_file
 
 PREFIX = "tested"
@@ -65,7 +66,7 @@ class Author:
 
     def end(self, phase: Phase, how: str, *, signed: bool = True) -> Entry:
         """End a phase, and sign the journal's end; in the raw layer every second day has lines that do not parse."""
-        if phase.asset == RAW and how != ABANDONED and int(phase.partition[-2:]) % 2:
+        if phase.asset == RAW.asset and how != ABANDONED and int(phase.partition[-2:]) % 2:
             phase.facts["rejected"] = self._set_aside(f"lines of {phase.run_id}".encode())
         if how == SUCCESS:
             phase.facts |= _facts(phase.asset, self.rng.randrange(1, 10**6))
@@ -96,11 +97,11 @@ class Author:
 
 
 def _facts(asset: str, records: int) -> dict[str, object]:
-    if asset == EVALUATION:
+    if asset == EVALUATION.asset:
         # Numbers that another language takes for truth values are among them.
         metrics = {"flows": records, "anomaly_rate": 0.25, "precision_at_100": 1, "unknown": None}
-        return {"metrics": metrics, "modelo_nombre": "m.pkl", "nombre_dataset": "d.parquet"}
-    return {"num_registros": records} | ({"parametros": '{"features": ["bytes"]}'} if asset == MODEL else {})
+        return {"metrics": metrics, "model": "m.pkl", "dataset": "d.parquet"}
+    return {"records": records} | ({"parameters": {"features": ["bytes"]}} if asset == MODEL.asset else {})
 
 
 def public_text(key: Ed25519PrivateKey) -> str:

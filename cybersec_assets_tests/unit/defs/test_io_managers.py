@@ -1,17 +1,16 @@
 """What is stored is audited, and what is loaded is what the audit names."""
 
 import datetime as dt
-import json
 
 import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
 
-from cybersec_assets.audit.journal import tables
+from cybersec_assets import phases
 from cybersec_assets.definitions import build_resources
-from cybersec_assets.defs.assets.gold import MODEL
-from cybersec_assets.defs.assets.raw import RAW
+from cybersec_assets.defs.assets.gold import MODEL_KEY
+from cybersec_assets.defs.assets.raw import RAW_KEY
 from cybersec_assets.defs.partitions import daily_partitions
 from cybersec_assets.features import feature_names
 from cybersec_assets.model.train import parameters, train
@@ -46,9 +45,9 @@ def input_of(key, reader):
 
 def store_raw(parts, rows=2):
     """Store a table as the raw layer."""
-    with parts.audit.phase(tables.RAW, DAY) as phase:
-        phase.facts["num_registros"] = rows
-    context = output_of(RAW)
+    with parts.audit.phase(phases.RAW.asset, DAY) as phase:
+        phase.facts["records"] = rows
+    context = output_of(RAW_KEY)
     parts.parquet_io_manager.handle_output(context, TABLE)
     return {name: value.value for name, value in context.get_logged_metadata().items()}
 
@@ -60,7 +59,7 @@ def test_a_lazy_table_is_stored_audited_and_loaded(parts, settings):
     (row,) = parts.audit.ask().records()
     assert row["uri"] == metadata["dagster/uri"] == f"s3://cybersec-ml-raw/{file.name}"
     assert (row["sha256"], row["size_bytes"]) == (metadata["sha256"], file.stat().st_size)
-    loaded = parts.parquet_io_manager.load_input(input_of(RAW, tables.SILVER))
+    loaded = parts.parquet_io_manager.load_input(input_of(RAW_KEY, phases.SILVER.asset))
     assert isinstance(loaded, pl.LazyFrame)
     assert loaded.collect().equals(TABLE.collect())
 
@@ -70,9 +69,9 @@ def test_a_file_in_scratch_is_stored_as_it_is(parts, settings, tmp_path):
     file = tmp_path / "mine.parquet"
     TABLE.sink_parquet(file)
     content = file.read_bytes()
-    with parts.audit.phase(tables.RAW, DAY) as phase:
-        phase.facts["num_registros"] = 2
-    parts.parquet_io_manager.handle_output(output_of(RAW), file)
+    with parts.audit.phase(phases.RAW.asset, DAY) as phase:
+        phase.facts["records"] = 2
+    parts.parquet_io_manager.handle_output(output_of(RAW_KEY), file)
     assert stored_files(settings)[0].read_bytes() == content
 
 
@@ -80,7 +79,7 @@ def test_the_same_run_reads_its_own_copy(parts, settings):
     """Within a run nothing is fetched again: the object may even be gone from the store."""
     store_raw(parts)
     stored_files(settings)[0].unlink()
-    assert parts.parquet_io_manager.load_input(input_of(RAW, tables.SILVER)).collect().height == 2
+    assert parts.parquet_io_manager.load_input(input_of(RAW_KEY, phases.SILVER.asset)).collect().height == 2
 
 
 def test_a_spoilt_copy_is_not_trusted(parts, settings):
@@ -88,16 +87,16 @@ def test_a_spoilt_copy_is_not_trusted(parts, settings):
     store_raw(parts)
     (copy,) = settings.cybersec_scratch.rglob("network_events_2*.parquet")
     copy.write_bytes(b"spoilt")
-    assert parts.parquet_io_manager.load_input(input_of(RAW, tables.SILVER)).collect().height == 2
+    assert parts.parquet_io_manager.load_input(input_of(RAW_KEY, phases.SILVER.asset)).collect().height == 2
 
 
 def test_another_run_fetches_what_the_audit_names(parts, settings):
     """In another run the object is fetched, and its reading is noted as an input of the reader's phase."""
     store_raw(parts)
     with dg.build_resources(build_resources(settings)) as later:
-        assert later.parquet_io_manager.load_input(input_of(RAW, tables.SILVER)).collect().height == 2
-        with later.audit.phase(tables.SILVER, DAY) as phase:
-            assert [entry["asset"] for entry in phase.inputs] == [tables.RAW]
+        assert later.parquet_io_manager.load_input(input_of(RAW_KEY, phases.SILVER.asset)).collect().height == 2
+        with later.audit.phase(phases.SILVER.asset, DAY) as phase:
+            assert [entry["asset"] for entry in phase.inputs] == [phases.RAW.asset]
 
 
 def test_a_changed_object_is_refused_before_it_is_read(parts, settings):
@@ -110,16 +109,16 @@ def test_a_changed_object_is_refused_before_it_is_read(parts, settings):
         dg.build_resources(build_resources(settings)) as later,
         pytest.raises(dg.Failure, match=f"{file.name} is .* but the audit recorded"),
     ):
-        later.parquet_io_manager.load_input(input_of(RAW, tables.SILVER))
+        later.parquet_io_manager.load_input(input_of(RAW_KEY, phases.SILVER.asset))
     (row,) = parts.audit.ask().failures()
-    assert (row["asset"], file.name in row["error"]) == (tables.SILVER, True)
+    assert (row["asset"], file.name in row["error"]) == (phases.SILVER.asset, True)
 
 
 def test_nothing_to_read_fails_the_reader(parts):
     """Where the audit knows no success, the reader's phase fails and says what to materialize."""
     with pytest.raises(dg.Failure, match="no success of raw/network_events"):
-        parts.parquet_io_manager.load_input(input_of(RAW, tables.SILVER))
-    assert [row["asset"] for row in parts.audit.ask().failures()] == [tables.SILVER]
+        parts.parquet_io_manager.load_input(input_of(RAW_KEY, phases.SILVER.asset))
+    assert [row["asset"] for row in parts.audit.ask().failures()] == [phases.SILVER.asset]
 
 
 def test_nothing_is_a_success_that_failed_afterwards(parts, settings, monkeypatch):
@@ -143,16 +142,16 @@ def store_model(parts, **told):
     """Store a model, and say of it what is true or what is told."""
     model = train(FEATURES)
     made_with = {"feature_set": "basic", **parameters(model)} | told
-    with parts.audit.phase(tables.MODEL, DAY) as phase:
-        phase.facts |= {"num_registros": FEATURES.height, "parametros": json.dumps(made_with)}
-    parts.model_io_manager.handle_output(output_of(MODEL), model)
+    with parts.audit.phase(phases.MODEL.asset, DAY) as phase:
+        phase.facts |= {"records": FEATURES.height, "parameters": made_with}
+    parts.model_io_manager.handle_output(output_of(MODEL_KEY), model)
     return model
 
 
 def test_a_model_comes_back_as_it_was(parts):
     """A pipeline is pickled, stored and unpickled, and scores as before."""
     model = store_model(parts)
-    loaded = parts.model_io_manager.load_input(input_of(MODEL, tables.EVALUATION))
+    loaded = parts.model_io_manager.load_input(input_of(MODEL_KEY, phases.EVALUATION.asset))
     assert np.array_equal(loaded.score_samples(FEATURES), model.score_samples(FEATURES))
 
 
@@ -164,7 +163,7 @@ def test_a_models_bytes_are_checked_before_they_are_unpickled(parts, settings, m
     monkeypatch.setattr("pickle.load", lambda _file: pytest.fail("unpickled unchecked bytes"))
     copy.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(dg.Failure, match="but the audit recorded"):
-        parts.model_io_manager.load_input(input_of(MODEL, tables.EVALUATION))
+        parts.model_io_manager.load_input(input_of(MODEL_KEY, phases.EVALUATION.asset))
 
 
 @pytest.mark.parametrize(
@@ -180,5 +179,5 @@ def test_a_model_that_does_not_fit_is_never_unpickled(parts, monkeypatch, told, 
     store_model(parts, **told)
     monkeypatch.setattr("pickle.load", lambda _file: pytest.fail("unpickled a model that does not fit"))
     with pytest.raises(dg.Failure, match=said):
-        parts.model_io_manager.load_input(input_of(MODEL, tables.EVALUATION))
-    assert [row["asset"] for row in parts.audit.ask().failures()] == [tables.EVALUATION]
+        parts.model_io_manager.load_input(input_of(MODEL_KEY, phases.EVALUATION.asset))
+    assert [row["asset"] for row in parts.audit.ask().failures()] == [phases.EVALUATION.asset]

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cybersec_assets.audit.journal.tables import EVALUATION, PHASES, RAW
+from cybersec_assets.audit.journal.tables import PHASES
+from cybersec_assets.phases import EVALUATION, RAW
 from cybersec_assets_tests.support.audit.phases import fail, succeed
 from cybersec_assets_tests.support.servers.servers import free_port
 
@@ -73,16 +74,16 @@ def scrape(process, port):
 
 def test_a_scrape_gives_the_audits_figures(exporter, journal):
     """Each asset's failures are a counter, what succeeded has its gauges, and the next scrape has what came since."""
-    succeed(journal, RAW, "raw-1", records=7)
+    succeed(journal, RAW.asset, "raw-1", records=7)
     _, ask = exporter()
     told = ask()
     assert told["cybersec_audit_up", None] == 1
-    assert told["cybersec_last_success_records", RAW] == 7
-    assert told["cybersec_last_success_timestamp_seconds", RAW] == pytest.approx(time.time(), abs=60)
-    assert ("cybersec_last_success_records", EVALUATION) not in told
+    assert told["cybersec_last_success_records", RAW.asset] == 7
+    assert told["cybersec_last_success_timestamp_seconds", RAW.asset] == pytest.approx(time.time(), abs=60)
+    assert ("cybersec_last_success_records", EVALUATION.asset) not in told
     assert [told["cybersec_phase_failures_total", asset] for asset in PHASES] == [0, 0, 0, 0]
-    fail(journal, EVALUATION)
-    assert ask()["cybersec_phase_failures_total", EVALUATION] == 1
+    fail(journal, EVALUATION.asset)
+    assert ask()["cybersec_phase_failures_total", EVALUATION.asset] == 1
 
 
 def test_a_database_that_is_away_is_told_as_such(exporter, tmp_path):

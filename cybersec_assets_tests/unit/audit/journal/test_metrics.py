@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from cybersec_assets.audit.journal.metrics import QUERY, ask_figures
-from cybersec_assets.audit.journal.tables import EVALUATION, MODEL, PHASES, RAW
+from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.errors import AuditError
+from cybersec_assets.phases import EVALUATION, MODEL, RAW
 from cybersec_assets_tests.support.audit.phases import facts_of, fail, make_object, start, succeed
 
 MANY = """
@@ -51,28 +52,28 @@ def test_an_audit_in_which_nothing_ran(figures):
 
 def test_failures_are_counted_and_the_last_success_is_told(figures, journal):
     """Records, time and duration are those of the newest success, whatever its day; failures after it only count."""
-    succeed(journal, RAW, "raw-1", records=5)
+    succeed(journal, RAW.asset, "raw-1", records=5)
     began = dt.datetime.now(dt.UTC).timestamp()
-    succeed(journal, RAW, "raw-2", day="2025-12-31", records=7)
+    succeed(journal, RAW.asset, "raw-2", day="2025-12-31", records=7)
     ended = dt.datetime.now(dt.UTC).timestamp()
     for _ in range(3):
-        fail(journal, RAW)
-    raw = figures()[RAW]
+        fail(journal, RAW.asset)
+    raw = figures()[RAW.asset]
     assert (raw.failures, raw.records, raw.anomaly_rate) == (3, 7, None)
     assert began - 1 < raw.last_success < ended + 1
     assert 0 < raw.seconds <= ended - began
-    assert figures()[MODEL].failures == 0
+    assert figures()[MODEL.asset].failures == 0
 
 
 def test_the_anomaly_rate_comes_with_its_band(figures, journal):
     """The last evaluation's rate is told with the band that it was judged by."""
     for rate in (0.9, 0.25):
-        phase = start(journal, EVALUATION, run_id=f"run-{rate}")
+        phase = start(journal, EVALUATION.asset, run_id=f"run-{rate}")
         band = {"anomaly_rate": rate, "min_anomaly_rate": 0.01, "max_anomaly_rate": 0.5}
-        phase.facts |= facts_of(EVALUATION, 9) | {"metrics": {"flows": 9} | band}
+        phase.facts |= facts_of(EVALUATION.asset, 9) | {"metrics": {"flows": 9} | band}
         journal.succeed(phase, make_object(f"eval-{rate}"))
-    assert figures()[EVALUATION][5:] == (0.25, 0.01, 0.5)
-    assert figures()[EVALUATION].records == 9
+    assert figures()[EVALUATION.asset][5:] == (0.25, 0.01, 0.5)
+    assert figures()[EVALUATION.asset].records == 9
 
 
 @pytest.mark.usefixtures("figures")

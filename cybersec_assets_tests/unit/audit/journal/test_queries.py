@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 
 from cybersec_assets.audit.journal.queries import Audit
-from cybersec_assets.audit.journal.tables import EVALUATION, MODEL, RAW, SILVER
 from cybersec_assets.errors import NoRecordError
+from cybersec_assets.phases import EVALUATION, MODEL, RAW, SILVER
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.audit.phases import facts_of, fail, make_object, start, succeed
 
@@ -33,66 +33,66 @@ def audit(database):
 
 def test_a_phase_reads_what_its_own_run_wrote(audit, write):
     """A run's own object goes before a later one of another run."""
-    own = write("run-1", RAW, "own")
-    write("run-2", RAW, "later")
-    assert audit.input_of("run-1", RAW, DAY).artifact == own
+    own = write("run-1", RAW.asset, "own")
+    write("run-2", RAW.asset, "later")
+    assert audit.input_of("run-1", RAW.asset, DAY).artifact == own
 
 
 def test_otherwise_it_reads_the_days_last_success(audit, write, write_failure):
     """Without an own object it is the newest success of that day; failures and other days do not count."""
-    write("run-1", RAW, "older")
-    newer = write("run-2", RAW, "newer")
-    write("run-3", RAW, "other-day", day="2026-01-03")
-    write_failure(RAW, run_id="run-4")
-    assert audit.input_of("run-5", RAW, DAY).artifact == newer
+    write("run-1", RAW.asset, "older")
+    newer = write("run-2", RAW.asset, "newer")
+    write("run-3", RAW.asset, "other-day", day="2026-01-03")
+    write_failure(RAW.asset, run_id="run-4")
+    assert audit.input_of("run-5", RAW.asset, DAY).artifact == newer
 
 
 def test_both_inputs_are_of_one_lineage(audit, write):
     """The silver that goes with a model is the one that trained it, not the newest."""
-    first = write("run-1", SILVER, "silver-1")
-    write("run-1", MODEL, "model-1", [(SILVER, first)])
-    write("run-2", SILVER, "silver-2")
-    assert audit.input_of("run-3", SILVER, DAY, lineage_of=MODEL).artifact == first
+    first = write("run-1", SILVER.asset, "silver-1")
+    write("run-1", MODEL.asset, "model-1", [(SILVER.asset, first)])
+    write("run-2", SILVER.asset, "silver-2")
+    assert audit.input_of("run-3", SILVER.asset, DAY, lineage_of=MODEL.asset).artifact == first
 
 
 def test_a_model_that_came_since_changes_nothing(audit, write):
     """Where the phase has read its model, the silver is that model's, though a newer pair has come in between."""
-    first = write("run-1", SILVER, "silver-1")
-    model = write("run-1", MODEL, "model-1", [(SILVER, first)])
-    second = write("run-2", SILVER, "silver-2")
-    write("run-2", MODEL, "model-2", [(SILVER, second)])
-    found = audit.input_of("run-3", SILVER, DAY, lineage_of=MODEL, descendant_uri=model.uri)
+    first = write("run-1", SILVER.asset, "silver-1")
+    model = write("run-1", MODEL.asset, "model-1", [(SILVER.asset, first)])
+    second = write("run-2", SILVER.asset, "silver-2")
+    write("run-2", MODEL.asset, "model-2", [(SILVER.asset, second)])
+    found = audit.input_of("run-3", SILVER.asset, DAY, lineage_of=MODEL.asset, descendant_uri=model.uri)
     assert found.artifact == first
 
 
 def test_a_run_that_would_mix_lineages_is_refused(audit, write):
     """A run that made a new silver but no model is told to make the model, too."""
-    first = write("run-1", SILVER, "silver-1")
-    write("run-1", MODEL, "model-1", [(SILVER, first)])
-    write("run-2", SILVER, "silver-2")
+    first = write("run-1", SILVER.asset, "silver-1")
+    write("run-1", MODEL.asset, "model-1", [(SILVER.asset, first)])
+    write("run-2", SILVER.asset, "silver-2")
     with pytest.raises(NoRecordError, match=r"silver-1, not from this run's s3://bucket/silver-2.*gold/isolation"):
-        audit.input_of("run-2", SILVER, DAY, lineage_of=MODEL)
+        audit.input_of("run-2", SILVER.asset, DAY, lineage_of=MODEL.asset)
 
 
 def test_a_day_without_a_success_is_named(audit):
     """Where nothing can be read, the error names asset and day, and says what to materialize."""
-    with pytest.raises(NoRecordError, match=f"no success of {RAW} for {DAY}. Materialize {RAW} first"):
-        audit.input_of("run-1", RAW, DAY)
+    with pytest.raises(NoRecordError, match=f"no success of {RAW.asset} for {DAY}. Materialize {RAW.asset} first"):
+        audit.input_of("run-1", RAW.asset, DAY)
 
 
 def test_a_model_without_its_silver_is_named(audit, write):
     """A model whose row names no silver cannot lend one."""
-    write("run-1", MODEL, "model-1")
+    write("run-1", MODEL.asset, "model-1")
     with pytest.raises(NoRecordError, match="model-1 was not made from silver"):
-        audit.input_of("run-1", SILVER, DAY, lineage_of=MODEL)
+        audit.input_of("run-1", SILVER.asset, DAY, lineage_of=MODEL.asset)
 
 
 def test_lineage_goes_back_to_the_raw_object(audit, write):
     """A model's lineage is its row, its silver's and its raw's, asked by name or by URI; a like name is another."""
-    raw = write("run-1", RAW, "raw-1")
-    silver = write("run-1", SILVER, "silver-1", [(RAW, raw)])
-    model = write("run-1", MODEL, "model-1", [(SILVER, silver)])
-    write("run-2", MODEL, "other-model-1")
+    raw = write("run-1", RAW.asset, "raw-1")
+    silver = write("run-1", SILVER.asset, "silver-1", [(RAW.asset, raw)])
+    model = write("run-1", MODEL.asset, "model-1", [(SILVER.asset, silver)])
+    write("run-2", MODEL.asset, "other-model-1")
     for asked in (model.name, model.uri):
         assert [row["uri"] for row in audit.lineage(asked)] == [model.uri, silver.uri, raw.uri]
 
@@ -105,20 +105,23 @@ def test_lineage_of_an_unknown_object_is_refused(audit):
 
 def test_last_run_gives_each_phases_newest_row_in_the_graphs_order(audit, write, write_failure):
     """The newest row of each phase counts, be it a success or a failure."""
-    write("run-1", EVALUATION, "eval-1")
-    write("run-1", RAW, "raw-1")
-    write_failure(RAW, run_id="run-2")
-    assert [(row["asset"], row["estado"]) for row in audit.last_run()] == [(RAW, "FAILED"), (EVALUATION, "SUCCESS")]
+    write("run-1", EVALUATION.asset, "eval-1")
+    write("run-1", RAW.asset, "raw-1")
+    write_failure(RAW.asset, run_id="run-2")
+    assert [(row["asset"], row["estado"]) for row in audit.last_run()] == [
+        (RAW.asset, "FAILED"),
+        (EVALUATION.asset, "SUCCESS"),
+    ]
 
 
 def test_records_and_failures_are_told_apart(audit, write, write_failure):
     """Records lists successes, of one day if asked; failures lists the others with their error."""
-    write("run-1", RAW, "raw-1")
-    write("run-1", EVALUATION, "eval-1", day="2026-01-03")
-    write_failure(SILVER, "gone", run_id="run-2")
-    assert [(row["asset"], row["records"]) for row in audit.records()] == [(EVALUATION, 9), (RAW, 9)]
-    assert [row["asset"] for row in audit.records(DAY)] == [RAW]
-    assert [(row["asset"], row["error"]) for row in audit.failures()] == [(SILVER, "gone")]
+    write("run-1", RAW.asset, "raw-1")
+    write("run-1", EVALUATION.asset, "eval-1", day="2026-01-03")
+    write_failure(SILVER.asset, "gone", run_id="run-2")
+    assert [(row["asset"], row["records"]) for row in audit.records()] == [(EVALUATION.asset, 9), (RAW.asset, 9)]
+    assert [row["asset"] for row in audit.records(DAY)] == [RAW.asset]
+    assert [(row["asset"], row["error"]) for row in audit.failures()] == [(SILVER.asset, "gone")]
 
 
 @pytest.fixture
@@ -126,9 +129,9 @@ def set_aside(journal):
     """End a phase that set lines aside, with SUCCESS where a name is given for its object; give the quarantine."""
 
     def write(run_id, name=None):
-        phase, made = start(journal, RAW, run_id=run_id), make_object(f"rejected-{run_id}")
+        phase, made = start(journal, RAW.asset, run_id=run_id), make_object(f"rejected-{run_id}")
         told = {"uri": made.uri, "sha256": made.fingerprint.sha256, "size": made.fingerprint.size}
-        phase.facts |= facts_of(RAW) | {"rejected": {"lines": 1_234, "share": 0.5} | told}
+        phase.facts |= facts_of(RAW.asset) | {"rejected": {"lines": 1_234, "share": 0.5} | told}
         journal.succeed(phase, make_object(name)) if name else journal.fail(phase, ValueError("too many"))
         return made
 
@@ -138,7 +141,7 @@ def set_aside(journal):
 def test_rejected_lines_are_told_in_every_list(audit, write, set_aside):
     """Records, failures, lineage and the last run give what was set aside; other rows have null."""
     made = set_aside("run-1", "raw-1")
-    write("run-1", SILVER, "silver-1", [(RAW, make_object("raw-1"))])
+    write("run-1", SILVER.asset, "silver-1", [(RAW.asset, make_object("raw-1"))])
     assert [(row["rejected"] or {}).get("uri") for row in audit.records()] == [made.uri, None]
     assert [row["rejected"] and row["rejected"]["lines"] for row in audit.lineage("silver-1")] == [None, 1_234]
     failed = set_aside("run-2")
@@ -148,8 +151,8 @@ def test_rejected_lines_are_told_in_every_list(audit, write, set_aside):
 def test_what_must_be_there_is_what_rows_name(audit, write, write_failure, set_aside):
     """Objects of successes must be there, and what lines were set aside in, also by a failure; each with its row."""
     expected = [(1, make_object("raw-1")), (1, set_aside("run-1", "raw-1")), (2, set_aside("run-2"))]
-    write_failure(RAW, run_id="run-3")
-    expected.append((4, write("run-4", RAW, "raw-4")))
+    write_failure(RAW.asset, run_id="run-3")
+    expected.append((4, write("run-4", RAW.asset, "raw-4")))
     found = [(row["id"], artifact) for row, artifact in audit.objects()]
     assert sorted(found, key=str) == sorted(expected, key=str)
 
@@ -159,9 +162,9 @@ def ingest(journal):
     """Write a SUCCESS of a day that was made from some files, and from something that is no file."""
 
     def write(day, *files, run_id="run-1"):
-        phase = start(journal, RAW, day, run_id)
+        phase = start(journal, RAW.asset, day, run_id)
         phase.inputs += [*files, {"asset": "other", "uri": "s3://bucket/x"}]
-        phase.facts |= facts_of(RAW)
+        phase.facts |= facts_of(RAW.asset)
         journal.succeed(phase, make_object(f"raw-{day}-{run_id}"))
 
     return write
@@ -174,8 +177,8 @@ def test_sources_are_those_of_each_days_last_success(audit, ingest, write_failur
     ingest("2026-01-01", {"file": "synthetic"})
     ingest("2026-01-02", {"file": "/logs/a.log", "size": 5, "sha256": "cd" * 32}, whole)
     ingest("2026-01-03", whole, run_id="run-2")
-    write_failure(RAW, day="2026-01-03", run_id="run-3")
-    write_failure(RAW, day="2026-01-04")
+    write_failure(RAW.asset, day="2026-01-03", run_id="run-3")
+    write_failure(RAW.asset, day="2026-01-04")
     second = [{"file": "/logs/a.log", "size": 5, "sha256": "cd" * 32}, whole]
     days = [("2026-01-03", [whole]), ("2026-01-02", second), ("2026-01-01", [{"file": "synthetic"}])]
     for limit in range(5):
@@ -184,6 +187,6 @@ def test_sources_are_those_of_each_days_last_success(audit, ingest, write_failur
 
 def test_metrics_are_those_of_the_runs_evaluation(audit, write):
     """A run's metrics come from its own evaluation; a run without one has none."""
-    write("run-1", EVALUATION, "eval-1")
+    write("run-1", EVALUATION.asset, "eval-1")
     assert audit.metrics("run-1") == {"flows": 9}
     assert audit.metrics("run-2") is None

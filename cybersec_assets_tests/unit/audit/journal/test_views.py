@@ -6,8 +6,8 @@ import pytest
 
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.queries import Audit
-from cybersec_assets.audit.journal.tables import EVALUATION, MODEL, RAW, SILVER
 from cybersec_assets.errors import NoRecordError
+from cybersec_assets.phases import EVALUATION, MODEL, RAW, SILVER
 from cybersec_assets_tests.support.audit.phases import facts_of, fail, make_object, start, succeed
 
 FRIDAYS = ("2026-01-02", "2026-01-09", "2026-01-16")
@@ -26,9 +26,9 @@ def evaluate(journal):
     """Write a day's evaluation with some metrics."""
 
     def write(day, **metrics):
-        phase = start(journal, EVALUATION, day, f"run-{day}")
+        phase = start(journal, EVALUATION.asset, day, f"run-{day}")
         usual = {"flows": 9, "anomaly_rate": 0.05, "score_mean": 1.0, "score_std": 0.2}
-        phase.facts |= facts_of(EVALUATION) | {"metrics": usual | BAND | metrics}
+        phase.facts |= facts_of(EVALUATION.asset) | {"metrics": usual | BAND | metrics}
         journal.succeed(phase, make_object(f"eval-{day}", "cybersec-ml-eval"))
 
     return write
@@ -37,7 +37,7 @@ def evaluate(journal):
 @pytest.fixture
 def ingest(journal):
     """Write a day's ingestion of some records."""
-    return lambda day, records: succeed(journal, RAW, f"raw-{day}-{records}", day=day, records=records)
+    return lambda day, records: succeed(journal, RAW.asset, f"raw-{day}-{records}", day=day, records=records)
 
 
 def told(audit):
@@ -145,9 +145,9 @@ def test_the_usual_is_of_eight_weeks(audit, ingest):
 def test_failures_are_no_results(audit, journal, ingest):
     """A phase that failed has handled nothing: it neither stands out nor makes the usual of others."""
     for day in FRIDAYS:
-        fail(journal, RAW, day=day, run_id=f"failed-{day}")
+        fail(journal, RAW.asset, day=day, run_id=f"failed-{day}")
         ingest(day, 100)
-    fail(journal, RAW, day=NEXT_FRIDAY, run_id="failed-last")
+    fail(journal, RAW.asset, day=NEXT_FRIDAY, run_id="failed-last")
     assert told(audit) == []
 
 
@@ -161,13 +161,13 @@ def test_what_stands_out_names_its_run(audit, evaluate):
 @pytest.fixture
 def lineage(journal):
     """Write a day from two files to its model; give the model."""
-    phase = start(journal, RAW)
+    phase = start(journal, RAW.asset)
     phase.inputs += [{"file": f"/logs/{name}.log", "size": 7, "sha256": name * 64} for name in "ab"]
-    phase.facts |= facts_of(RAW)
+    phase.facts |= facts_of(RAW.asset)
     raw = make_object("raw-1")
     journal.succeed(phase, raw)
-    silver = succeed(journal, SILVER, "silver-1", inputs=[(RAW, raw)])
-    return succeed(journal, MODEL, "model-1", inputs=[(SILVER, silver)])
+    silver = succeed(journal, SILVER.asset, "silver-1", inputs=[(RAW.asset, raw)])
+    return succeed(journal, MODEL.asset, "model-1", inputs=[(SILVER.asset, silver)])
 
 
 def test_a_model_has_a_row_for_each_source_file(database, lineage):
@@ -187,11 +187,11 @@ def models(database, columns):
 def test_a_model_has_what_it_was_made_with(database):
     """Parameters, features, code, libraries and the hashes of a model's objects are told as they were noted."""
     journal = Journal(database, {"code_version": "1+ab", "libraries": {"numpy": "2.0"}})
-    raw = succeed(journal, RAW, "raw-1", records=12)
-    silver = succeed(journal, SILVER, "silver-1", inputs=[(RAW, raw)], records=11)
-    phase = start(journal, MODEL)
-    phase.read(SILVER, silver)
-    phase.facts |= {"num_registros": 10, "parametros": '{"n_estimators": 100, "features": ["bytes", "duration"]}'}
+    raw = succeed(journal, RAW.asset, "raw-1", records=12)
+    silver = succeed(journal, SILVER.asset, "silver-1", inputs=[(RAW.asset, raw)], records=11)
+    phase = start(journal, MODEL.asset)
+    phase.read(SILVER.asset, silver)
+    phase.facts |= {"records": 10, "parameters": {"n_estimators": 100, "features": ["bytes", "duration"]}}
     model = make_object("model-1")
     journal.succeed(phase, model)
     made_with = ({"n_estimators": 100, "features": ["bytes", "duration"]}, ["bytes", "duration"], "1+ab")
@@ -206,19 +206,21 @@ def test_a_model_is_told_by_its_own_lineage(database, journal):
     """Of two runs of a day each model has the objects that it was made from, and a failed training is no model."""
     made = []
     for number in (1, 2):
-        raw = succeed(journal, RAW, f"raw-{number}", run_id=f"run-{number}")
-        silver = succeed(journal, SILVER, f"silver-{number}", run_id=f"run-{number}", inputs=[(RAW, raw)])
-        model = succeed(journal, MODEL, f"model-{number}", run_id=f"run-{number}", inputs=[(SILVER, silver)])
+        raw = succeed(journal, RAW.asset, f"raw-{number}", run_id=f"run-{number}")
+        silver = succeed(journal, SILVER.asset, f"silver-{number}", run_id=f"run-{number}", inputs=[(RAW.asset, raw)])
+        model = succeed(
+            journal, MODEL.asset, f"model-{number}", run_id=f"run-{number}", inputs=[(SILVER.asset, silver)]
+        )
         made.append((model.uri, silver.uri, raw.uri))
-    fail(journal, MODEL, run_id="run-3")
+    fail(journal, MODEL.asset, run_id="run-3")
     assert models(database, "model, silver, raw") == made
 
 
 def test_a_model_of_made_up_flows_has_no_file(database, journal):
     """A model whose flows came from no file has its row all the same."""
-    raw = succeed(journal, RAW, "raw-1")
-    silver = succeed(journal, SILVER, "silver-1", inputs=[(RAW, raw)])
-    model = succeed(journal, MODEL, "model-1", inputs=[(SILVER, silver)])
+    raw = succeed(journal, RAW.asset, "raw-1")
+    silver = succeed(journal, SILVER.asset, "silver-1", inputs=[(RAW.asset, raw)])
+    model = succeed(journal, MODEL.asset, "model-1", inputs=[(SILVER.asset, silver)])
     assert models(database, "model, file, file_size, file_sha256") == [(model.uri, None, None, None)]
 
 

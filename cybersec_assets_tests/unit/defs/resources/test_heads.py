@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cybersec_assets.artifact import Artifact, Fingerprint
 from cybersec_assets.audit.heads.head import PURPOSE
 from cybersec_assets.audit.heads.keys import SIGNING_KEY, trusted_keys
-from cybersec_assets.audit.journal.tables import RAW, SILVER
 from cybersec_assets.definitions import audit_from
 from cybersec_assets.errors import QualityError, StoreError
+from cybersec_assets.phases import RAW, SILVER
 from cybersec_assets_tests.conftest import DAY, head_files
 
 OBJECT = Artifact("s3://bucket/name", Fingerprint(1, "00" * 32))
@@ -35,14 +35,14 @@ def heads_in(settings):
     return [json.loads(document["head"]) for document in documents]
 
 
-def succeed(audit, asset=RAW):
+def succeed(audit, asset=RAW.asset):
     """Work on a phase to its good end."""
     with audit.phase(asset, DAY) as phase:
-        phase.facts["num_registros"] = 5
+        phase.facts["records"] = 5
         audit.succeed(phase, OBJECT)
 
 
-def fail(audit, asset=RAW, error=QualityError):
+def fail(audit, asset=RAW.asset, error=QualityError):
     """Work on a phase to its bad end."""
     with pytest.raises(dg.Failure), audit.phase(asset, DAY):
         raise error("it broke", "Mend it")
@@ -70,7 +70,7 @@ def test_a_store_that_has_refused_is_not_asked_at_once(audit, settings):
 
 def test_a_start_is_not_signed(audit, settings):
     """As long as a phase works nothing is said of it outside of the database."""
-    with audit.phase(RAW, DAY):
+    with audit.phase(RAW.asset, DAY):
         assert head_files(settings) == []
 
 
@@ -92,7 +92,7 @@ def test_a_store_that_takes_no_head_undoes_no_success(audit, settings):
     succeed(audit)
     assert [row["estado"] for row in audit.ask().records()] == ["SUCCESS"]
     place.unlink()
-    succeed(audit, SILVER)
+    succeed(audit, SILVER.asset)
     assert [(head["number"], head["count"]) for head in heads_in(settings)] == [(1, 4)]
 
 
@@ -101,7 +101,10 @@ def test_without_a_key_no_work_begins(settings, monkeypatch):
     monkeypatch.setenv("AUDIT_SIGNING_KEY", "hush-hush")
     entered = False
     with audit_from(settings).session() as audit:
-        with pytest.raises(dg.Failure, match="AUDIT_SIGNING_KEY holds no Ed25519 key") as caught, audit.phase(RAW, DAY):
+        with (
+            pytest.raises(dg.Failure, match="AUDIT_SIGNING_KEY holds no Ed25519 key") as caught,
+            audit.phase(RAW.asset, DAY),
+        ):
             entered = True
         (row,) = audit.ask().failures()
     assert (entered, row["error"]) == (False, caught.value.description)
