@@ -20,7 +20,8 @@ from cybersec_assets.postgres.embedded import embedded_postgres
 from cybersec_assets.settings import Settings
 
 OURS = ("AUDIT_", "CYBERSEC_", "MINIO_", "PG_", "FLOWS_", "FEATURE_SET", "DAGSTER_HOME", "AWS_")
-CHECKOUT = Path(__file__).parents[1]
+TESTS = Path(__file__).parent
+CHECKOUT = TESTS.parent
 DAY = "2026-01-02"
 HEADS = PREFIX.rstrip("/")
 MakeSettings = Callable[..., Settings]
@@ -37,9 +38,29 @@ def head_files(settings: Settings) -> list[Path]:
     return sorted((settings.cybersec_home / "store").glob(f"*-{BUCKET}/{HEADS}/*"))
 
 
+FOLDER_MARKS = {
+    "integration/stack": "stack",
+    "crash/test_controls.py": "stack",
+    "crash": "crash",
+    "chart": "render",
+    "cluster": "k8s",
+}
+"""Which mark the tests of a folder or file get; the first that matches counts."""
+
+
 def pytest_configure() -> None:
     """Hear interrupts also where a shell started the tests with `&`: what they start would be deaf to them, too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its folder, before `-m` selects tests; a mark of its own takes precedence."""
+    for item in items:
+        path = item.path.relative_to(TESTS)
+        mark = next((mark for place, mark in FOLDER_MARKS.items() if path.is_relative_to(place)), None)
+        if mark is not None and not any(item.get_closest_marker(name) for name in FOLDER_MARKS.values()):
+            item.add_marker(mark)
 
 
 @pytest.fixture(autouse=True)

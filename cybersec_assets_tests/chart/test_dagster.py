@@ -16,7 +16,6 @@ from cybersec_assets_tests.support.cluster.chart import DEMO, FULLNAME, NAMESPAC
 from cybersec_assets_tests.support.cluster.pod_security import faults
 from cybersec_assets_tests.support.cluster.run_job import launcher_config, run_job
 
-pytestmark = pytest.mark.render
 ONE_OF_A_DAY = {"key": "dagster/partition", "limit": 1, "value": {"applyLimitPerUniqueValue": True}}
 
 

@@ -5,7 +5,6 @@ import pytest
 from cybersec_assets_tests.support.cluster.chart import dagster_yaml, find, merged
 from cybersec_assets_tests.support.cluster.run_job import run_job
 
-pytestmark = pytest.mark.render
 JSON = ["python", "-m", "cybersec_assets.operations.json_logging"]
 
 

@@ -7,7 +7,6 @@ import sys
 from types import SimpleNamespace
 
 import kubernetes
-import pytest
 import yaml
 
 from cybersec_assets_tests.support.cluster.chart import (
@@ -25,7 +24,6 @@ from cybersec_assets_tests.support.cluster.chart import (
 from cybersec_assets_tests.support.cluster.pod_security import faults
 from cybersec_assets_tests.support.cluster.run_job import run_job
 
-pytestmark = pytest.mark.render
 ROLES = {
     f"{FULLNAME}-webserver": {("jobs", "delete"), ("pods", "list"), ("pods", "delete")},
     f"{FULLNAME}-daemon": {

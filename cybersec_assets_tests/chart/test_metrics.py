@@ -8,7 +8,6 @@ from cybersec_assets_tests.chart.test_network import labels_by_component, may_go
 from cybersec_assets_tests.support.cluster.chart import DEMO, FULLNAME, NAMESPACE, OWN, find, merged, pods
 from cybersec_assets_tests.support.cluster.pod_security import faults
 
-pytestmark = pytest.mark.render
 ALL = {"metrics": {"enabled": True, "serviceMonitor": True, "alerts": True, "labels": {"release": "prometheus"}}}
 OWN_ROLE = {"postgresql": {"metrics": {"user": "metrics", "existingSecret": "metrics-db"}}}
 OPERATOR = {"ServiceMonitor", "PrometheusRule"}

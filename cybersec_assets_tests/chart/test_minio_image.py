@@ -6,7 +6,6 @@ import pytest
 
 from cybersec_assets_tests.support.cluster.chart import CHART, DEMO, find
 
-pytestmark = pytest.mark.render
 RECIPE = (CHART.parent / "images" / "minio" / "Dockerfile").read_text()
 
 

@@ -1,11 +1,8 @@
 """NetworkPolicies, read as a network plugin does: who may talk to whom."""
 
-import pytest
-
 from cybersec_assets_tests.support.cluster.chart import CONTROLLER, DEMO, OWN, dagster_yaml, merged, pods
 from cybersec_assets_tests.support.cluster.run_job import run_job
 
-pytestmark = pytest.mark.render
 CLIENTS = {"webserver", "daemon", "code", "run", "setup", "audit", "prune", "test"}
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 

@@ -5,7 +5,6 @@ from dagster._utils.schedules import is_valid_cron_schedule
 
 from cybersec_assets_tests.support.cluster.chart import DEMO, OWN, merged
 
-pytestmark = pytest.mark.render
 MISSING = {
     "image.repository": {"image": {"repository": ""}},
     "postgresql.host": {"postgresql": {"host": ""}},

@@ -2,12 +2,9 @@
 
 import base64
 
-import pytest
-
 from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets_tests.support.cluster.chart import DEMO, FULLNAME, OWN, dagster_yaml, find, merged, pods
 
-pytestmark = pytest.mark.render
 SECRET_VARIABLES = ("PASSWORD", "SECRET_KEY", "ACCESS_KEY", "SIGNING_KEY", "SECRET_ACCESS_KEY", "MINIO_ROOT_USER")
 
 

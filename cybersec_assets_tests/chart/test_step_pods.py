@@ -11,7 +11,6 @@ from cybersec_assets_tests.support.cluster.chart import FULLNAME, dagster_yaml, 
 from cybersec_assets_tests.support.cluster.pod_security import faults
 from cybersec_assets_tests.support.cluster.run_job import launcher_config, run_job
 
-pytestmark = pytest.mark.render
 ON = {"runs": {"podPerStep": True}}
 ACCOUNT = f"{FULLNAME}-step-pods"
 

@@ -23,7 +23,6 @@ from cybersec_assets_tests.support.cluster.pod_security import faults
 from cybersec_assets_tests.support.cluster.programs import program
 from cybersec_assets_tests.support.servers.servers import HOST, free_port, wait_until
 
-pytestmark = pytest.mark.render
 FILES = CHART.parent / "values"
 SECRETS = {variable for group in (FLOW_SECRETS, HEAD_SECRETS, PG_SECRETS, S3_SECRETS) for variable in group.values()}
 SUBCHART = {"enabled", "enableSubchart", "imagePullSecrets", "deployments"}

@@ -11,7 +11,6 @@ from cybersec_assets_tests.support.cluster.chart import DEMO, FULLNAME, OWN, dag
 from cybersec_assets_tests.support.cluster.programs import program
 from cybersec_assets_tests.support.servers.servers import HOST, free_port, wait_until
 
-pytestmark = pytest.mark.render
 READ_ONLY = merged(DEMO, {"webserver": {"readOnly": {"enabled": True}}})
 BOTH = ("-webserver", "-webserver-readonly")
 DELETE = '{"query": "mutation { deletePipelineRun(runId: \\"none\\") { __typename } }"}'

@@ -2,12 +2,9 @@
 
 import json
 
-import pytest
-
 from cybersec_assets_tests.support.cluster.chart import NAMESPACE, find
 from cybersec_assets_tests.support.cluster.cluster import namespace
 
-pytestmark = pytest.mark.k8s
 COMMAND = ("kubectl", "apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", "-")
 
 

@@ -10,7 +10,6 @@ from cybersec_assets_tests.support.cluster.cluster import eventually, namespace
 from cybersec_assets_tests.support.cluster.release import LOGS, Release
 from cybersec_assets_tests.support.cluster.slow_runs import LATE, without_a_node
 
-pytestmark = pytest.mark.k8s
 DAY = "2026-01-02"
 KINDS = "all,secrets,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,ingresses,pvc"
 RUNS = "app.kubernetes.io/component=run"

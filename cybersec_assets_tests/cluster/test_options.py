@@ -11,7 +11,6 @@ from cybersec_assets_tests.support.cluster.cluster import eventually
 from cybersec_assets_tests.support.cluster.release import LAUNCH
 from cybersec_assets_tests.support.servers.servers import HOST
 
-pytestmark = pytest.mark.k8s
 DAY = "2026-01-10"
 SETTINGS = ("metrics.enabled=true", "runs.podPerStep=true", "webserver.readOnly.enabled=true")
 JOB = "dagster/job=daily_training_pods"

@@ -9,7 +9,6 @@ from cybersec_assets_tests.support.cluster.cluster import namespace
 from cybersec_assets_tests.support.cluster.own_stores import HOSTS, PASSWORDS, make_secret, start
 from cybersec_assets_tests.support.cluster.release import LOGS, Release
 
-pytestmark = pytest.mark.k8s
 NAME = "cybersec-test-own"
 OWNER = "cybersec_migration"
 

@@ -2,8 +2,6 @@
 
 import time
 
-import pytest
-
 from cybersec_assets_tests.support.cluster.chart import FULLNAME
 from cybersec_assets_tests.support.cluster.cluster import eventually, kill_on_node
 from cybersec_assets_tests.support.cluster.slow_runs import (
@@ -15,8 +13,6 @@ from cybersec_assets_tests.support.cluster.slow_runs import (
     in_training,
     out_of_memory,
 )
-
-pytestmark = pytest.mark.k8s
 
 
 def test_a_killed_run_fails_is_closed_and_starts_over(slow):

@@ -27,7 +27,6 @@ from cybersec_assets_tests.support.cluster.slow_runs import (
     without_a_node,
 )
 
-pytestmark = pytest.mark.k8s
 MISSING = "localhost/cybersec-nothing:1"
 LAUNCHED = {
     "killed": ("2026-01-08", NO_RETRY),

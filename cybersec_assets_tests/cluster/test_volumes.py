@@ -9,8 +9,6 @@ from cybersec_assets_tests.support.cluster.release import Release
 from cybersec_assets_tests.support.cluster.slow_runs import AUDIT_SECONDS, FLOWS, NO_RETRY, in_training, pod_over
 from cybersec_assets_tests.support.cluster.volumes import filled, small_disk
 
-pytestmark = pytest.mark.k8s
-
 
 @pytest.fixture(scope="module")
 def small(cluster, settings):

@@ -13,8 +13,6 @@ from cybersec_assets_tests.support.crash.orders import Way, order
 from cybersec_assets_tests.support.crash.readers import Got, read_the_newest, reader_faults
 from cybersec_assets_tests.support.servers.workbench import s3_client
 
-pytestmark = pytest.mark.stack
-
 SECOND_END = """
 DROP INDEX audit_journal_once;
 INSERT INTO audit_journal

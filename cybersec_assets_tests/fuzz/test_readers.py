@@ -52,7 +52,6 @@ def test_a_long_value_is_quoted_in_a_short_line(name):
     try_long_values(name, range(INPUTS // 10))
 
 
-@pytest.mark.slow
 def test_a_file_that_ends_whoever_reads_it_is_told():
     """Of a file that has Polars abort, as of any other, one line tells."""
     require_told_death("parquet", ABORTS)

@@ -108,16 +108,3 @@ def test_the_application_alone_cannot_migrate(postgres, version):
         assert "\n" not in str(caught.value)
         connect(made.application, made.migration).close()
         connect(made.application).close()
-
-
-@pytest.mark.stack
-def test_a_role_that_is_made_can_log_in(server):
-    """The application's role is made with its password, of which the server is sent a hash, and works with it."""
-    server.execute("CREATE ROLE migration LOGIN CREATEROLE PASSWORD 'made-up-2'", "CREATE DATABASE d OWNER migration")
-    application = server.url("d").set(username="application", password="made-up: %s 'quoted'")
-    database = connect(application, server.url("d").set(username="migration", password="made-up-2"))
-    assert write_phase(database).seq == 2
-    database.close()
-    with pytest.raises(AuditError, match="password authentication failed"):
-        connect(application.set(password="wrong"))
-    assert "made-up: " not in (server.data / "server.log").read_text()

@@ -120,7 +120,6 @@ def launch(settings, tmp_path_factory, monkeypatch, capfd):
     return run
 
 
-@pytest.mark.slow
 def test_no_launch_reveals_a_secret(settings, launch, files, monkeypatch):
     """200 launches by somebody who looks for secrets: none is printed, stored, recorded or measured."""
     draw = random.Random(20_261_127)
@@ -166,7 +165,6 @@ def test_without_both_protections_the_search_finds_the_secret(launch, monkeypatc
     assert any(place.endswith(".db") for place in places)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [

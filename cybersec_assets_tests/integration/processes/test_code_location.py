@@ -5,7 +5,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
 from dagster._core.workspace.load_target import PyProjectFileTarget, WorkspaceFileTarget, get_target_from_toml_data
 
@@ -66,7 +65,6 @@ def test_the_packages_workspace_is_installed_and_is_the_repositorys():
     assert yaml.safe_load(runner.WORKSPACE.read_text()) == yaml.safe_load((CHECKOUT / "workspace.yaml").read_text())
 
 
-@pytest.mark.slow
 def test_all_ways_in_share_schedules_and_runs(environment, tmp_path):
     """A schedule that is switched on in `cybersec ui` is on in `dagster dev`, and a shell's runs work beside both."""
     ways = {

@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
 FORK = """
 import os
 import cybersec_assets.cli.run
@@ -17,7 +15,6 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.slow
 def test_importing_the_project_starts_none_of_polars_threads():
     """A process that was forked off after the imports computes with Polars and ends, and does not wait for ever."""
     ended = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], timeout=60, check=False)

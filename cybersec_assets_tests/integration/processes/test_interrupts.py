@@ -12,7 +12,6 @@ from cybersec_assets.cli import interrupts
 from cybersec_assets_tests.conftest import DAY
 
 LINE = f"{interrupts.LINE}\n"
-pytestmark = pytest.mark.slow
 
 
 def start(home, *arguments):

@@ -103,7 +103,6 @@ warnings.warn("after")
     assert done.stdout == ""
 
 
-@pytest.mark.slow
 def test_each_line_of_a_run_has_the_runs_id(run_worker):
     """All that a run's process writes is JSON and names run and day; a failure names its step and has its traceback."""
     run_id, lines = run_worker(*JSON)
@@ -118,7 +117,6 @@ def test_each_line_of_a_run_has_the_runs_id(run_worker):
         assert secret not in "".join(lines)
 
 
-@pytest.mark.slow
 def test_who_starts_a_run_without_it_sees_what_he_always_saw(run_worker):
     """The negative control of the test above: Dagster's own lines are no JSON."""
     _, lines = run_worker(*PLAIN)
@@ -136,7 +134,6 @@ def answers(url):
         return False
 
 
-@pytest.mark.slow
 def test_code_location_web_server_and_daemon(environment, tmp_path):
     """The programs of the three pods that live on write JSON and nothing else, from their start to their end."""
     # Two programs that make the instance's SQLite files at once get into each other's way.

@@ -66,7 +66,6 @@ def test_a_run_from_a_shell_has_the_origins_of_one_from_the_ui(settings, monkeyp
     assert run.run_config["ops"] == {"raw__network_events": {"config": {"max_outside_day": 0.5}}}
 
 
-@pytest.mark.slow
 def test_the_pages_show_a_shells_runs(settings, tmp_path):
     """Overview and Jobs list them, a broken rule shows its value and limit, and a run can be re-executed."""
     (tmp_path / "flows.csv").write_text(

@@ -16,7 +16,6 @@ from cybersec_assets_tests.conftest import CHECKOUT, DAY
 from cybersec_assets_tests.support.canaries import CANARIES
 from cybersec_assets_tests.support.web import ask, opened, wait_for
 
-pytestmark = pytest.mark.slow
 DAGSTER = str(Path(sys.executable).parent / "dagster")
 ASSETS = [["raw", "network_events"], ["silver", "network_events"], ["gold", "isolation_forest"], ["gold", "evaluation"]]
 LAUNCH = """

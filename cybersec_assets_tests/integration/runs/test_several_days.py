@@ -141,7 +141,6 @@ def environment(settings):
     }
 
 
-@pytest.mark.slow
 def test_an_interrupt_ends_the_range_with_a_summary(settings, environment):
     """Ctrl-C ends the day that works and the whole, with status 130 and what was and was not run."""
     command = [CYBERSEC, "run", "--from", FIRST, "--to", THIRD, "--json"]
@@ -158,7 +157,6 @@ def test_an_interrupt_ends_the_range_with_a_summary(settings, environment):
     assert not told["success"]
 
 
-@pytest.mark.slow
 def test_a_day_that_runs_is_not_started_again_and_a_killed_run_is_over(settings, environment):
     """A second run of a day is refused while the first works; once that one is killed, it counts as failed."""
     command = [CYBERSEC, "run", "--date", FIRST]

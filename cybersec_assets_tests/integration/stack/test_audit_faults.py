@@ -19,7 +19,6 @@ from cybersec_assets_tests.support.audit.servers import Server
 from cybersec_assets_tests.support.servers.servers import UNPRIVILEGED
 from cybersec_assets_tests.support.verify.history import PREFIX, Author
 
-pytestmark = pytest.mark.stack
 DISK = "24m"
 MOST = 5_000
 """How many phases a full disk is tried with; it takes far fewer."""
@@ -185,3 +184,15 @@ def test_a_newer_schema(server, use, cybersec):
     use(server)
     for command in (("audit", "records"), ("audit", "verify"), ("run", "--date", DAY)):
         assert_one_line(cybersec(*command), "9999", "a newer one")
+
+
+def test_a_role_that_is_made_can_log_in(server):
+    """The application's role is made with its password, of which the server is sent a hash, and works with it."""
+    server.execute("CREATE ROLE migration LOGIN CREATEROLE PASSWORD 'made-up-2'", "CREATE DATABASE d OWNER migration")
+    application = server.url("d").set(username="application", password="made-up: %s 'quoted'")
+    database = connect(application, server.url("d").set(username="migration", password="made-up-2"))
+    assert write_phase(database).seq == 2
+    database.close()
+    with pytest.raises(AuditError, match="password authentication failed"):
+        connect(application.set(password="wrong"))
+    assert "made-up: " not in (server.data / "server.log").read_text()

@@ -5,11 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from cybersec_assets_tests.conftest import DAY
-
-pytestmark = pytest.mark.stack
 
 COMMAND = Path(sys.executable).parent / "cybersec"
 

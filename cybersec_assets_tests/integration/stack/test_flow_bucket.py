@@ -20,8 +20,6 @@ from cybersec_assets_tests.support.servers.admin import add_user, allow
 from cybersec_assets_tests.support.servers.servers import HOST, free_port
 from cybersec_assets_tests.support.servers.workbench import failures, s3_client
 
-pytestmark = pytest.mark.stack
-
 COMMAND = Path(sys.executable).parent / "cybersec"
 RAW = "raw/network_events"
 HEADER = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n"

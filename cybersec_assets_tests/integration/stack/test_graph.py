@@ -8,8 +8,6 @@ import pytest
 from cybersec_assets.audit.heads.head import head_name
 from cybersec_assets_tests.support.servers.workbench import BUCKETS, failures, s3_client
 
-pytestmark = pytest.mark.stack
-
 MODEL = "gold/isolation_forest"
 NAMES = (
     r"raw/network_events_\d{8}_\d{6}\.parquet",

@@ -17,7 +17,6 @@ from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.audit.wire import Wire
 from cybersec_assets_tests.support.verify.history import LOCKS, PREFIX, made_object
 
-pytestmark = pytest.mark.stack
 ENDS = {
     "succeed": lambda journal, phase: journal.succeed(phase, made_object("raw-1")),
     "fail": lambda journal, phase: journal.fail(phase, ValueError("it broke")),

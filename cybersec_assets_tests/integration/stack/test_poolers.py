@@ -17,8 +17,6 @@ from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.servers.poolers import pgbouncer, pgbouncer_binary
 from cybersec_assets_tests.support.servers.servers import HOST
 
-pytestmark = pytest.mark.stack
-
 SHARED = (
     r"is behind a pooler in transaction or statement mode \(PgBouncer's pool_mode\), where the audit's locks and "
     r"time-outs do not hold\. Name the server directly in PG_HOST and PG_PORT, or set pool_mode = session"

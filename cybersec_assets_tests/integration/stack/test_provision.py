@@ -11,8 +11,6 @@ from cybersec_assets_tests.integration.stack.conftest import PASSWORD
 from cybersec_assets_tests.support.servers.servers import HOST, free_port
 from cybersec_assets_tests.support.servers.workbench import BUCKETS, s3_client
 
-pytestmark = pytest.mark.stack
-
 
 def test_everything_is_made_and_twice_does_no_harm(cluster):
     """From an empty server: buckets with that for logs, both databases, roles and schemas; then nothing changes."""

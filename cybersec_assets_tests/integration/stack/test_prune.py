@@ -15,7 +15,6 @@ from cybersec_assets.settings import load_settings
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.servers.servers import free_port
 
-pytestmark = pytest.mark.stack
 KEPT_DAYS = 90
 OTHER_DAY = "2026-01-03"
 ASSETS = [dg.AssetKey(["raw", "network_events"]), dg.AssetKey(["gold", "evaluation"])]

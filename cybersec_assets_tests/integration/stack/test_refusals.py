@@ -16,8 +16,6 @@ from cybersec_assets_tests.support.servers.admin import add_user, allow
 from cybersec_assets_tests.support.servers.servers import HOST, free_port
 from cybersec_assets_tests.support.servers.workbench import failures, s3_client
 
-pytestmark = pytest.mark.stack
-
 PATIENCE = 15
 """Within how many seconds a server that is away must have been given up."""
 MINIO_KEYS = "MINIO_ACCESS_KEY and MINIO_SECRET_KEY"

@@ -13,8 +13,6 @@ from cybersec_assets.phases import RAW
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.verify.history import made_object
 
-pytestmark = pytest.mark.stack
-
 
 def kinds(server):
     """Give the kinds of the journal's entries, in order."""

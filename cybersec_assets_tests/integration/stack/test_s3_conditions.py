@@ -22,8 +22,6 @@ from cybersec_assets_tests.support.servers.admin import add_user, allow
 from cybersec_assets_tests.support.servers.forgetful_proxy import forgetful, is_completion, is_put
 from cybersec_assets_tests.support.servers.workbench import failures, s3_client
 
-pytestmark = pytest.mark.stack
-
 FORGETS = {"PutObject": is_put, "CompleteMultipartUpload": is_completion}
 
 

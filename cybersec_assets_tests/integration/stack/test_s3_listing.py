@@ -17,8 +17,6 @@ from cybersec_assets_tests.support.audit.memory_store import HASH, KEY, PUBLIC
 from cybersec_assets_tests.support.servers.workbench import s3_client
 from cybersec_assets_tests.support.stores.listing import assert_listed, names_in, put, questions_about
 
-pytestmark = pytest.mark.stack
-
 NAMES = ("-", ".a", "0", "9_", "Z", "a", "a-", "ab", "aé", "b", "audit-heads/0", "audit-heads/aZ", "x/b", "x/b.", "é")
 PART = 5 * 1024**2
 WRITERS = 4

@@ -13,8 +13,6 @@ from cybersec_assets.stores.base import Kind, store_file, utc_now
 from cybersec_assets.stores.s3 import S3Store
 from cybersec_assets_tests.support.servers.workbench import s3_client
 
-pytestmark = pytest.mark.stack
-
 MIB = 1024**2
 PART = 5 * MIB
 KIND = Kind("raw", "thing", ".bin")

@@ -16,7 +16,6 @@ from cybersec_assets.settings import load_settings
 from cybersec_assets_tests.conftest import CHECKOUT, DAY
 from cybersec_assets_tests.support.servers.step_processes import FORGED_BEFORE, FORGERY
 
-pytestmark = pytest.mark.stack
 DAGSTER = str(Path(sys.executable).parent / "dagster")
 MODULE = "cybersec_assets_tests.support.servers.step_processes"
 

@@ -14,7 +14,6 @@ import pytest
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.isolation import StepDiedError, apart
 
-pytestmark = pytest.mark.slow
 RAISING = "from cybersec_assets.errors import UnreadableLogError; raise UnreadableLogError('a is cut', 'Fetch it')"
 SLOW = "import os, pathlib, time; pathlib.Path({!r}).write_text(str(os.getpid())); time.sleep(60)"
 PARENT = """

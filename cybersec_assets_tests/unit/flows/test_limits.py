@@ -19,8 +19,6 @@ SECONDS = 60
 MIB = 1 << 20
 COLUMNS = [f"c{i}" for i in range(100_000)]
 
-pytestmark = pytest.mark.slow
-
 
 def read_apart(tmp_path, uri):
     """Read logs in a process of its own; it must come to an end, and take no more memory than allowed."""

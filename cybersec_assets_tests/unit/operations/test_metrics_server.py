@@ -18,7 +18,6 @@ from cybersec_assets.phases import EVALUATION, RAW
 from cybersec_assets_tests.support.audit.phases import fail, succeed
 from cybersec_assets_tests.support.servers.servers import free_port
 
-pytestmark = pytest.mark.slow
 COMMAND = str(Path(sys.executable).parent / "cybersec")
 MOST_MEMORY = 64 * 2**20
 """Bytes; 45 MiB were measured."""

@@ -87,7 +87,7 @@ def test_no_free_name_is_an_error(store, make_file, monkeypatch):
     assert sorted(contents(store).values()) == ["one", "two"]
 
 
-@pytest.mark.parametrize("pool", [ThreadPoolExecutor, pytest.param(ProcessPoolExecutor, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
 def test_concurrent_writers_get_a_name_each(store, make_file, pool):
     files = [make_file(str(number)) for number in range(WRITERS)]
     # A process that is forked while threads run may deadlock.

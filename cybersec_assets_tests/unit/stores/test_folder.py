@@ -124,7 +124,6 @@ def test_a_full_disk_during_a_copy_leaves_no_file(store, file, monkeypatch):
     assert names(store) == []
 
 
-@pytest.mark.slow
 def test_a_writer_killed_during_a_copy_leaves_no_object(store, file):
     """The name is free, and the temporary file is hidden."""
     done = subprocess.run([sys.executable, "-c", KILLED_DURING_COPY, str(store.root), str(file)], check=False)

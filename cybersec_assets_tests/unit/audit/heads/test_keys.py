@@ -67,7 +67,7 @@ def test_only_the_owner_reads_the_key(home):
     assert (home / SIGNING_KEY).stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("pool", [ThreadPoolExecutor, pytest.param(ProcessPoolExecutor, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
 def test_all_who_come_first_get_one_key(home, pool):
     """Threads and processes that find no key at once all sign with the same one, which is the one that is kept."""
     # A process that is forked while threads run may hang.

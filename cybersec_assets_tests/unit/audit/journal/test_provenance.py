@@ -42,7 +42,6 @@ def test_the_code_version_is_the_release_and_the_sources():
     assert code_version() == code_version.__wrapped__()
 
 
-@pytest.mark.slow
 def test_the_code_version_is_of_the_sources_alone(copy):
     """The same sources elsewhere have the same version, whatever else lies beside them."""
     before = version_of(copy)
@@ -50,7 +49,6 @@ def test_the_code_version_is_of_the_sources_alone(copy):
     assert version_of(copy) == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("change", ["a byte", "a file more", "a name"])
 def test_every_change_of_the_sources_is_another_code_version(copy, change):
     """A changed, added or renamed source file gives another version, in a checkout as in a release."""

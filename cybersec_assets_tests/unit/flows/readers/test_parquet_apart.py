@@ -15,8 +15,6 @@ from cybersec_assets.flows.pseudonyms.pseudonyms import Pseudonyms
 from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.support.flows.logs import CSV, DAY, abortive_parquet, read, write
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def log(tmp_path):
