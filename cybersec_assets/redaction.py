@@ -15,7 +15,6 @@ characters, and secrets that are part of a public value, such as a password `pos
 """
 
 import base64
-import binascii
 import ipaddress
 import json
 import os
@@ -231,7 +230,8 @@ def _spellings(secret: str) -> set[str]:
     encoded = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
     found |= encoded | {_lower_percents(each) for each in encoded}
     found |= _encoded(raw)
-    if key := _decoded(secret):
+    key = decode_base64(secret)
+    if len(key) >= KEY_BYTES:
         found |= _encoded(key)
     return {each for each in found if len(each) >= SHORTEST}
 
@@ -241,12 +241,12 @@ def _encoded(raw: bytes) -> set[str]:
     return {each.rstrip("=") for each in base64s} | {raw.hex(), raw.hex().upper()}
 
 
-def _decoded(secret: str) -> bytes:
+def decode_base64(text: str) -> bytes:
+    """Return the bytes that a base64 text encodes, or no bytes if the text is invalid."""
     try:
-        key = base64.b64decode(secret, validate=True)
-    except (binascii.Error, ValueError):
+        return base64.b64decode(text, validate=True)
+    except ValueError:
         return b""
-    return key if len(key) >= KEY_BYTES else b""
 
 
 def _lower_percents(text: str) -> str:

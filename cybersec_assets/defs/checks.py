@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import dagster as dg
 
-from cybersec_assets.flows.quality import Finding
+from cybersec_assets.flows.quality import RuleResult
 
 ANOMALY_RATE = "anomaly_rate_in_band"
 RAW_RULES = {
@@ -34,7 +34,7 @@ def specs(asset: dg.AssetKey, rules: Mapping[str, str], *, blocking: bool) -> li
     return [dg.AssetCheckSpec(rule, asset=asset, description=said, blocking=blocking) for rule, said in rules.items()]
 
 
-def results(findings: Iterable[Finding]) -> Iterator[dg.AssetCheckResult]:
+def results(findings: Iterable[RuleResult]) -> Iterator[dg.AssetCheckResult]:
     """Yield the results of rules that hold, for the object that was stored."""
     for finding in findings:
         yield dg.AssetCheckResult(
@@ -42,7 +42,7 @@ def results(findings: Iterable[Finding]) -> Iterator[dg.AssetCheckResult]:
         )
 
 
-def evaluations(asset: dg.AssetKey, findings: Iterable[Finding]) -> Iterator[dg.AssetCheckEvaluation]:
+def evaluations(asset: dg.AssetKey, findings: Iterable[RuleResult]) -> Iterator[dg.AssetCheckEvaluation]:
     """Yield the evaluations of rules of which at least one is broken.
 
     They are of no materialization: a check result would name the partition's earlier one, which is not at fault.
@@ -53,12 +53,12 @@ def evaluations(asset: dg.AssetKey, findings: Iterable[Finding]) -> Iterator[dg.
             check_name=finding.rule,
             passed=finding.holds,
             metadata=_figures(finding),
-            description=None if finding.holds else finding.said(asset.to_user_string()),
+            description=None if finding.holds else finding.message(asset.to_user_string()),
             blocking=True,
         )
 
 
-def _figures(finding: Finding) -> dict[str, float]:
+def _figures(finding: RuleResult) -> dict[str, float]:
     return {"value": finding.value, "limit": finding.limit}
 
 

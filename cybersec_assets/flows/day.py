@@ -1,4 +1,4 @@
-"""The day of a partition: which instants belong to it, and whether flows look like the day of another time zone."""
+"""The day of a partition, and the detection of flows that are the local day of another time zone."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from cybersec_assets.flows.schema import TIMESTAMP
 
 UTC = ZoneInfo("UTC")
 QUARTER_HOURS = range(-56, 49)
-"""Starts of local days relative to midnight UTC, in quarters of an hour: from UTC+14 to UTC-12."""
-QUARTERS_AN_HOUR = 4
-QUARTERS_A_DAY = 96
+"""The starts of local days from UTC+14 to UTC-12, in quarters of an hour after midnight UTC."""
+QUARTERS_PER_HOUR = 4
+QUARTERS_PER_DAY = 96
 QUARTER_MICROSECONDS = 15 * 60 * 1_000_000
-BETTER = 0.5
-"""An offset that is not a whole hour is chosen if it leaves out at most this share of what a whole hour does."""
-MOST_OUTSIDE = 0.05
-"""The share of flows that a local day may leave out. A connection that began before midnight is logged when it ends."""
-LEAST_SPAN = 64
-"""How many quarters of an hour the flows must span. Flows of a few hours fit the days of many time zones."""
+MUCH_BETTER = 0.5
+"""An offset that is not a whole hour is used if it excludes at most this share of the flows that a whole hour does."""
+MAX_OUTSIDE_SHARE = 0.05
+"""The share of flows that a local day may exclude. A connection from before midnight is logged when it ends."""
+MIN_SPAN = 64
+"""The shortest span of the flows in quarters of an hour. Flows of a few hours fit the days of many time zones."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Day:
 
 
 def local_offset(flows: Path, date: dt.date) -> dt.timedelta | None:
-    """Return the UTC offset under which nearly all flows belong to a date, or None where they show no local day.
+    """Return the UTC offset at which nearly all flows belong to a date, or None if there is no such offset.
 
     Args:
         flows: A Parquet file with a column `timestamp`.
@@ -64,24 +64,24 @@ def local_offset(flows: Path, date: dt.date) -> dt.timedelta | None:
     total = sum(counts.values())
 
     def outside(begin: int) -> int:
-        return total - sum(counts.get(quarter, 0) for quarter in range(begin, begin + QUARTERS_A_DAY))
+        return total - sum(counts.get(quarter, 0) for quarter in range(begin, begin + QUARTERS_PER_DAY))
 
     def best(begins: list[int]) -> int:
-        # Of equals the nearest to UTC: it changes least.
+        # Of equally good offsets, the one nearest to UTC changes least.
         return min(begins, key=lambda begin: (outside(begin), abs(begin)))
 
-    hour = best([begin for begin in QUARTER_HOURS if begin % QUARTERS_AN_HOUR == 0])
+    hour = best([begin for begin in QUARTER_HOURS if begin % QUARTERS_PER_HOUR == 0])
     quarter_hour = best(list(QUARTER_HOURS))
-    is_better = outside(quarter_hour) < outside(hour) and outside(quarter_hour) <= BETTER * outside(hour)
+    is_better = outside(quarter_hour) < outside(hour) and outside(quarter_hour) <= MUCH_BETTER * outside(hour)
     begin = quarter_hour if is_better else hour
-    inside = [quarter for quarter in counts if begin <= quarter < begin + QUARTERS_A_DAY]
-    if outside(begin) > MOST_OUTSIDE * total or not inside or max(inside) - min(inside) < LEAST_SPAN:
+    inside = [quarter for quarter in counts if begin <= quarter < begin + QUARTERS_PER_DAY]
+    if outside(begin) > MAX_OUTSIDE_SHARE * total or not inside or max(inside) - min(inside) < MIN_SPAN:
         return None
-    return -dt.timedelta(hours=begin / QUARTERS_AN_HOUR)
+    return -dt.timedelta(hours=begin / QUARTERS_PER_HOUR)
 
 
 def offset_name(offset: dt.timedelta) -> str:
-    """Return a UTC offset as people write it, such as `UTC-05:00`."""
+    """Return the usual name of a UTC offset, such as `UTC-05:00`."""
     minutes = round(abs(offset) / dt.timedelta(minutes=1))
     return f"UTC{'-' if offset < dt.timedelta(0) else '+'}{minutes // 60:02}:{minutes % 60:02}"
 

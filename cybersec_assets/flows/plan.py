@@ -16,7 +16,7 @@ from cybersec_assets.flows.readers.nfdump import headless_mapping, is_text_outpu
 from cybersec_assets.flows.staged_log import StagedLog, is_text
 from cybersec_assets.flows.staging import stage
 from cybersec_assets.flows.unwrap import unwrapped, wrapper_name
-from cybersec_assets.sources.local import SourceFile
+from cybersec_assets.sources.base import SourceFile
 
 AWS_VPC = "aws_vpc"
 PARQUET = "parquet"

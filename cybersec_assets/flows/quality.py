@@ -1,7 +1,7 @@
-"""The rules that a layer must keep before it is stored, and by how much it keeps them.
+"""The rules that a layer must keep before it is stored.
 
-Each rule gives a `Finding` with the number that it looked at, so that a person sees the same figure in the error,
-in the audit and in the asset check. `require` turns a broken one into an error.
+Each rule returns a `RuleResult` with the measured value, so that the error, the audit and the asset check show the
+same figure. `require` raises an error for the first broken rule.
 """
 
 import datetime as dt
@@ -12,30 +12,27 @@ from pathlib import Path
 import polars as pl
 
 from cybersec_assets.errors import QualityError
-from cybersec_assets.flows.day import MOST_OUTSIDE, Day, local_offset, offset_name
+from cybersec_assets.flows.day import MAX_OUTSIDE_SHARE, Day, local_offset, offset_name
 from cybersec_assets.flows.schema import NEVER_NULL, VOLUMES
 
 OUTSIDE_REMEDY = (
     "Check the clock of the sensor, {date} in FLOWS_URI, and FLOWS_TIMEZONE, or raise max_outside_day: in the "
     "Launchpad, or with `cybersec run --max-outside-day`"
 )
-ZONE_REMEDY = "set FLOWS_TIMEZONE to the time zone of the sensor, or raise max_outside_day"
-MISSING = "missing times, addresses or protocols"
-NEGATIVE = "negative volumes or durations"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a rule found.
+class RuleResult:
+    """The result of a rule for one layer.
 
     Attributes:
-        rule: The rule's name, which is also its asset check's.
-        holds: Whether it holds.
-        value: The figure that was looked at.
-        limit: What that figure may be at most (at least, for `not_empty`).
-        remedy: What to do where it does not hold.
-        problem: What is wrong where it does not hold; `{layer}` stands for the layer's name.
-        hint: What a person should know of a rule that holds.
+        rule: The name of the rule and of its asset check.
+        holds: Whether the layer keeps the rule.
+        value: The measured value.
+        limit: The largest allowed value (the smallest, for `not_empty`).
+        remedy: What to do if the rule is broken.
+        problem: What is wrong if the rule is broken; `{layer}` stands for the name of the layer.
+        hint: A remark on a rule that holds.
     """
 
     rule: str
@@ -46,18 +43,18 @@ class Finding:
     problem: str
     hint: str | None = None
 
-    def said(self, layer: str) -> str:
-        """Return what is wrong with a layer, with the rule's name at the end, for an error or a check that failed."""
+    def message(self, layer: str) -> str:
+        """Return what is wrong with a layer, followed by the name of the rule."""
         return f"{self.problem.replace('{layer}', layer)} (rule {self.rule})"
 
 
-def raw_findings(raw: Path, day: Day, max_outside_day: float) -> list[Finding]:
-    """Return what the rules find in a raw layer.
+def raw_results(raw: Path, day: Day, max_outside_day: float) -> list[RuleResult]:
+    """Check a raw layer.
 
     Args:
         raw: A Parquet file with the columns of RAW.
         day: The day of the partition.
-        max_outside_day: The share of timestamps that may be outside the day, 0 to 1.
+        max_outside_day: The largest allowed share of timestamps outside the day, 0 to 1.
     """
     counts = (
         pl.scan_parquet(raw)
@@ -75,35 +72,43 @@ def raw_findings(raw: Path, day: Day, max_outside_day: float) -> list[Finding]:
     negative = counts["negative"]
     share = counts["outside"] / max(rows, 1)
     percent, limit = _percents(share, max_outside_day)
-    other_zone = _other_zone(raw, day) if share > min(max_outside_day, MOST_OUTSIDE) else None
+    other_zone = _other_zone(raw, day) if share > min(max_outside_day, MAX_OUTSIDE_SHARE) else None
+    zone_hint = other_zone and f"{other_zone}: set FLOWS_TIMEZONE to the time zone of the sensor"
+    missing_values = _counted(missing, "missing time, address or protocol", "missing times, addresses or protocols")
+    negative_values = _counted(negative, "negative volume or duration", "negative volumes or durations")
     return [
-        Finding(
-            "not_empty", rows > 0, rows, 1, "Check that the sensor wrote flows that day", problem="{layer} has no flows"
+        RuleResult(
+            "not_empty",
+            rows > 0,
+            rows,
+            1,
+            "Check that the sensor wrote flows that day",
+            problem="{layer} has no flows",
         ),
-        Finding(
+        RuleResult(
             "no_missing_values",
             missing == 0,
             missing,
             0,
-            "Correct the source's columns",
-            problem=f"{{layer}} has {_counted(missing, 'missing time, address or protocol', MISSING)}",
+            "Correct the columns of the source",
+            problem=f"{{layer}} has {missing_values}",
         ),
-        Finding(
+        RuleResult(
             "within_day",
             share <= max_outside_day,
             share,
             max_outside_day,
-            f"{other_zone}: {ZONE_REMEDY}" if other_zone else OUTSIDE_REMEDY,
+            f"{zone_hint}, or raise max_outside_day" if zone_hint else OUTSIDE_REMEDY,
             problem=f"{{layer}}: {percent} of the flows are outside {day.date} (limit {limit})",
-            hint=other_zone and f"{other_zone}: set FLOWS_TIMEZONE to the time zone of the sensor",
+            hint=zone_hint,
         ),
-        Finding(
+        RuleResult(
             "no_negative_volumes",
             negative == 0,
             negative,
             0,
-            "Correct the source's columns",
-            problem=f"{{layer}} has {_counted(negative, 'negative volume or duration', NEGATIVE)}",
+            "Correct the columns of the source",
+            problem=f"{{layer}} has {negative_values}",
         ),
     ]
 
@@ -113,7 +118,7 @@ def _counted(count: int, one: str, more: str) -> str:
 
 
 def _percents(share: float, limit: float) -> tuple[str, str]:
-    """Return a share and its limit as people write them, such as `99.8 %`, with digits enough to differ."""
+    """Return a share and its limit in percent, such as `99.8 %`, with enough digits to differ."""
     for digits in range(3, 18):
         percents = (f"{100 * share:.{digits}g} %", f"{100 * limit:.{digits}g} %")
         if percents[0] != percents[1]:
@@ -122,7 +127,7 @@ def _percents(share: float, limit: float) -> tuple[str, str]:
 
 
 def _other_zone(raw: Path, day: Day) -> str | None:
-    """Return in which other time zone the flows are a local day, or None where they look like none."""
+    """Return a sentence that names the time zone in which the flows seem to be a local day, or None."""
     offset = local_offset(raw, day.date)
     expected = day.begin.astimezone(day.zone).utcoffset()
     if offset is None or expected is None or offset == expected:
@@ -132,50 +137,50 @@ def _other_zone(raw: Path, day: Day) -> str | None:
     return f"They look like a local day at {offset_name(offset)}, {shift}"
 
 
-def parse_finding(rejected_share: float, allowed: float) -> Finding:
-    """Return the rule on the share of lines that did not parse."""
-    percent, limit = _percents(rejected_share, allowed)
-    return Finding(
+def parse_result(rejected_share: float, max_rejected_share: float) -> RuleResult:
+    """Check the share of lines that could not be parsed."""
+    percent, limit = _percents(rejected_share, max_rejected_share)
+    return RuleResult(
         "lines_parse",
-        rejected_share <= allowed,
+        rejected_share <= max_rejected_share,
         rejected_share,
-        allowed,
+        max_rejected_share,
         "Repair the damaged lines",
-        problem=f"{{layer}} has {percent} damaged lines (limit {limit})",
+        problem=f"{{layer}}: {percent} of the lines are damaged (limit {limit})",
     )
 
 
-def silver_findings(raw_rows: int, silver_rows: int, dropped: Mapping[str, int]) -> list[Finding]:
-    """Look at whether silver has as many rows as raw less those that it says it dropped."""
-    unaccounted = abs(raw_rows - sum(dropped.values()) - silver_rows)
-    expected = f"raw has {raw_rows:,} rows, of which {sum(dropped.values()):,} were dropped"
+def silver_results(raw_rows: int, silver_rows: int, dropped: Mapping[str, int]) -> list[RuleResult]:
+    """Check that silver has as many rows as raw, less the rows that were dropped on purpose."""
+    drops = sum(dropped.values())
+    unaccounted = abs(raw_rows - drops - silver_rows)
     return [
-        Finding(
+        RuleResult(
             "rows_accounted_for",
             unaccounted == 0,
             unaccounted,
             0,
-            "Report this: silver lost or made rows",
-            problem=f"{{layer}} has {silver_rows:,} rows, but {expected}",
+            "Report this as a bug: silver lost or added rows",
+            problem=f"{{layer}} has {silver_rows:,} rows, but raw has {raw_rows:,}, of which {drops:,} were dropped",
         )
     ]
 
 
-def all_hold(findings: Iterable[Finding]) -> bool:
-    """Return whether no rule is broken."""
-    return all(finding.holds for finding in findings)
+def all_hold(results: Iterable[RuleResult]) -> bool:
+    """Return whether every rule holds."""
+    return all(result.holds for result in results)
 
 
-def require(findings: Iterable[Finding], what: str) -> None:
-    """Refuse a layer that breaks a rule.
+def require(results: Iterable[RuleResult], layer: str) -> None:
+    """Raise an error if a layer breaks a rule.
 
     Args:
-        findings: What the rules found.
-        what: The layer and its day, for the message.
+        results: The results of the rules.
+        layer: The layer and its day, for the message.
 
     Raises:
-        QualityError: At least one rule does not hold; the first is named.
+        QualityError: A rule is broken; the message is about the first one.
     """
-    for finding in findings:
-        if not finding.holds:
-            raise QualityError(finding.said(what), finding.remedy)
+    for result in results:
+        if not result.holds:
+            raise QualityError(result.message(layer), result.remedy)

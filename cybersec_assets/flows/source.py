@@ -26,7 +26,8 @@ from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets.flows.readers.base import Scan
 from cybersec_assets.flows.staged_log import StagedLog
 from cybersec_assets.flows.synthetic.flows import synthetic_flows
-from cybersec_assets.sources.local import SourceFile, local_files
+from cybersec_assets.sources.base import SourceFile
+from cybersec_assets.sources.local import local_files
 
 SYNTHETIC = "synthetic"
 Find = Callable[[str], list[SourceFile]]

@@ -20,7 +20,7 @@ from cybersec_assets.artifact import Fingerprint
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.compression import CHUNK_BYTES, plain_chunks
 from cybersec_assets.flows.staged_log import CUT_LINE_BYTES, StagedLog, is_text
-from cybersec_assets.sources.local import STILL_WRITTEN, SourceFile
+from cybersec_assets.sources.base import SourceFile, changed
 
 MAX_LINE_BYTES = 1 << 20
 """No flow takes a longer line, and whatever reads lines holds many of them at once."""
@@ -50,7 +50,7 @@ def stage(source: SourceFile, copy: Path) -> StagedLog:
         lines = _LineWriter(to)
         written, has_lines = _write(source.name, hashed, lines, notes)
     if hashed.size != source.size:
-        raise UnreadableLogError(f"{source.name} changed while it was read", STILL_WRITTEN)
+        raise changed(source.name)
     if not written:
         raise UnreadableLogError(f"{source.name} is empty", "Restore the file or take it out of FLOWS_URI")
     found = Fingerprint(hashed.size, hashed.sha256)

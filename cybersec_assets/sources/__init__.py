@@ -1,1 +1,1 @@
-"""Where log files are found: on the local disk or in a bucket."""
+"""Find log files, on the local disk or in an S3 bucket. What a file contains is not known here."""

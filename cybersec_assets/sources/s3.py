@@ -1,8 +1,8 @@
-"""A day's log files on an S3 server: how they are found, and how their bytes are had.
+"""Find log files on an S3 server and open them.
 
-What is read is what was listed: every object is asked for with S3's `If-Match` and the ETag from the listing
-(https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html), and botocore counts the bytes that come. What
-belongs elsewhere: what is in a file (`flows.stage`, `flows.readers`), and the artifacts' own store (`stores.s3`).
+The objects that are read are the objects that were listed: every request carries the ETag of the listing in
+`If-Match` (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html), and botocore checks the number of
+bytes. The store of the artifacts is in `stores.s3`.
 """
 
 import datetime as dt
@@ -17,13 +17,13 @@ from urllib3.exceptions import HTTPError
 from wcmatch import glob
 
 from cybersec_assets.errors import SettingsError, StoreError, UnreadableLogError
-from cybersec_assets.sources.local import PATTERNS, STILL_WRITTEN, SourceFile
+from cybersec_assets.sources.base import PATTERN_FLAGS, SourceFile, changed
 from cybersec_assets.stores.s3_connection import MISSING, S3Variables, code_of, translate_errors
 
 CHANGED = {"PreconditionFailed", "412"}
-PLACE = re.compile(r"s3://([A-Za-z0-9._-]{1,255})/(.+)", re.DOTALL)
-STATIC = re.compile(r"[^*?\[\\]*")
-"""What every name that matches a pattern begins with."""
+LOCATION = re.compile(r"s3://([A-Za-z0-9._-]{1,255})/(.+)", re.DOTALL)
+LITERAL_PREFIX = re.compile(r"[^*?\[\\]*")
+"""The part of a pattern before its first special character; every match begins with it."""
 
 
 class FlowBucket:
@@ -31,36 +31,37 @@ class FlowBucket:
 
     Args:
         client: A boto3 S3 client.
-        variables: Which variables say how the server is reached.
+        variables: The variables that configure the server, for messages.
     """
 
     def __init__(self, client: Any, variables: S3Variables) -> None:
-        """Note the client; nothing is asked of the server yet."""
         self.client = client
         self.variables = variables
 
     def files(self, pattern: str) -> list[SourceFile]:
-        """Find the objects that match a pattern, by name.
+        """Return the objects that match a pattern, sorted by name.
 
         Args:
             pattern: `s3://bucket/key`, the key with `*`, `?`, `[…]`, and `**` for folders at any depth.
 
         Raises:
-            SettingsError: It names no bucket, or nothing in it.
-            StoreError: The bucket is missing, or the server refuses or is away.
+            SettingsError: The pattern has no bucket or no key.
+            StoreError: The bucket is missing, or the server refuses the request or cannot be reached.
         """
-        place = PLACE.fullmatch(pattern)
-        if place is None:
+        location = LOCATION.fullmatch(pattern)
+        if location is None:
             raise SettingsError(
-                f"FLOWS_URI={pattern} names no objects in a bucket", "Give s3://bucket/key, only the key with * or ?"
+                f"FLOWS_URI={pattern} names no objects in a bucket",
+                "Use s3://bucket/key, with * and ? only in the key",
             )
-        bucket, keys = place.groups()
-        matches = glob.compile(keys, flags=PATTERNS).match
-        found = [entry for entry in self._entries(bucket, _prefix(keys)) if matches(entry["Key"])]
+        bucket, keys = location.groups()
+        prefix = LITERAL_PREFIX.match(keys)
+        matches = glob.compile(keys, flags=PATTERN_FLAGS).match
+        found = [entry for entry in self._entries(bucket, prefix[0] if prefix else "") if matches(entry["Key"])]
         return sorted((self._file(bucket, entry) for entry in found), key=lambda file: file.name)
 
     def _entries(self, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
-        """List the objects, page by page; what ends in `/` only marks a folder."""
+        """Yield the listed objects, page by page, without the `…/` objects that mark folders."""
         with self._translate_errors(f"s3://{bucket}"):
             try:
                 for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
@@ -73,28 +74,30 @@ class FlowBucket:
                 raise
 
     def _file(self, bucket: str, entry: dict[str, Any]) -> SourceFile:
-        place = {"Bucket": bucket, "Key": entry["Key"], "IfMatch": entry["ETag"]}
-        name, modified = f"s3://{bucket}/{entry['Key']}", entry["LastModified"].astimezone(dt.UTC)
-        return SourceFile(name, entry["Size"], modified, partial(self._opened, name, place))
+        request = {"Bucket": bucket, "Key": entry["Key"], "IfMatch": entry["ETag"]}
+        name = f"s3://{bucket}/{entry['Key']}"
+        modified = entry["LastModified"].astimezone(dt.UTC)
+        return SourceFile(name, entry["Size"], modified, partial(self._opened, name, request))
 
     @contextmanager
-    def _opened(self, name: str, place: dict[str, str]) -> Iterator[BinaryIO]:
-        with self._same(name):
-            body = self.client.get_object(**place)["Body"]
+    def _opened(self, name: str, request: dict[str, str]) -> Iterator[BinaryIO]:
+        with self._require_unchanged(name):
+            body = self.client.get_object(**request)["Body"]
         with closing(body):
             try:
                 yield body
             except (BotoCoreError, HTTPError) as error:
-                # A server that takes an object away cuts its readers off: that is the reason then, and to be told.
-                with suppress(StoreError), self._same(name):
-                    self.client.head_object(**place)
+                # A server breaks the transfer when the object is deleted or replaced. Report that instead.
+                with suppress(StoreError), self._require_unchanged(name):
+                    self.client.head_object(**request)
                 raise StoreError(
-                    f"{self._server} broke {name} off: {error}", "See that the server runs, then run the day again"
+                    f"{self._server} broke off the transfer of {name}: {error}",
+                    "Check that the server is running, then run the day again",
                 ) from error
 
     @contextmanager
-    def _same(self, name: str) -> Iterator[None]:
-        """Tell what became of an object that is not as it was listed."""
+    def _require_unchanged(self, name: str) -> Iterator[None]:
+        """Raise UnreadableLogError if the request finds the object gone or changed since it was listed."""
         with self._translate_errors(name):
             try:
                 yield
@@ -104,7 +107,7 @@ class FlowBucket:
                         f"{name} is gone from {self._server} since it was listed", "Restore it, or run the day again"
                     ) from error
                 if code_of(error) in CHANGED:
-                    raise UnreadableLogError(f"{name} changed while it was read", STILL_WRITTEN) from error
+                    raise changed(name) from error
                 raise
 
     def _translate_errors(self, what: str) -> AbstractContextManager[None]:
@@ -113,8 +116,3 @@ class FlowBucket:
     @property
     def _server(self) -> str:
         return str(self.client.meta.endpoint_url)
-
-
-def _prefix(keys: str) -> str:
-    found = STATIC.match(keys)
-    return found[0] if found else ""

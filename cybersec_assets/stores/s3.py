@@ -7,7 +7,6 @@ object is a checksum of checksums, so such an object is confirmed by reading it 
 """
 
 import base64
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cybersec_assets.artifact import Fingerprint
+from cybersec_assets.artifact import Fingerprint, fingerprint_of_chunks
 from cybersec_assets.errors import ObjectMissingError
 from cybersec_assets.failpoints import Point, hit
 from cybersec_assets.stores.base import CHUNK_BYTES, StoredObject
@@ -152,12 +151,7 @@ class S3Store:
                 yield {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]}
 
     def _read(self, bucket: str, name: str) -> Fingerprint:
-        digest = hashlib.sha256()
-        size = 0
-        for chunk in self.chunks(bucket, name):
-            digest.update(chunk)
-            size += len(chunk)
-        return Fingerprint(size, digest.hexdigest())
+        return fingerprint_of_chunks(self.chunks(bucket, name))
 
     def _make_bucket(self, bucket: str) -> None:
         try:

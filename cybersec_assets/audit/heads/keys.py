@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cybersec_assets.errors import SettingsError
 from cybersec_assets.home.folders import claim, holds_only, is_regular, require_own
-from cybersec_assets.redaction import learn
+from cybersec_assets.redaction import decode_base64, learn
 
 KEY_BYTES = 32
 AUDIT_FOLDER = "audit"
@@ -139,10 +139,7 @@ def decode_key(text: str, source: str) -> bytes:
     Raises:
         SettingsError: The text is not 32 bytes in base64. The message does not contain the text.
     """
-    try:
-        raw = base64.b64decode(text.strip(), validate=True)
-    except ValueError:
-        raw = b""
+    raw = decode_base64(text.strip())
     if len(raw) != KEY_BYTES:
         raise SettingsError(
             f"{source} holds no Ed25519 key of {KEY_BYTES} bytes in base64", "Make one with `openssl rand -base64 32`"

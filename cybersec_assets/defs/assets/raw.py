@@ -24,7 +24,7 @@ from cybersec_assets.defs.resources.scratch import ScratchResource
 from cybersec_assets.errors import quoted
 from cybersec_assets.flows.day import Day
 from cybersec_assets.flows.ingest import Ingested, ingest, require_flows, require_share
-from cybersec_assets.flows.quality import all_hold, parse_finding, raw_findings, require
+from cybersec_assets.flows.quality import all_hold, parse_result, raw_results, require
 from cybersec_assets.flows.readers import AUTO
 from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.flows.staged_log import StagedLog
@@ -78,8 +78,8 @@ def raw_asset(partitions: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
             if ingested.rejected:
                 quarantine = store_rejected(rejected, logs, store, scratch)
                 phase.facts |= {"rejected": _rejected(ingested, quarantine)}
-            findings = raw_findings(kept, Day(day, zone), config.max_outside_day)
-            findings.append(parse_finding(ingested.rejected_share, config.max_rejected_share))
+            findings = raw_results(kept, Day(day, zone), config.max_outside_day)
+            findings.append(parse_result(ingested.rejected_share, config.max_rejected_share))
             if not all_hold(findings):
                 yield from checks.evaluations(RAW_KEY, findings)
                 # Its own step is skipped once this one has failed.

@@ -14,7 +14,7 @@ from cybersec_assets.defs.resources.audit import AuditResource
 from cybersec_assets.defs.resources.scratch import ScratchResource
 from cybersec_assets.features import add_features
 from cybersec_assets.flows.clean import REPEATED, clean, count_repeats
-from cybersec_assets.flows.quality import all_hold, require, silver_findings
+from cybersec_assets.flows.quality import all_hold, require, silver_results
 
 SILVER_KEY = dg.AssetKey.from_user_string(phases.SILVER.asset)
 PREVIEWED = ["timestamp", "src_ip", "dst_ip", "bytes", "duration", "bytes_per_second", "flow_size_category"]
@@ -42,7 +42,7 @@ def silver_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
             add_features(clean(raw, repeats)).sink_parquet(file)
             described, dropped = describe_table(file, PREVIEWED), {REPEATED: repeats}
             rows = described["dagster/partition_row_count"]
-            findings = silver_findings(raw.select(pl.len()).collect().item(), rows, dropped)
+            findings = silver_results(raw.select(pl.len()).collect().item(), rows, dropped)
             if not all_hold(findings):
                 yield from checks.evaluations(SILVER_KEY, findings)
             require(findings, f"{phases.SILVER.asset} of {context.partition_key}")

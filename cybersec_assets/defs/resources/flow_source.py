@@ -17,7 +17,8 @@ from cybersec_assets.flows.pseudonyms.pseudonyms import Pseudonyms, read_key
 from cybersec_assets.flows.readers import AUTO
 from cybersec_assets.flows.source import FlowSource, formats
 from cybersec_assets.redaction import redact, redacted_errors
-from cybersec_assets.sources.local import SourceFile, local_files
+from cybersec_assets.sources.base import SourceFile
+from cybersec_assets.sources.local import local_files
 from cybersec_assets.stores.s3_connection import MINIO, S3Server, S3Variables
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -79,7 +80,9 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
                 self._refuse_private("FLOWS_URI", file.name)
             return [_without_secrets(file) for file in found]
         if not pattern.startswith(S3):
-            raise SettingsError(f"FLOWS_URI={self.uri}: only local paths and {S3} are read", "Mount or copy the logs")
+            raise SettingsError(
+                f"FLOWS_URI={self.uri}: only local paths and {S3} are supported", "Mount or copy the logs"
+            )
         server = self._server()
         # boto3 takes seconds to import, which only S3 users should pay.
         from cybersec_assets.sources.s3 import FlowBucket

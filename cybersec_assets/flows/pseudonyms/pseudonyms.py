@@ -8,7 +8,6 @@ still personal data, and the key is a secret.
 What does not belong here: which columns hold addresses, and whether anybody wants pseudonyms.
 """
 
-import base64
 from ipaddress import IPv6Address
 
 import numpy as np
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from cybersec_assets.errors import SettingsError
 from cybersec_assets.flows.parsing.addresses import IPV4
+from cybersec_assets.redaction import decode_base64
 
 KEY_BYTES = 32
 BLOCK_BYTES = 16
@@ -36,10 +36,7 @@ def read_key(text: str) -> bytes:
     Raises:
         SettingsError: It is not 32 bytes in base64; the key itself is not told.
     """
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except ValueError:
-        key = b""
+    key = decode_base64(text.strip())
     if len(key) != KEY_BYTES:
         raise SettingsError(
             f"FLOWS_PSEUDONYM_KEY holds no key of {KEY_BYTES} bytes in base64",

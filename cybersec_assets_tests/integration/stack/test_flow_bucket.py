@@ -204,7 +204,7 @@ def test_a_server_that_dies_amid_reading(own_logs, tmp_path):
     """A power cut half-way is told with the object's name, and leaves no half that passes for the whole."""
     own_logs.put("conn.log", os.urandom(LARGE))
     (file,) = own_logs.files("conn.log")
-    with pytest.raises(StoreError, match=f"^{own_logs.minio.url} broke {file.name} off: "):
+    with pytest.raises(StoreError, match=f"^{own_logs.minio.url} broke off the transfer of {file.name}: "):
         read_around(file, own_logs.minio.kill)
     with pytest.raises(StoreError, match=f"^{own_logs.minio.url} cannot be reached: "):
         stage(file, tmp_path / "copy")

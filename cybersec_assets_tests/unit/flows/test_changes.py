@@ -1,4 +1,4 @@
-"""Whether a day's files are those that fed it."""
+"""Detecting files that changed after their day was made."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from cybersec_assets_tests.support.flows.logs import write
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two files that fed a day."""
+    """Return a folder with the two files of a day."""
     for name in "ab":
         write(tmp_path / name, f"flows of {name}")
     return tmp_path
@@ -21,7 +21,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def recorded(folder):
-    """What the audit holds of them."""
+    """Return what the audit recorded about them."""
     return [
         {
             "file": file.name,
@@ -34,47 +34,42 @@ def recorded(folder):
 
 
 def found(recorded, folder):
-    """Say what has changed in the folder."""
+    """Return the changes in the folder."""
     return list(changes(recorded, local_files(f"{folder}/*")))
 
 
-def test_files_that_are_as_they_were_are_no_change(folder, recorded):
-    """Nothing is said of files that nobody touched, nor of those that are only dated anew, nor of old records."""
+def test_unchanged_files_are_not_reported(folder, recorded):
+    """This includes files with only a new date, and old records without `mtime`."""
     assert found(recorded, folder) == []
     os.utime(folder / "a", (0, 0))
     assert found(recorded, folder) == []
     assert found([{name: entry[name] for name in ("file", "size", "sha256")} for entry in recorded], folder) == []
 
 
-def test_a_file_that_grew_or_came_is_a_change(folder, recorded):
-    """Growth and a new file are told with the file's name."""
+def test_a_larger_file_and_a_new_file_are_reported(folder, recorded):
     write(folder / "b", "flows of b, and more")
     write(folder / "c", "flows of c")
     assert found(recorded, folder) == [f"{folder}/b has changed: 10 bytes then, 20 now", f"{folder}/c is new"]
 
 
-def test_a_file_that_is_another_of_the_same_size_is_a_change(folder, recorded):
-    """A change that leaves the size as it was shows by the bytes."""
+def test_other_content_of_the_same_size_is_reported(folder, recorded):
     write(folder / "a", "FLOWS OF A")
     os.utime(folder / "a", (0, 0))
     assert found(recorded, folder) == [f"{folder}/a has changed: 10 bytes then, 10 now"]
 
 
-def test_a_file_that_is_gone_is_no_change(folder, recorded):
-    """Logs are archived: what is no longer there says nothing."""
+def test_a_missing_file_is_not_reported_as_logs_are_archived(folder, recorded):
     (folder / "a").unlink()
     assert found(recorded, folder) == []
 
 
-def test_files_in_another_place_are_no_change(folder, recorded):
-    """Where none of the day's files is left, what is there now is another source."""
+def test_files_that_moved_are_not_reported(folder, recorded):
     for name in "ab":
         (folder / name).rename(folder / f"{name}.moved")
     assert found(recorded, folder) == []
 
 
-def test_a_file_that_looks_changed_and_is_shut_is_told(folder, recorded):
-    """A file whose bytes cannot be compared is an error that names it."""
+def test_a_file_that_cannot_be_opened_for_comparison_is_an_error(folder, recorded):
     now = local_files(f"{folder}/*")
     write(folder / "a", "more")
     later = local_files(f"{folder}/*")
@@ -84,8 +79,7 @@ def test_a_file_that_looks_changed_and_is_shut_is_told(folder, recorded):
         list(changes(recorded, later))
 
 
-def test_a_disk_that_fails_while_a_file_is_looked_at_is_told():
-    """A file that can be opened and not be read, as on a broken disk, is named: the check warns then, and runs on."""
+def test_a_file_that_cannot_be_read_for_comparison_is_an_error():
     (broken,) = local_files("/proc/self/mem")
     with pytest.raises(UnreadableLogError, match="/proc/self/mem cannot be read"):
         list(changes([{"file": broken.name, "size": 1, "sha256": ""}], [broken]))

@@ -11,7 +11,7 @@ from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.clean import count_repeats
 from cybersec_assets.flows.day import Day
 from cybersec_assets.flows.ingest import ingest
-from cybersec_assets.flows.quality import raw_findings
+from cybersec_assets.flows.quality import raw_results
 from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.support.flows.logs import faults, read
 
@@ -149,7 +149,7 @@ def test_unset_volumes_stay_unset(days):
 @pytest.mark.parametrize("day", ROWS)
 def test_a_real_day_keeps_every_rule(days, day):
     """Flows that began the day before are few enough, and no other rule breaks."""
-    findings = raw_findings(days[day], Day(dt.date.fromisoformat(day)), 0.2)
+    findings = raw_results(days[day], Day(dt.date.fromisoformat(day)), 0.2)
     assert [finding.rule for finding in findings if not finding.holds] == []
 
 

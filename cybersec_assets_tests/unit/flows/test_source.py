@@ -133,7 +133,7 @@ def test_a_bad_template_is_refused(template):
 def test_a_place_that_is_not_local_is_refused(uri):
     """A URL of another scheme is named, with what to do instead."""
     with pytest.raises(
-        SettingsError, match=rf"^FLOWS_URI={uri}: only local paths and s3:// are read\. Mount or copy the logs"
+        SettingsError, match=rf"^FLOWS_URI={uri}: only local paths and s3:// are supported\. Mount or copy the logs"
     ):
         FlowSource(uri).files_of(DAY)
 

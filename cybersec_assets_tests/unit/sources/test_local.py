@@ -1,4 +1,4 @@
-"""Which files of this machine match, and what happens to one that changes while it is read."""
+"""Local files: which match a pattern, and what happens if one changes while it is read."""
 
 import datetime as dt
 import os
@@ -11,19 +11,18 @@ from cybersec_assets_tests.support.flows.logs import write
 
 
 def names(pattern):
-    """Give the names of the files that match."""
+    """Return the names of the matching files."""
     return [file.name for file in local_files(str(pattern))]
 
 
-def test_files_come_in_the_order_of_their_names(tmp_path):
-    """Matches are sorted, whatever order the disk has them in, and hidden ones are passed over."""
+def test_matches_are_sorted_without_hidden_files(tmp_path):
     for name in ("c", "a", "b", ".a"):
         write(tmp_path / name, "x")
     assert names(tmp_path / "*") == [f"{tmp_path}/{name}" for name in "abc"]
 
 
-def test_a_pattern_stays_in_its_folders(tmp_path):
-    """`*` matches within one folder, also behind a link to one; `**` at any depth, but for hidden folders."""
+def test_a_star_matches_within_a_folder_and_two_at_any_depth(tmp_path):
+    """`*` also matches links to folders; `**` skips hidden folders."""
     for name in ("a/1.log", "a/b/2.log", "c/3.log", ".d/4.log"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         write(tmp_path / name, "x")
@@ -33,15 +32,13 @@ def test_a_pattern_stays_in_its_folders(tmp_path):
     assert names(tmp_path / "a/**/2.log") == [f"{tmp_path}/a/b/2.log"]
 
 
-def test_a_folder_that_cannot_be_read_is_refused_by_name(tmp_path):
-    """Logs that may lie in a folder which the system does not open are not passed over."""
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path):
     folder = tmp_path / ("x" * 300)
     with pytest.raises(UnreadableLogError, match=rf"^{folder} cannot be read: File name too long\. Restore"):
         local_files(f"{folder}/*.log")
 
 
 def test_a_file_and_a_link_to_it_are_one(tmp_path):
-    """A link beside the log that it leads to does not have its flows counted twice."""
     for name in ("conn.1.log", "conn.2.log"):
         write(tmp_path / name, "x")
     (tmp_path / "conn.current.log").symlink_to("conn.2.log")
@@ -49,7 +46,6 @@ def test_a_file_and_a_link_to_it_are_one(tmp_path):
 
 
 def test_a_file_is_found_with_its_size_and_time(tmp_path):
-    """Size and time are those of the disk."""
     path = write(tmp_path / "conn.log", "12345")
     os.utime(path, (1_713_484_800, 1_713_484_800))
     (file,) = local_files(str(path))
@@ -57,7 +53,6 @@ def test_a_file_is_found_with_its_size_and_time(tmp_path):
 
 
 def test_a_loop_of_links_ends(tmp_path):
-    """Two links that lead back up do not multiply the files below them."""
     (tmp_path / "a").mkdir()
     write(tmp_path / "a/conn.log", "x")
     for name in ("one", "two"):
@@ -66,8 +61,7 @@ def test_a_loop_of_links_ends(tmp_path):
 
 
 @pytest.mark.parametrize("make", ["mkdir", "fifo"])
-def test_what_is_no_regular_file_is_refused_by_name(tmp_path, make):
-    """A directory or a pipe is named with a remedy, and never waited for."""
+def test_a_directory_or_a_pipe_is_an_error(tmp_path, make):
     path = tmp_path / "conn.log"
     {"mkdir": path.mkdir, "fifo": lambda: os.mkfifo(path)}[make]()
     with pytest.raises(UnreadableLogError, match=rf"^{path} is not a regular file\. Narrow FLOWS_URI"):
@@ -75,15 +69,13 @@ def test_what_is_no_regular_file_is_refused_by_name(tmp_path, make):
 
 
 @pytest.mark.parametrize(("target", "why"), [("gone", "No such file"), ("conn.log", "Too many levels of symbolic")])
-def test_a_link_that_leads_nowhere_is_refused_by_name(tmp_path, target, why):
-    """A dangling link and one to itself are named with the system's reason."""
+def test_a_dangling_link_is_an_error(tmp_path, target, why):
     (tmp_path / "conn.log").symlink_to(target)
     with pytest.raises(UnreadableLogError, match=rf"^{tmp_path}/conn\.log cannot be read: {why}"):
         local_files(f"{tmp_path}/*.log")
 
 
-def test_a_name_that_is_no_text_is_told_all_the_same(tmp_path):
-    """A file whose name is not UTF-8 is called by what a database can hold, and read."""
+def test_a_name_that_is_not_utf_8_is_escaped(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.csv")).write_text("x")
     (file,) = local_files(f"{tmp_path}/*.csv")
     with file.open() as stream:
@@ -98,8 +90,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, change):
-    """Growing, shrinking or being written anew under the reader's eyes is told, with what to do."""
+def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path, change):
     path = write(tmp_path / "conn.log", "12345")
     os.utime(path, (1_713_484_800, 1_713_484_800))
     (file,) = local_files(str(path))
@@ -110,8 +101,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, change):
         CHANGES[change](path) or stream.read()
 
 
-def test_a_file_that_vanishes_is_told(tmp_path):
-    """A file that is gone before it is opened is named."""
+def test_a_file_that_is_gone_before_it_is_opened_is_an_error(tmp_path):
     path = write(tmp_path / "conn.log", "12345")
     (file,) = local_files(str(path))
     path.unlink()
@@ -119,8 +109,7 @@ def test_a_file_that_vanishes_is_told(tmp_path):
         pass
 
 
-def test_an_error_of_the_reader_is_not_the_files(tmp_path):
-    """What goes wrong with the bytes afterwards, as on a full disk, is not taken for the file's fault."""
+def test_an_error_of_the_caller_is_not_reported_as_the_files(tmp_path):
     (file,) = local_files(str(write(tmp_path / "conn.log", "12345")))
     with pytest.raises(OSError, match="disk full"), file.open():
         raise OSError(28, "disk full")

@@ -1,4 +1,4 @@
-"""Objects that break off: whatever the server says of them afterwards, no half is taken for the whole."""
+"""Interrupted transfers: half of an object is never read as the whole."""
 
 import boto3
 import pytest
@@ -16,12 +16,12 @@ LISTING = f"""<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
 
 
 class Half(BreaksOff):
-    """List an object, send half of it, and say to HEAD what became of it."""
+    """List an object, send half of it, and answer HEAD with `state`."""
 
     state = 200
 
     def do(self):
-        """Answer a listing, an object or a question about one; without the listed ETag there is no object."""
+        """Answer a request. Only requests with the listed ETag find the object."""
         if "list-type" in self.path:
             self.send_response(200)
             self.end_headers()
@@ -36,7 +36,7 @@ class Half(BreaksOff):
 
 
 def file_on(url):
-    """Give the only file of a server, which is asked once."""
+    """Return the only file of a server. Requests are not retried."""
     config = Config(retries={"total_max_attempts": 1, "mode": "standard"})
     keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
     client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", config=config, **keys)
@@ -45,30 +45,28 @@ def file_on(url):
 
 
 OUTCOMES = {
-    200: (StoreError, "{url} broke s3://logs/conn.log off: .*See that the server runs, then run the day again"),
+    200: (StoreError, "{url} broke off the transfer of s3://logs/conn.log: .*Check that the server is running"),
     404: (UnreadableLogError, "s3://logs/conn.log is gone from {url} since it was listed. Restore it"),
     412: (UnreadableLogError, "s3://logs/conn.log changed while it was read. Wait until its writer"),
-    503: (StoreError, "{url} broke s3://logs/conn.log off: "),
+    503: (StoreError, "{url} broke off the transfer of s3://logs/conn.log: "),
 }
 
 
 @pytest.mark.parametrize("state", OUTCOMES)
-def test_an_object_that_breaks_off_ends_in_one_line(tmp_path, state):
-    """Half an object is an error that says why: it is gone, or another, or the server broke off."""
-    error, said = OUTCOMES[state]
+def test_an_interrupted_transfer_is_an_error_with_its_reason(tmp_path, state):
+    error, message = OUTCOMES[state]
     half = type("Half", (Half,), {"state": state})
-    with serving(half) as url, pytest.raises(error, match=f"^{said.format(url=url)}"):
+    with serving(half) as url, pytest.raises(error, match=f"^{message.format(url=url)}"):
         stage(file_on(url), tmp_path / "copy")
 
 
 def test_a_whole_object_is_read(tmp_path):
-    """The same server, where it sends all: what breaks the others off is what they lack."""
+    """The server of the other tests works when it sends everything."""
     with serving(type("Whole", (Half,), {"length": len(CONTENT)})) as url:
         log = stage(file_on(url), tmp_path / "copy")
     assert (log.path.read_bytes(), log.fingerprint.size) == (CONTENT, len(CONTENT))
 
 
-def test_an_error_of_the_reader_is_not_the_servers():
-    """What goes wrong with the bytes afterwards, as on a full disk, is not taken for the server's fault."""
+def test_an_error_of_the_caller_is_not_reported_as_the_servers():
     with serving(Half) as url, pytest.raises(OSError, match=r"^full$"), file_on(url).open():
         raise OSError("full")

@@ -35,7 +35,7 @@ def test_a_local_path_needs_no_server(tmp_path, scheme):
 @pytest.mark.parametrize("uri", ["https://host/{date}/conn.log", "S3://logs/conn.log", "gs://logs/conn.log"])
 def test_another_scheme_is_refused(tmp_path, uri):
     """A URL that is not read is named as it was given, with what is read."""
-    said = rf"^FLOWS_URI={re.escape(uri)}: only local paths and s3:// are read\. Mount or copy the logs\.$"
+    said = rf"^FLOWS_URI={re.escape(uri)}: only local paths and s3:// are supported\. Mount or copy the logs\.$"
     with pytest.raises(SettingsError, match=said):
         logs_of(tmp_path, uri)
 
@@ -49,7 +49,7 @@ def test_without_a_server_the_variable_is_named(tmp_path):
 @pytest.mark.parametrize("uri", ["s3://", "s3://logs", "s3://logs/", "s3:///conn.log", "s3://logs-*/conn.log"])
 def test_a_url_that_names_no_objects_is_refused(tmp_path, uri):
     """A URL needs a bucket, whose name is no pattern, and a key."""
-    with pytest.raises(SettingsError, match=rf"^FLOWS_URI={re.escape(uri)} names no objects in a bucket\. Give s3://"):
+    with pytest.raises(SettingsError, match=rf"^FLOWS_URI={re.escape(uri)} names no objects in a bucket\. Use s3://"):
         logs_of(tmp_path, uri, s3_endpoint="127.0.0.1:9", s3_access_key="a", s3_secret_key="s")
 
 
