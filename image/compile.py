@@ -1,6 +1,6 @@
-"""Write the bytecode of all that the image's programs import, and of nothing else.
+"""Compile the modules that the image's programs import, and no others.
 
-Run once, while the image is made. The bytecode is unchecked: its sources are in a read-only layer.
+This runs once, while the image is built. The bytecode is unchecked, because its sources are in a read-only layer.
 """
 
 import importlib
@@ -32,16 +32,16 @@ PROGRAMS = (
 
 
 def import_all() -> None:
-    """Import what the image's programs do."""
+    """Import every module that the image's programs import."""
     ours = [module.name for module in pkgutil.walk_packages(cybersec_assets.__path__, "cybersec_assets.")]
     for name in (*PROGRAMS, *(name for name in ours if ".migrations" not in name)):
         importlib.import_module(name)
 
 
 def compile_imported() -> None:
-    """Compile each imported file below /opt; the base's library has its bytecode, or is left alone.
+    """Compile each imported file below /opt, but not the base image's standard library.
 
-    The Kubernetes client is left out: with its 20 MB of bytecode web server and daemon start a second sooner.
+    The Kubernetes client is left out: its bytecode takes 20 MB and saves the web server and the daemon one second.
     """
     files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
     ours = (file for file in files if file.endswith(".py") and Path(file).is_relative_to("/opt"))

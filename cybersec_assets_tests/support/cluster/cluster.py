@@ -23,7 +23,7 @@ class Cluster:
     """A cluster, and the program that starts it.
 
     Attributes:
-        tool: That program; see CYBERSEC_TEST_CLUSTER in the README.
+        tool: That program; see docs/development.md.
         environment: What kubectl and helm need.
     """
 

@@ -37,7 +37,7 @@ def missing(what: str) -> None:
 
 @pytest.fixture(scope="session")
 def cluster_tool() -> Path:
-    """The program that has Helm, and starts a cluster: see CYBERSEC_TEST_CLUSTER in the README."""
+    """The program that has Helm, and starts a cluster: see docs/development.md."""
     folder = Path(os.environ.get("CYBERSEC_TEST_CLUSTER") or CHECKOUT.parent / "shared" / "cluster")
     if not (folder / "cluster").exists():
         missing(f"no {folder / 'cluster'}: set CYBERSEC_TEST_CLUSTER to the folder of the local cluster")
