@@ -19,10 +19,10 @@ import sqlalchemy as sa
 
 from benchmarks import report
 from cybersec_assets.artifact import Artifact, Fingerprint
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.schema import connect
 from cybersec_assets.phases import RAW
+from cybersec_assets.postgres.database import Database
 from cybersec_assets.postgres.embedded import embedded_postgres
 
 WRITERS, APPENDS, TURNS = 8, 500, 5

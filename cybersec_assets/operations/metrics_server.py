@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from cybersec_assets.audit.journal.metrics import Figures, ask_figures
+from cybersec_assets.audit.journal.metrics import PhaseMetrics, read_metrics
 from cybersec_assets.errors import AuditError, SettingsError
 from cybersec_assets.postgres.embedded import embedded_postgres, has_cluster
 from cybersec_assets.settings import Settings
@@ -39,7 +39,7 @@ class AuditCollector(Collector):
         ask: Gives the figures, or raises AuditError.
     """
 
-    def __init__(self, ask: Callable[[], list[Figures]]) -> None:
+    def __init__(self, ask: Callable[[], list[PhaseMetrics]]) -> None:
         """Note whom to ask; nothing is asked yet."""
         self._ask = ask
 
@@ -73,7 +73,7 @@ def serve_metrics(settings: Settings, host: str, port: int) -> None:
     with ExitStack() as stack:
         place = _place(settings, stack)
         registry = CollectorRegistry()
-        registry.register(AuditCollector(lambda: ask_figures(**place)))
+        registry.register(AuditCollector(lambda: read_metrics(**place)))
         with blocked(STOP_SIGNALS):
             try:
                 start_http_server(port, host, registry)
@@ -117,14 +117,14 @@ def _up(*, answers: bool) -> Metric:
     return GaugeMetricFamily("cybersec_audit_up", "Whether the audit's database answers.", float(answers))
 
 
-def _failures(figures: list[Figures]) -> Metric:
+def _failures(figures: list[PhaseMetrics]) -> Metric:
     family = CounterMetricFamily("cybersec_phase_failures", "How many of the asset's phases failed.", labels=["asset"])
     for each in figures:
         family.add_metric([each.asset], each.failures)
     return family
 
 
-def _gauge(field: str, figures: list[Figures]) -> Metric:
+def _gauge(field: str, figures: list[PhaseMetrics]) -> Metric:
     name, told = GAUGES[field]
     family = GaugeMetricFamily(name, told, labels=["asset"])
     for each in figures:

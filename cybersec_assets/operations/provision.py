@@ -15,8 +15,9 @@ from tempfile import TemporaryDirectory
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from cybersec_assets.artifact import fingerprint_of
+from cybersec_assets.audit.journal.tables import SCHEMA_VERSION
 from cybersec_assets.errors import AuditError, AuditLostError, CybersecError, SettingsError, StoreError
-from cybersec_assets.postgres.dagster_database import InstanceDatabase, Login, program
+from cybersec_assets.postgres.dagster_database import DagsterDatabase, Login
 from cybersec_assets.settings import Settings
 from cybersec_assets.stores.base import CHECKS
 
@@ -37,13 +38,13 @@ def prepare(settings: Settings, seconds: float, say: Say) -> None:
     Raises:
         CybersecError: A store stays away, or refuses.
     """
-    instance = instance_database(settings)
+    instance = dagster_database(settings)
     steps: tuple[tuple[str, Callable[[], None]], ...] = (
         ("buckets", lambda: _make_buckets(settings)),
         ("the audit's database, roles and schema", lambda: _make_audit(settings)),
-        ("Dagster's database", lambda: instance.make(_maker(settings))),
+        ("Dagster's database", lambda: instance.create(_maker(settings))),
         ("Dagster's schema", _migrate_instance),
-        (f"marked for {program()}", instance.mark),
+        (f"marked for {instance.program}", instance.mark),
     )
     for what, step in steps:
         _persistently(seconds, say)(step)
@@ -61,10 +62,10 @@ def reach(settings: Settings, seconds: float, say: Say) -> None:
     Raises:
         CybersecError: A store stays away, or refuses.
     """
-    instance, maker = instance_database(settings), _maker(settings)
+    instance, maker = dagster_database(settings), _maker(settings)
     others = [Login(settings.pg_user, os.environ.get("PG_PASSWORD")), instance.login]
     for what, step in (
-        (f"PostgreSQL as {maker.user}", lambda: instance.reach(maker, others)),
+        (f"PostgreSQL as {maker.user}", lambda: instance.check_logins(maker, others)),
         ("the object store", lambda: _list_a_bucket(settings)),
     ):
         _persistently(seconds, say)(step)
@@ -77,8 +78,8 @@ def wait_until_prepared(settings: Settings, seconds: float) -> None:
     Raises:
         AuditError: It is not after so many seconds; the message says what was seen last.
     """
-    instance, deadline = instance_database(settings), time.monotonic() + seconds
-    seen = f"nothing is prepared for {program()}"
+    instance, deadline = dagster_database(settings), time.monotonic() + seconds
+    seen = f"nothing is prepared for {instance.program}"
     while time.monotonic() < deadline:
         try:
             if instance.is_marked():
@@ -99,7 +100,7 @@ def check(settings: Settings) -> None:
     from cybersec_assets.stores.s3 import S3Store
     from cybersec_assets.stores.s3_conditions import require_one_winner
 
-    instance_database(settings).mark()
+    dagster_database(settings).mark()
     with audit_from(settings).session() as audit:
         audit.ask().last_run()
     store, bucket = store_from(settings).open(), f"{settings.cybersec_bucket_prefix}-{LOGS}"
@@ -116,7 +117,7 @@ def check(settings: Settings) -> None:
         require_one_winner(store, bucket)
 
 
-def instance_database(settings: Settings) -> InstanceDatabase:
+def dagster_database(settings: Settings) -> DagsterDatabase:
     """Give Dagster's database.
 
     Raises:
@@ -124,7 +125,9 @@ def instance_database(settings: Settings) -> InstanceDatabase:
     """
     if settings.pg_host is None or settings.dagster_pg_user is None:
         raise SettingsError("Dagster's own database is not named", "Set PG_HOST and DAGSTER_PG_USER")
-    return InstanceDatabase(settings, Login(settings.dagster_pg_user, os.environ.get("DAGSTER_PG_PASSWORD")))
+    return DagsterDatabase(
+        settings, Login(settings.dagster_pg_user, os.environ.get("DAGSTER_PG_PASSWORD")), SCHEMA_VERSION
+    )
 
 
 def _maker(settings: Settings) -> Login:

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 
 from cybersec_assets.errors import SettingsError
-from cybersec_assets.operations.provision import instance_database
+from cybersec_assets.operations.provision import dagster_database
 from cybersec_assets.settings import Settings
 
 
@@ -41,7 +41,7 @@ def prune(settings: Settings, days: int) -> Pruned:
         raise SettingsError("DAGSTER_HOME is not set", "Set it to the folder of the instance's dagster.yaml")
     import dagster as dg
 
-    database = instance_database(settings)
+    database = dagster_database(settings)
     needed_by_run = database.ended_before(days)
     deleted = [run_id for run_id, needed in needed_by_run.items() if not needed]
     kept = [run_id for run_id, needed in needed_by_run.items() if needed]

@@ -1,1 +1,1 @@
-"""PostgreSQL servers: the embedded one, roles and databases, and Dagster's own database."""
+"""PostgreSQL: connections, errors, roles and databases, the embedded server, and Dagster's own database."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from cybersec_assets.audit.heads.keys import signing_key
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.definitions import audit_from
+from cybersec_assets.postgres.database import Database
 from cybersec_assets.settings import Settings, load_settings
 from cybersec_assets.stores.folder import FolderStore
 from cybersec_assets_tests.support.audit.servers import Server

@@ -86,13 +86,13 @@ def _metrics(settings: Settings) -> bytes:
 
     from prometheus_client import CollectorRegistry, generate_latest
 
-    from cybersec_assets.audit.journal.metrics import ask_figures
+    from cybersec_assets.audit.journal.metrics import read_metrics
     from cybersec_assets.operations.metrics_server import AuditCollector, _place
 
     with ExitStack() as stack:
         place = _place(settings, stack)
         registry = CollectorRegistry()
-        registry.register(AuditCollector(lambda: ask_figures(**place)))
+        registry.register(AuditCollector(lambda: read_metrics(**place)))
         return generate_latest(registry)
 
 

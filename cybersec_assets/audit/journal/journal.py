@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from cybersec_assets.artifact import Artifact
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.tables import PHASES, audit_journal
 from cybersec_assets.errors import AuditError, first_line
 from cybersec_assets.failpoints import Point, hit
+from cybersec_assets.postgres.database import Database
 from cybersec_assets.redaction import redact_record
 
 STARTED, SUCCESS, FAILED, ABANDONED = "STARTED", "SUCCESS", "FAILED", "ABANDONED"

@@ -1,14 +1,11 @@
-"""The figures that monitoring asks of the audit, a row for each asset; see the view `audit_metrics`.
+"""Read the audit's metrics for monitoring, one row for each asset; see the view `audit_metrics`.
 
-By psycopg2 alone: SQLAlchemy would be a quarter of a process that does nothing else.
+Only psycopg2 is imported: SQLAlchemy would take a quarter of the memory of a process that does nothing else.
 """
 
-from contextlib import closing
 from typing import Any, NamedTuple
 
-import psycopg2
-
-from cybersec_assets.errors import AuditError, first_line
+from cybersec_assets.postgres.connection import connect
 
 QUERY = """
 SELECT asset, failures, extract(epoch FROM last_success)::float8, records, seconds, anomaly_rate, min_anomaly_rate,
@@ -18,22 +15,21 @@ FROM public.audit_metrics
 LIMITS: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 4_000, "application_name": "cybersec metrics"}
 """Seconds, and milliseconds: Prometheus waits ten seconds for an answer."""
 SET_LIMIT = "SET LOCAL statement_timeout = 4000"
-"""Milliseconds, for this transaction alone: a pooler may lend the connection to others after it."""
-REMEDY = "Check PG_HOST, PG_PORT, PG_USER, PG_PASSWORD and PG_DATABASE, and that this release has been used there"
+"""Milliseconds, for this transaction only, because a pooler may lend the connection to others after it."""
 
 
-class Figures(NamedTuple):
-    """What the audit says of an asset; all but the first two are None where it never succeeded.
+class PhaseMetrics(NamedTuple):
+    """The metrics of an asset's phases; all but the first two are None where no phase ever succeeded.
 
     Attributes:
-        asset: Its key.
-        failures: How many of its phases failed, ever.
-        last_success: When the last success was written, seconds since 1970.
-        records: How many it handled.
-        seconds: How long it took.
-        anomaly_rate: The last evaluation's share of flows above the threshold; None for other assets.
-        min_anomaly_rate: The lower end of the band that it was judged by.
-        max_anomaly_rate: The upper end.
+        asset: The asset's key.
+        failures: How many phases failed, ever.
+        last_success: When the last success was recorded, in seconds since 1970.
+        records: How many records the last success handled.
+        seconds: How long the last success took.
+        anomaly_rate: The share of flows above the threshold in the last evaluation; None for other assets.
+        min_anomaly_rate: The lower limit of the accepted anomaly rate.
+        max_anomaly_rate: The upper limit.
     """
 
     asset: str
@@ -46,21 +42,18 @@ class Figures(NamedTuple):
     max_anomaly_rate: float | None
 
 
-def ask_figures(**connection: Any) -> list[Figures]:
-    """Ask once, by a connection that lives no longer.
+def read_metrics(**connection: Any) -> list[PhaseMetrics]:
+    """Read the metrics over a connection that is closed afterwards.
 
     Args:
         connection: libpq's parameters.
 
     Raises:
-        AuditError: The server is away, or refuses.
+        AuditError: The server cannot be reached, or the view cannot be read.
     """
-    try:
-        with closing(psycopg2.connect(**connection, **LIMITS)) as opened:
-            opened.set_session(readonly=True)
-            with opened.cursor() as cursor:
-                cursor.execute(SET_LIMIT)
-                cursor.execute(QUERY)
-                return [Figures(*row) for row in cursor.fetchall()]
-    except psycopg2.Error as error:
-        raise AuditError(f"the audit gives no figures: {first_line(error)}", REMEDY) from error
+    with connect(**connection | LIMITS) as opened:
+        opened.set_session(readonly=True)
+        with opened.cursor() as cursor:
+            cursor.execute(SET_LIMIT)
+            cursor.execute(QUERY)
+            return [PhaseMetrics(*row) for row in cursor.fetchall()]

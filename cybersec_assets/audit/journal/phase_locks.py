@@ -9,8 +9,8 @@ import secrets
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from cybersec_assets.audit.journal.database import PATIENCE_SECONDS, make_engine, retrying, translate_errors
-from cybersec_assets.audit.journal.pooling import BACKEND, pooled
+from cybersec_assets.postgres.connection import BACKEND, pooler_error
+from cybersec_assets.postgres.database import PATIENCE_SECONDS, make_engine, place_of, retrying, translate_errors
 
 LOCK_BITS = 63
 SERVER_SIDE = sa.text(
@@ -97,7 +97,7 @@ class PhaseLocks:
     def _require_same(self, connection: sa.Connection) -> None:
         """Refuse a connection whose server process was exchanged, and the locks with it: a pooler's doing."""
         if _backend(connection) != self._backend:
-            raise pooled(self._engine.url)
+            raise pooler_error(place_of(self._engine.url))
 
     def _drop(self) -> None:
         self._held.clear()

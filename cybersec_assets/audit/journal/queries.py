@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from cybersec_assets.artifact import Artifact, Fingerprint
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import SUCCESS
 from cybersec_assets.audit.journal.tables import PHASES, evaluation_events
 from cybersec_assets.errors import NoRecordError
 from cybersec_assets.phases import RAW
+from cybersec_assets.postgres.database import Database
 
 Row = dict[str, Any]
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import STARTED, Journal
 from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.tables import audit_journal
 from cybersec_assets.errors import PhaseTakenError
+from cybersec_assets.postgres.database import Database
 
 WHY = "its worker ended without a result"
 RECENT = 10_000

@@ -5,10 +5,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from cybersec_assets.audit.journal.database import PATIENCE_SECONDS, Database, make_engine, translate_errors
-from cybersec_assets.audit.journal.roles import divide_rights
 from cybersec_assets.audit.journal.tables import SCHEMA_VERSION
 from cybersec_assets.errors import AuditError
+from cybersec_assets.postgres.connection import connect as connect_to_server
+from cybersec_assets.postgres.database import PATIENCE_SECONDS, Database, make_engine, translate_errors
+from cybersec_assets.postgres.roles import create_database, grant_audit_rights
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x6379_6265
@@ -68,15 +69,18 @@ def _is_ready(engine: sa.Engine) -> bool:
 def _make_ready(owner: sa.URL, application: sa.URL) -> None:
     engine = make_engine(owner, poolclass=sa.NullPool)
     if not _database_exists(engine):
-        _create_database(engine)
+        with connect_to_server(**engine.dialect.create_connect_args(owner.set(database="postgres"))[1]) as server:
+            server.autocommit = True
+            with server.cursor() as cursor:
+                create_database(cursor, str(owner.database))
     with engine.begin() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-        # A newer program may have held the lock. Its schema and the rights to it are not ours to change.
+        # A newer program may have held the lock. Its schema and rights must stay as they are.
         if _serves(connection):
             return
         _migrate(connection)
         if owner.username != application.username:
-            divide_rights(connection, str(application.username), application.password)
+            grant_audit_rights(connection.connection.cursor(), str(application.username), application.password)
 
 
 def _database_exists(engine: sa.Engine) -> bool:
@@ -87,18 +91,6 @@ def _database_exists(engine: sa.Engine) -> bool:
         if f'database "{engine.url.database}" does not exist' in str(error.orig):
             return False
         raise
-
-
-def _create_database(wanted: sa.Engine) -> None:
-    engine = sa.create_engine(wanted.url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    name = engine.dialect.identifier_preparer.quote(str(wanted.url.database))
-    try:
-        with engine.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    except SQLAlchemyError:
-        # Another process may have made it meanwhile; where none did, this says why we cannot.
-        if not _database_exists(wanted):
-            raise
 
 
 def _migrate(connection: sa.Connection) -> None:

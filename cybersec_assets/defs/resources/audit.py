@@ -11,7 +11,6 @@ from dagster._core.execution.plan.objects import ErrorSource
 from pydantic import Field, PrivateAttr
 
 from cybersec_assets.artifact import Artifact
-from cybersec_assets.audit.journal.database import PATIENCE_SECONDS, Database, translate_errors
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.open_phases import Phases
 from cybersec_assets.audit.journal.phase import Phase
@@ -32,6 +31,7 @@ from cybersec_assets.errors import (
     StoreError,
     first_line,
 )
+from cybersec_assets.postgres.database import PATIENCE_SECONDS, Database, translate_errors
 from cybersec_assets.postgres.embedded import data_folder, embedded_postgres, has_cluster
 from cybersec_assets.redaction import redacted_errors
 

@@ -7,7 +7,6 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.queries import Audit
 from cybersec_assets.audit.journal.tables import PHASES
@@ -15,6 +14,7 @@ from cybersec_assets.audit.verify.findings import Damage
 from cybersec_assets.audit.verify.verifier import Verifier
 from cybersec_assets.errors import AuditError
 from cybersec_assets.phases import MODEL, RAW, SILVER
+from cybersec_assets.postgres.database import Database
 from cybersec_assets.stores.folder import FolderStore
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.audit.workers import append_many

@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cybersec_assets.artifact import Fingerprint, fingerprint_of
 from cybersec_assets.audit.heads.keys import signing_key
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import FAILED, Journal
 from cybersec_assets.audit.journal.queries import Audit
 from cybersec_assets.audit.journal.schema import connect
 from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.audit.verify.verifier import Verifier
 from cybersec_assets.phases import RAW
+from cybersec_assets.postgres.database import Database
 from cybersec_assets.stores.folder import FolderStore
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.audit.schemas import migrate_to

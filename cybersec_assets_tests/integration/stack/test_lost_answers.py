@@ -5,13 +5,13 @@ import logging
 import pytest
 import sqlalchemy as sa
 
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.schema import connect
 from cybersec_assets.audit.verify.findings import Damage
 from cybersec_assets.audit.verify.verifier import Verifier
 from cybersec_assets.failpoints import LOGGER, Point
 from cybersec_assets.phases import RAW
+from cybersec_assets.postgres.database import Database
 from cybersec_assets.stores.folder import FolderStore
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.audit.wire import Wire

@@ -8,11 +8,11 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from cybersec_assets.audit.journal.database import LIMITS, Database, make_engine
-from cybersec_assets.audit.journal.metrics import ask_figures
+from cybersec_assets.audit.journal.metrics import read_metrics
 from cybersec_assets.audit.journal.phase_locks import PhaseLocks
-from cybersec_assets.audit.journal.pooling import require_session
 from cybersec_assets.errors import AuditError
+from cybersec_assets.postgres.connection import require_session
+from cybersec_assets.postgres.database import LIMITS, Database, make_engine
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.servers.poolers import pgbouncer, pgbouncer_binary
 from cybersec_assets_tests.support.servers.servers import HOST
@@ -113,7 +113,7 @@ def test_a_direct_connection_opens_no_second_one(bench):
     url = url_of(bench, bench.pg.port).set(database="postgres")
     place = {"host": HOST, "port": url.port, "user": url.username, "password": url.password, "dbname": url.database}
     connection = psycopg2.connect(**place)
-    require_session(connection, lambda: pytest.fail("a second connection was opened"), url)
+    require_session(connection, lambda: pytest.fail("a second connection was opened"), str(url))
     connection.close()
 
 
@@ -135,7 +135,7 @@ def test_metrics_are_read_behind_a_pooler(bench, behind, mode):
     assert bench.run().success
     port = behind(mode)
     place = {"host": HOST, "port": port, "user": bench.pg.user, "password": bench.pg.password}
-    assert len(ask_figures(**place, dbname=bench.database)) == 4
+    assert len(read_metrics(**place, dbname=bench.database)) == 4
     plain = psycopg2.connect(**place, dbname=bench.database)
     with plain.cursor() as cursor:
         cursor.execute("SHOW statement_timeout")

@@ -4,8 +4,7 @@ import psycopg2
 import pytest
 
 from cybersec_assets.errors import AuditError, AuditLostError, CybersecError, SettingsError
-from cybersec_assets.operations.provision import check, prepare, reach, wait_until_prepared
-from cybersec_assets.postgres.dagster_database import program
+from cybersec_assets.operations.provision import check, dagster_database, prepare, reach, wait_until_prepared
 from cybersec_assets.settings import load_settings
 from cybersec_assets_tests.integration.stack.conftest import PASSWORD
 from cybersec_assets_tests.support.servers.servers import HOST, free_port
@@ -17,7 +16,7 @@ def test_everything_is_made_and_twice_does_no_harm(cluster):
     said: list[str] = []
     for _ in range(2):
         prepare(load_settings(), 30, said.append)
-    assert said[-1] == f"ready: marked for {program()}"
+    assert said[-1] == f"ready: marked for {dagster_database(load_settings()).program}"
     assert len(said) == 10
     names = {bucket["Name"] for bucket in s3_client(cluster.minio).list_buckets()["Buckets"]}
     assert names >= {f"{cluster.prefix}-{name}" for name in (*BUCKETS, "logs")}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import Entry, Journal
-from cybersec_assets.audit.journal.roles import owner_of
 from cybersec_assets.phases import RAW
+from cybersec_assets.postgres.database import Database
+from cybersec_assets.postgres.roles import owner_of
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.verify.history import LOCKS, made_object
 from cybersec_assets_tests.unit.audit.verify.conftest import server_of

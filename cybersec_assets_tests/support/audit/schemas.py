@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from cybersec_assets.audit.journal.roles import divide_rights
 from cybersec_assets.audit.journal.schema import MIGRATIONS
+from cybersec_assets.postgres.roles import grant_audit_rights
 
 
 def migrate_to(url: sa.URL, version: str, application: sa.URL | None = None) -> None:
@@ -23,4 +23,4 @@ def migrate_to(url: sa.URL, version: str, application: sa.URL | None = None) -> 
         config.attributes["connection"] = connection
         command.upgrade(config, version)
         if application and version != "0001":
-            divide_rights(connection, str(application.username), None)
+            grant_audit_rights(connection.connection.cursor(), str(application.username), None)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.tables import PHASES
+from cybersec_assets.postgres.database import Database
 
 
 def append_many(url: str, worker: int, phases: int) -> None:

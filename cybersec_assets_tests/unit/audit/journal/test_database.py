@@ -3,9 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
-from cybersec_assets.audit.journal.database import GONE, Database, translate_errors
 from cybersec_assets.audit.journal.schema import connect
 from cybersec_assets.errors import AuditError, AuditLostError, PhaseTakenError
+from cybersec_assets.postgres.connection import LOST_STATES
+from cybersec_assets.postgres.database import Database, translate_errors
 
 CUT = sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
 PID = sa.text("SELECT pg_backend_pid()")
@@ -26,7 +27,9 @@ def assert_says(error, remedy):
 
 def test_a_server_that_is_away_is_named_without_its_password():
     """The error for an unreachable server names it and the variables to check, and hides the password."""
-    with pytest.raises(AuditLostError, match=r"127\.0\.0\.1:1/mlops_db refused.*Check PG_HOST") as caught:
+    with pytest.raises(
+        AuditLostError, match=r"cannot use the database ana@127\.0\.0\.1:1/mlops_db: .*Check PG_HOST"
+    ) as caught:
         connect(AWAY)
     assert "hush-hush" not in str(caught.value)
 
@@ -46,7 +49,7 @@ def test_work_whose_connection_is_cut_is_done_again(database, way):
     assert seen[0] != seen[1]
 
 
-@pytest.mark.parametrize("state", sorted(GONE))
+@pytest.mark.parametrize("state", sorted(LOST_STATES))
 def test_a_server_that_goes_down_or_comes_up_is_asked_again(database, state):
     """A refusal by a server that is stopping, starting, or has ended an idle transaction is a lost connection."""
     tries = []
@@ -92,7 +95,7 @@ def test_a_statement_that_is_refused_is_not_tried_again(database):
         tries.append(1)
         connection.execute(sa.text("SELECT 1 FROM no_such_table"))
 
-    with pytest.raises(AuditError, match=r'refused: .*"no_such_table" does not exist') as caught:
+    with pytest.raises(AuditError, match=r'cannot use the database .*"no_such_table" does not exist') as caught:
         database.transaction(work)
     assert not isinstance(caught.value, AuditLostError)
     assert len(tries) == 1
@@ -112,7 +115,7 @@ def test_a_statement_that_is_refused_is_not_tried_again(database):
 )
 def test_the_remedy_is_that_of_the_servers_code(database, state, kind, remedy):
     """A refusal says what to do by its SQLSTATE; one that nobody foresaw points at the connection."""
-    with pytest.raises(AuditError, match="refused: it broke") as caught:
+    with pytest.raises(AuditError, match=r"cannot use the database .*: it broke") as caught:
         database.transaction(lambda connection: connection.execute(sa.text(RAISE.format(state))))
     assert type(caught.value) is kind
     assert_says(caught.value, remedy)

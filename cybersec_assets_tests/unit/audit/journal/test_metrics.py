@@ -6,7 +6,7 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-from cybersec_assets.audit.journal.metrics import QUERY, ask_figures
+from cybersec_assets.audit.journal.metrics import QUERY, read_metrics
 from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.errors import AuditError
 from cybersec_assets.phases import EVALUATION, MODEL, RAW
@@ -40,7 +40,7 @@ def place(settings):
 def figures(database, place):
     """Ask for the figures, and give them by asset."""
     assert database.url.database == place["dbname"]
-    return lambda: {each.asset: each for each in ask_figures(**place)}
+    return lambda: {each.asset: each for each in read_metrics(**place)}
 
 
 def test_an_audit_in_which_nothing_ran(figures):
@@ -95,7 +95,7 @@ def test_a_role_that_may_read_the_view_alone(database, place):
         connection.execute(sa.text(f"CREATE ROLE {role} LOGIN"))
         connection.execute(sa.text(f"GRANT SELECT ON public.audit_metrics TO {role}"))
     try:
-        assert len(ask_figures(**place | {"user": role})) == len(PHASES)
+        assert len(read_metrics(**place | {"user": role})) == len(PHASES)
         with pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
             sa.create_engine(database.url.set(username=role)).connect().execute(sa.text("TABLE public.training_events"))
     finally:
@@ -109,10 +109,10 @@ def test_nothing_can_be_written(database, place):
     with database.engine.begin() as connection:
         connection.execute(sa.text(WRITING_VIEW))
     with pytest.raises(AuditError, match="cannot execute INSERT in a read-only transaction"):
-        ask_figures(**place)
+        read_metrics(**place)
 
 
 def test_a_server_that_is_away_is_an_error_of_ours(tmp_path):
     """Nobody sees libpq's own exception."""
-    with pytest.raises(AuditError, match="the audit gives no figures"):
-        ask_figures(host=str(tmp_path), user="postgres", dbname="mlops_db")
+    with pytest.raises(AuditError, match="cannot use the database"):
+        read_metrics(host=str(tmp_path), user="postgres", dbname="mlops_db")

@@ -5,9 +5,9 @@ import random
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import FAILED, SUCCESS, Journal
 from cybersec_assets.audit.journal.schema import connect
+from cybersec_assets.postgres.database import Database
 from cybersec_assets.stores.folder import FolderStore
 from cybersec_assets_tests.support.verify.history import Author, public_text
 from cybersec_assets_tests.support.verify.scene import admin, copy_of

@@ -5,9 +5,9 @@ import random
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from cybersec_assets.audit.journal.database import Database
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.errors import SettingsError
+from cybersec_assets.postgres.database import Database
 from cybersec_assets_tests.support.verify.history import Author, public_text
 
 NEW = Ed25519PrivateKey.generate()
