@@ -1,7 +1,7 @@
-"""A day's records, in one pass, into two files: those that parse, and those that do not.
+"""Write a day's records to two files in one pass: those that parse, and those that do not.
 
-Polars reads the records once and writes both files as they stream by, so memory stays bounded. Every line of the logs
-is kept, rejected, or counted as another kind of line. That these numbers add up to the lines read is required.
+Polars reads the records once and streams them into both files, so memory stays bounded. Every line of the logs is
+kept, rejected, or counted as another kind of line. The sum of these numbers must be the number of lines read.
 """
 
 import errno
@@ -14,40 +14,39 @@ from pathlib import Path
 import polars as pl
 
 from cybersec_assets.errors import DamagedLogError, LostLinesError, NoFlowLogsError, UnreadableLogError, quoted
-from cybersec_assets.flows.isolation import StepDiedError, apart
+from cybersec_assets.flows.isolation import StepDiedError, isolate
 from cybersec_assets.flows.line_counts import BLANK, COMMENT, HEADER, LineCounts
 from cybersec_assets.flows.parsing.records import unchanged
 from cybersec_assets.flows.plan import DayLogs, Part
 from cybersec_assets.flows.readers.base import READING_FAILED, Scan
 from cybersec_assets.flows.schema import ORIGIN, RAW
-from cybersec_assets.flows.staged_log import StagedLog
-from cybersec_assets.flows.staging import MAX_LINE_BYTES
+from cybersec_assets.flows.staging import MAX_LINE_BYTES, StagedLog
 
 FRAME = {BLANK, COMMENT, HEADER}
-"""Lines that every log may have, so that a day of nothing else is a day without traffic."""
+"""Lines that every log may have. A day with nothing else is a day without traffic."""
 TOO_LONG = "line length"
-"""The fault of a line that is cut."""
-SHOWN = 5
-"""How many damaged lines are shown to a person."""
-LABELS_SHOWN = 20
-"""How many unknown labels are listed."""
-FULL = os.strerror(errno.ENOSPC)
-"""What Polars says, among other things, where the disk is full."""
+"""The `fault` of a truncated line."""
+MAX_LISTED = 5
+"""The most items that an error message or `examples` lists."""
+MAX_LABELS_LISTED = 20
+"""The most unknown labels that are listed."""
+DISK_FULL = os.strerror(errno.ENOSPC)
+"""Part of the message with which Polars reports a full disk."""
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What became of a day's lines. For Parquet and synthetic flows, a row is a line.
+    """What became of a day's lines. For Parquet and synthetic flows, a row counts as a line.
 
     Attributes:
         rows: The number of records that parse.
-        rejected: The number of lines that do not.
-        examples: The first of those: columns `file`, `line`, `fault`, `value`.
+        rejected: The number of lines that do not parse.
+        examples: The first rejected records: columns `file`, `line`, `fault`, `value`.
         lines: The number of lines read; `kept`, `rejected` and `others` add up to it.
         joined: The number of kept lines beyond the first of a record.
-        others: The number of lines that are neither kept nor rejected, by what they are, most frequent first.
-        unlabelled: The number of records that parse and have a label whose words are unknown.
-        unknown_labels: The most frequent of these labels, with how many records have them.
+        others: The number of lines that are neither kept nor rejected, by kind, most frequent first.
+        unlabelled: The number of records that parse and have a label without a known word.
+        unknown_labels: The most frequent of these labels, with the number of records that have them.
     """
 
     rows: int
@@ -71,51 +70,56 @@ class Ingested:
 
 
 def ingest(logs: DayLogs, kept: Path, rejected: Path) -> Ingested:
-    """Write a day's records to Parquet: in the quick way where nothing is wrong with any, else in the thorough one.
+    """Write a day's records to Parquet.
+
+    Each part is read with the fast path of its reader. Where that reports a suspect row or fails, the part is read
+    again with the complete path.
 
     Args:
         logs: The records.
-        kept: Where those that parse go, with the columns of RAW.
-        rejected: Where the others go, with the columns of ORIGIN.
+        kept: The file for those that parse, with the columns of RAW.
+        rejected: The file for the others, with the columns of ORIGIN. It is written only if there are any.
 
     Raises:
         UnreadableLogError: A file is damaged as a whole.
-        OSError: The disk is full, or the files' copies are gone.
+        OSError: The disk is full, or the staged files are missing.
     """
-    sunk = [_sink(part, kept.with_name(f"{number}.{kept.name}"), logs) for number, part in enumerate(logs.parts)]
+    results = [
+        _ingest_part(part, kept.with_name(f"{number}.{kept.name}"), logs) for number, part in enumerate(logs.parts)
+    ]
     total = LineCounts()
-    for part in sunk:
-        total.merge(part.line_counts)
-    _join([part.kept for part in sunk], kept)
-    rows = _count(kept)
-    damaged = [part.rejected for part in sunk if part.rejected is not None]
+    for result in results:
+        total.merge(result.line_counts)
+    _concatenate([result.kept for result in results], kept)
+    damaged = [result.rejected for result in results if result.rejected is not None]
     examples = pl.DataFrame(schema=ORIGIN)
-    count = 0
+    rejected_records = 0
     if damaged:
-        _join(damaged, rejected)
-        examples = pl.scan_parquet(rejected).head(SHOWN).collect()
-        count = _count(rejected)
+        _concatenate(damaged, rejected)
+        examples = pl.scan_parquet(rejected).head(MAX_LISTED).collect()
+        rejected_records = _count(rejected)
+    labels = sorted(total.labels.items(), key=lambda item: (-item[1], item[0]))
     return Ingested(
-        rows=rows,
-        rejected=count,
+        rows=_count(kept),
+        rejected=rejected_records,
         examples=examples,
-        lines=sum(part.lines for part in sunk),
+        lines=sum(result.lines for result in results),
         joined=total.joined,
         others=total.names(),
         unlabelled=total.unlabelled,
-        unknown_labels=dict(sorted(total.labels.items(), key=lambda item: (-item[1], item[0]))[:LABELS_SHOWN]),
+        unknown_labels=dict(labels[:MAX_LABELS_LISTED]),
     )
 
 
 @dataclass(frozen=True)
-class _Sunk:
+class _PartResult:
     """What became of a part's lines.
 
     Attributes:
-        kept: Where the records are that parse.
-        rejected: Where the others are, None where no record was suspect.
+        kept: The file of the records that parse.
+        rejected: The file of the others; None after the fast path, which has none.
         lines: The number of lines read.
-        line_counts: Counts of the lines that are not in either file.
+        line_counts: Counts of the lines that are in neither file.
     """
 
     kept: Path
@@ -130,36 +134,36 @@ class _Sunk:
         return _count(self.kept) + rejected + self.line_counts.total
 
 
-def _sink(part: Part, kept: Path, logs: DayLogs) -> _Sunk:
-    """Write a part's records, and account for all of its lines."""
+def _ingest_part(part: Part, kept: Path, logs: DayLogs) -> _PartResult:
+    """Write a part's records, and require that each of its lines is accounted for."""
     is_whole = not any(log.cut for log in part.files)
-    if is_whole and part.quick is not None and (files := _sink_quickly(part, part.quick, kept)):
-        sunk = _account(kept, None, files)
-        if sunk.accounted == sunk.lines:
-            return sunk
+    if is_whole and part.fast_scan is not None and (files := _sink_fast(part, part.fast_scan, kept)):
+        result = _part_result(kept, None, files)
+        if result.accounted == result.lines:
+            return result
     rejected = kept.with_suffix(".rejected")
-    sink = _sink_apart if part.isolate else _sink_thoroughly
-    sunk = _account(kept, rejected, sink(part, kept, rejected, quotes=logs.quotes))
-    if sunk.accounted != sunk.lines:
-        raise LostLinesError(_named(part), sunk.lines, sunk.accounted)
-    return sunk
+    sink = _sink_isolated if part.isolate else _sink
+    result = _part_result(kept, rejected, sink(part, kept, rejected, quotes=logs.quotes))
+    if result.accounted != result.lines:
+        raise LostLinesError(_names(part), result.lines, result.accounted)
+    return result
 
 
-def _account(kept: Path, rejected: Path | None, files: Sequence[StagedLog]) -> _Sunk:
+def _part_result(kept: Path, rejected: Path | None, files: Sequence[StagedLog]) -> _PartResult:
     line_counts = LineCounts()
     for log in files:
         line_counts.merge(log.line_counts)
     lines = sum(log.line_counts.rows if log.lines is None else log.lines for log in files) if files else _count(kept)
-    return _Sunk(kept, rejected, lines, line_counts)
+    return _PartResult(kept, rejected, lines, line_counts)
 
 
 def _uncounted(part: Part) -> list[StagedLog]:
-    """Return a part's files with nothing counted yet: what was read in vain does not count."""
+    """Return a part's files with fresh counts, so that a discarded reading does not count."""
     return [replace(log, line_counts=LineCounts()) for log in part.files]
 
 
-def _join(parts: Sequence[Path], to: Path) -> None:
-    """Make one file of some."""
+def _concatenate(parts: Sequence[Path], to: Path) -> None:
+    """Move the rows of some Parquet files into one."""
     if len(parts) == 1:
         parts[0].replace(to)
         return
@@ -169,12 +173,12 @@ def _join(parts: Sequence[Path], to: Path) -> None:
 
 
 def require_share(ingested: Ingested, max_rejected_share: float, given_format: str | None = None) -> None:
-    """Refuse a day of which too much is damaged.
+    """Reject a day with too many damaged records.
 
     Args:
-        ingested: What became of its records.
-        max_rejected_share: Up to which share of damaged records the day is good, 0 to 1.
-        given_format: The format that FLOWS_FORMAT names, None where it was recognized.
+        ingested: What became of the day's records.
+        max_rejected_share: The largest share of damaged records that is allowed, 0 to 1.
+        given_format: The format that FLOWS_FORMAT names; None where it was detected.
 
     Raises:
         DamagedLogError: More records than allowed do not parse.
@@ -184,28 +188,25 @@ def require_share(ingested: Ingested, max_rejected_share: float, given_format: s
 
 
 def require_flows(ingested: Ingested) -> None:
-    """Refuse a day whose lines are all of another kind.
-
-    Args:
-        ingested: What became of its lines.
+    """Reject a day whose lines are all of other kinds than flows.
 
     Raises:
-        NoFlowLogsError: There are lines, and none is a flow or a damaged one.
+        NoFlowLogsError: There are lines, but none is a flow or damaged.
     """
     events = {name: lines for name, lines in ingested.others.items() if name not in FRAME}
     if events and not ingested.rows and not ingested.rejected:
-        shown = [f"{lines:,} of {name}" for name, lines in list(events.items())[:SHOWN]]
-        more = f" and {len(events) - SHOWN} other kinds" if len(events) > SHOWN else ""
+        listed = [f"{lines:,} of {name}" for name, lines in list(events.items())[:MAX_LISTED]]
+        more = f" and {len(events) - MAX_LISTED} other kinds" if len(events) > MAX_LISTED else ""
         raise NoFlowLogsError(
-            f"none of the {ingested.lines:,} lines is a flow: they are {', '.join(shown)}{more}",
+            f"none of the {ingested.lines:,} lines is a flow: they are {', '.join(listed)}{more}",
             "Point FLOWS_URI at the sensor's flow log (Zeek's conn, Suricata's events of type flow)",
         )
 
 
-def _sink_quickly(part: Part, quick: Scan, kept: Path) -> list[StagedLog] | None:
-    """Write records if there is no fault among them, and return the files with their counts, else None."""
+def _sink_fast(part: Part, fast_scan: Scan, kept: Path) -> list[StagedLog] | None:
+    """Write records and return the files with their counts; return None if the part needs the complete path."""
     files = _uncounted(part)
-    checked = quick(files).map_batches(_require_clean, schema=RAW, streamable=True)
+    checked = fast_scan(files).map_batches(_require_clean, schema=RAW, streamable=True)
     try:
         checked.sink_parquet(kept)
     except (*READING_FAILED, OSError, _SuspectError):
@@ -214,7 +215,7 @@ def _sink_quickly(part: Part, quick: Scan, kept: Path) -> list[StagedLog] | None
 
 
 class _SuspectError(Exception):
-    """A record may be at fault."""
+    """A row may have an error."""
 
 
 def _require_clean(batch: pl.DataFrame) -> pl.DataFrame:
@@ -223,18 +224,19 @@ def _require_clean(batch: pl.DataFrame) -> pl.DataFrame:
     return batch.drop("suspect")
 
 
-def _sink_apart(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[StagedLog]:
-    """Write a part's records in another process; where that dies, find the file that kills it."""
+def _sink_isolated(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[StagedLog]:
+    """Write a part's records in another process. If that crashes, find the file that causes it."""
     try:
-        return apart(partial(_sink_thoroughly, part, kept, rejected, quotes=quotes))
+        return isolate(partial(_sink, part, kept, rejected, quotes=quotes))
     except StepDiedError as died:
         for single in part.singles if len(part.files) > 1 else []:
-            _sink_apart(single, kept, rejected, quotes=quotes)
+            _sink_isolated(single, kept, rejected, quotes=quotes)
         why = f": the process that read it ended with {died}" if quotes else ""
-        raise _unreadable(part, why, "; if it is whole, give the run more memory") from None
+        raise _unreadable(part, why, "; if it is not damaged, give the run more memory") from None
 
 
-def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[StagedLog]:
+def _sink(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[StagedLog]:
+    """Write a part's records with the complete path, and return the files with their counts."""
     files = _uncounted(part)
     good = pl.col("fault").is_null()
     records = _without_cut(part.scan(files), files)
@@ -246,14 +248,14 @@ def _sink_thoroughly(part: Part, kept: Path, rejected: Path, *, quotes: bool) ->
     try:
         pl.collect_all(sinks, engine="streaming")
     except READING_FAILED as error:
-        if FULL in str(error):
-            raise OSError(errno.ENOSPC, FULL, str(kept.parent)) from error
+        if DISK_FULL in str(error):
+            raise OSError(errno.ENOSPC, DISK_FULL, str(kept.parent)) from error
         raise _unreadable(part, f": {error}" if quotes else "") from error
     return files
 
 
 def _without_cut(records: pl.LazyFrame, files: Sequence[StagedLog]) -> pl.LazyFrame:
-    """Make a damaged record of each line that is cut: its beginning may parse."""
+    """Mark each truncated line as damaged, even if its beginning parses."""
     cut = [(pl.col("file") == log.name) & pl.col("line").is_in(list(log.cut)) for log in files if log.cut]
     if not cut:
         return records
@@ -263,23 +265,23 @@ def _without_cut(records: pl.LazyFrame, files: Sequence[StagedLog]) -> pl.LazyFr
 
 
 def _unreadable(part: Part, why: str, otherwise: str = "") -> UnreadableLogError:
-    which = _named(part) if len(part.files) == 1 else f"one of {_named(part)}"
-    return UnreadableLogError(f"{which} cannot be read{why}", f"Restore the file or take it out{otherwise}")
+    which = _names(part) if len(part.files) == 1 else f"one of {_names(part)}"
+    return UnreadableLogError(f"{which} cannot be read{why}", f"Restore the file or remove it{otherwise}")
 
 
-def _named(part: Part) -> str:
-    return ", ".join(log.name for log in part.files[:SHOWN])
+def _names(part: Part) -> str:
+    return ", ".join(log.name for log in part.files[:MAX_LISTED])
 
 
-def _read_once(records: pl.LazyFrame, look: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.LazyFrame:
-    """Keep both sinks on one reading: pushed into it, their filters would make two different ones of it.
+def _read_once(records: pl.LazyFrame, inspect: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.LazyFrame:
+    """Make both sinks share one reading: if Polars pushed their filters down, it would read the records twice.
 
     Args:
         records: The records.
-        look: Called with each batch, which it returns.
+        inspect: Called with each batch, which it returns.
     """
     return records.map_batches(
-        look, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False, streamable=True
+        inspect, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False, streamable=True
     )
 
 
@@ -294,7 +296,7 @@ def _damaged(ingested: Ingested, allowed: float, given_format: str | None) -> Da
         what = f"is over {MAX_LINE_BYTES:,} bytes"
     total = ingested.rows + ingested.rejected
     remedy = (
-        "Repair or take out the damaged lines, or raise max_rejected_share: in the Launchpad, or with "
+        "Repair or remove the damaged lines, or raise max_rejected_share: in the Launchpad, or with "
         "`cybersec run --max-rejected-share`"
     )
     if given_format is not None and not ingested.rows:

@@ -23,7 +23,7 @@ class StepDiedError(Exception):
     """The process that did a step ended without a word; the message says how."""
 
 
-def apart(step: Callable[[], Result]) -> Result:
+def isolate(step: Callable[[], Result]) -> Result:
     """Run a step in another process, and return its result.
 
     Args:

@@ -1,6 +1,6 @@
-"""Copy a day's log files into the run's folder, and return them as lazy tables of some files each.
+"""Stage a day's log files and plan how to read them: which reader reads which files.
 
-files → the run's own copies → each one's format, by content → parts, each a LazyFrame of RAW and ORIGIN
+files → staged copies → the format of each, detected by content → parts, each some files of one format
 """
 
 from collections import defaultdict
@@ -13,31 +13,30 @@ from cybersec_assets.flows.parsing.mapping import Columns
 from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets.flows.readers.base import Reader, Scan
 from cybersec_assets.flows.readers.nfdump import headless_mapping, is_text_output
-from cybersec_assets.flows.staged_log import StagedLog, is_text
-from cybersec_assets.flows.staging import stage
+from cybersec_assets.flows.staging import StagedLog, is_text, stage
 from cybersec_assets.flows.unwrap import unwrapped, wrapper_name
 from cybersec_assets.sources.base import SourceFile
 
 AWS_VPC = "aws_vpc"
+CSV = "csv"
 PARQUET = "parquet"
 FILES_AT_ONCE = 50
-"""The most files in one table: each takes memory and time to plan, and a day in a bucket may have thousands."""
+"""The most files in one part. Each takes memory and time to plan, and a day in a bucket may have thousands."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some of a day's flows, not yet read or planned.
+    """Some of a day's flows, not yet read.
 
     Attributes:
-        scan: Returns the columns of RAW and ORIGIN of some of the files.
-        quick: Returns the columns of RAW and a boolean `suspect`. It is faster but finds no faults: where a record is
-            suspect, or it raises an error, `scan` must be used. None where a format has no faster way.
+        scan: The complete path of a `Reader`.
+        fast_scan: The fast path of a `Reader`, or None.
         files: The files of the flows; empty for synthetic flows.
         isolate: Whether reading can crash the process.
     """
 
     scan: Scan
-    quick: Scan | None = None
+    fast_scan: Scan | None = None
     files: Sequence[StagedLog] = ()
     isolate: bool = False
 
@@ -70,7 +69,7 @@ class Reading:
     """How a day's files are read.
 
     Attributes:
-        fmt: A reader's name, or AUTO.
+        fmt: The name of a reader, or AUTO.
         columns: The mapping of the columns of CSV and Parquet; None for columns with the raw layer's names.
         quotes: As in `DayLogs`.
     """
@@ -81,7 +80,7 @@ class Reading:
 
 
 def read_logs(files: Sequence[SourceFile], folder: Path, how: Reading) -> DayLogs:
-    """Copy files into a folder, and detect their formats.
+    """Stage files in a folder, and detect their formats.
 
     Args:
         files: The files.
@@ -95,29 +94,29 @@ def read_logs(files: Sequence[SourceFile], folder: Path, how: Reading) -> DayLog
     copies = [stage(file, folder / f"{number}.log") for number, file in enumerate(files)]
     groups = defaultdict[Reader, list[StagedLog]](list)
     for copy in copies:
-        log = _plain(replace(copy, columns=how.columns), how)
+        log = _without_wrappers(copy, how)
         groups[_reader(log, how)].append(log)
-    return DayLogs([part for reader, group in groups.items() for part in _parts(reader, group)], how.quotes)
+    return DayLogs([part for reader, group in groups.items() for part in _parts(reader, group, how)], how.quotes)
 
 
-def _parts(reader: Reader, logs: Sequence[StagedLog]) -> Iterator[Part]:
+def _parts(reader: Reader, logs: Sequence[StagedLog], how: Reading) -> Iterator[Part]:
     size = len(logs) if reader.together else FILES_AT_ONCE
     for begin in range(0, len(logs), size):
-        some = logs[begin : begin + size]
-        yield Part(reader.scan, reader.quick, some, reader.isolate)
+        yield Part(reader.scan_with(how.columns), reader.fast_scan, logs[begin : begin + size], reader.isolate)
 
 
-def _plain(log: StagedLog, how: Reading) -> StagedLog:
-    """Return a log without the wrappers of its records."""
-    asked = list(readers().values()) if how.fmt == AUTO else [readers()[how.fmt]]
+def _without_wrappers(log: StagedLog, how: Reading) -> StagedLog:
+    if how.columns:
+        return log
+    candidates = list(readers().values()) if how.fmt == AUTO else [readers()[how.fmt]]
 
     def is_known(head: StagedLog) -> bool:
-        return any(reader.recognises(head) for reader in asked)
+        return any(reader.recognises(head) for reader in candidates)
 
     def is_plain(head: StagedLog) -> bool:
-        return any(reader.recognises(head) for reader in asked if not reader.prefixed)
+        return any(reader.recognises(head) for reader in candidates if not reader.prefixed)
 
-    return unwrapped(log, json=any(reader.json for reader in asked), is_plain=is_plain, is_known=is_known)
+    return unwrapped(log, json=any(reader.json for reader in candidates), is_plain=is_plain, is_known=is_known)
 
 
 def _reader(log: StagedLog, how: Reading) -> Reader:
@@ -125,21 +124,27 @@ def _reader(log: StagedLog, how: Reading) -> Reader:
         # AWS writes the same records as text and as Parquet.
         is_aws_parquet = how.fmt == AWS_VPC and not is_text(log.head)
         return readers()[PARQUET if is_aws_parquet else how.fmt]
-    asked = [reader for reader in readers().values() if reader.mapped or not log.columns]
-    known = [reader for reader in asked if reader.recognises(log)]
-    if not known and (mapping := headless_mapping(log)):
-        raise UnreadableLogError(
+    if how.columns:
+        # Any text may be a table to which the mapping applies.
+        return readers()[CSV if is_text(log.head) else PARQUET]
+    for reader in readers().values():
+        if reader.recognises(log):
+            return reader
+    raise _unknown_format(log, quotes=how.quotes)
+
+
+def _unknown_format(log: StagedLog, *, quotes: bool) -> UnreadableLogError:
+    if mapping := headless_mapping(log):
+        return UnreadableLogError(
             f"{log.name} looks like nfdump's CSV without its header, as nfdump -q prints it",
             f"Run nfdump without -q, or set FLOWS_COLUMNS to {mapping}",
         )
-    if not known and is_text_output(log):
-        raise UnreadableLogError(f"{log.name} looks like nfdump's text output", "Run nfdump with -o csv")
-    if not known:
-        wrapper = wrapper_name(log)
-        behind = f"; its lines have a {wrapper} with no flow record of a known kind in it" if wrapper else ""
-        begins = f", it begins with {quoted(log.first_lines[0])}" if how.quotes else ""
-        raise UnreadableLogError(
-            f"{log.name} is no flow log of a known kind{begins}{behind}",
-            f"Narrow FLOWS_URI, or set FLOWS_FORMAT to one of {', '.join(readers())}",
-        )
-    return known[0]
+    if is_text_output(log):
+        return UnreadableLogError(f"{log.name} looks like nfdump's text output", "Run nfdump with -o csv")
+    wrapper = wrapper_name(log)
+    inside = f"; its lines have a {wrapper} with no flow record of a known format in it" if wrapper else ""
+    begins = f", it begins with {quoted(log.first_lines[0])}" if quotes else ""
+    return UnreadableLogError(
+        f"{log.name} is not a flow log of a known format{begins}{inside}",
+        f"Narrow FLOWS_URI, or set FLOWS_FORMAT to one of {', '.join(readers())}",
+    )

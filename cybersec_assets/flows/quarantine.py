@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from cybersec_assets.flows.parsing.lines import NEVER, scan_lines
+from cybersec_assets.flows.parsing.lines import SENTINEL, scan_lines
 from cybersec_assets.flows.plan import DayLogs
-from cybersec_assets.flows.staged_log import is_text
+from cybersec_assets.flows.staging import is_text
 from cybersec_assets.redaction import MARK, known_secrets, spellings_of
 
 QUARANTINE = ("file", "line", "fault", "value", "text")
@@ -37,7 +37,7 @@ def _by_file(rejected: pl.LazyFrame, logs: DayLogs) -> Iterator[pl.LazyFrame]:
             continue
         records = rejected.filter(pl.col("file") == log.name)
         if is_text(log.head) and logs.quotes:
-            text = pl.concat_str("text", "rest", separator=NEVER, ignore_nulls=True).alias("text")
+            text = pl.concat_str("text", "rest", separator=SENTINEL, ignore_nulls=True).alias("text")
             # The file's own line is kept, not what was found in its wrapper.
             lines = scan_lines(replace(log, path=log.original or log.path)).select("line", text)
             yield lines.join(records, on="line", how="inner", maintain_order="left").select(QUARANTINE)

@@ -24,7 +24,7 @@ from cybersec_assets.flows.pseudonyms.privacy import without_addresses
 from cybersec_assets.flows.pseudonyms.pseudonyms import Pseudonyms
 from cybersec_assets.flows.readers import AUTO, readers
 from cybersec_assets.flows.readers.base import Scan
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 from cybersec_assets.flows.synthetic.flows import synthetic_flows
 from cybersec_assets.sources.base import SourceFile
 from cybersec_assets.sources.local import local_files
@@ -163,7 +163,10 @@ def _pseudonymous(logs: DayLogs, pseudonyms: Pseudonyms) -> DayLogs:
     def hidden(scan: Scan) -> Scan:
         return partial(_hidden, scan, pseudonyms)
 
-    parts = [replace(part, scan=hidden(part.scan), quick=part.quick and hidden(part.quick)) for part in logs.parts]
+    parts = [
+        replace(part, scan=hidden(part.scan), fast_scan=part.fast_scan and hidden(part.fast_scan))
+        for part in logs.parts
+    ]
     return replace(logs, parts=parts)
 
 

@@ -16,7 +16,7 @@ from itertools import product
 
 from cybersec_assets.flows.parsing.prefixes import before_stream, before_text, prefix_name
 from cybersec_assets.flows.parsing.wrapped_json import Unwrapped, text_in, unwrap_line
-from cybersec_assets.flows.staged_log import StagedLog, is_text
+from cybersec_assets.flows.staging import StagedLog, is_text
 
 PLAIN_RECORDS = 20
 """So many plain records at the head of a file show that it has no wrappers."""
@@ -41,7 +41,7 @@ def unwrapped(log: StagedLog, *, json: bool, is_plain: Recognise, is_known: Reco
         is_known: Tells by its head whether a file is of a known format.
     """
     begin = log.head
-    if log.columns or not is_text(begin):
+    if not is_text(begin):
         return log
     head = begin.split(b"\n")
     found = _json_records(head) if json else []

@@ -10,7 +10,7 @@ import polars as pl
 
 from cybersec_assets.errors import CybersecError, DamagedLogError, LostLinesError
 from cybersec_assets.flows.ingest import ingest, require_share
-from cybersec_assets.flows.isolation import StepDiedError, apart
+from cybersec_assets.flows.isolation import StepDiedError, isolate
 from cybersec_assets.flows.readers import AUTO
 from cybersec_assets.flows.readers.base import READING_FAILED
 from cybersec_assets.flows.source import FlowSource
@@ -65,7 +65,7 @@ def try_long_values(name, seeds):
 def try_bytes_apart(name, seeds):
     """Do so in another process, for all seeds at once; where one ends that process, try the product's own way."""
     try:
-        apart(partial(try_bytes, name, seeds))
+        isolate(partial(try_bytes, name, seeds))
     except StepDiedError:
         middle = len(seeds) // 2
         for half in (seeds[:middle], seeds[middle:]) if middle else ():
@@ -113,7 +113,7 @@ def read(folder, content, fmt, *, isolate):
     """
     (folder / "log").write_bytes(content)
     logs = FlowSource(str(folder / "log"), fmt).logs_of(DAY, folder / "logs")
-    slowly = replace(logs, parts=[replace(part, quick=None, isolate=isolate) for part in logs.parts])
+    slowly = replace(logs, parts=[replace(part, fast_scan=None, isolate=isolate) for part in logs.parts])
     ingested = ingest(slowly, folder / "kept", folder / "rejected")
     try:
         require_share(ingested, 0)
@@ -124,7 +124,7 @@ def read(folder, content, fmt, *, isolate):
     if ingested.rejected:
         rejected = pl.read_parquet(folder / "rejected")
     assert (kept.height, rejected.height) == (ingested.rows, ingested.rejected)
-    quickly = None if part.quick is None else in_the_quick_way(part.quick(part.files))
+    quickly = None if part.fast_scan is None else in_the_quick_way(part.fast_scan(part.files))
     if quickly is not None:
         assert rejected.is_empty()
         assert quickly.equals(kept)

@@ -27,7 +27,7 @@ from cybersec_assets.flows.ingest import Ingested, ingest, require_flows, requir
 from cybersec_assets.flows.quality import all_hold, parse_result, raw_results, require
 from cybersec_assets.flows.readers import AUTO
 from cybersec_assets.flows.source import SYNTHETIC
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 PREVIEWED = ["timestamp", "src_ip", "src_port", "dst_ip", "dst_port", "protocol", "bytes", "duration"]
 FILES_SHOWN = 100

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from cybersec_assets.flows.line_counts import BLANK as BLANK_LINE
-from cybersec_assets.flows.line_counts import HEADER
+from cybersec_assets.flows.line_counts import BLANK, HEADER
 from cybersec_assets.flows.parsing.lines import scan_lines
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 BYTE_ORDER_MARK = "\ufeff"
-BLANK = f" \t\r{BYTE_ORDER_MARK}"
+BLANK_CHARACTERS = f" \t\r{BYTE_ORDER_MARK}"
 """What a blank line may have."""
 
 
@@ -61,21 +60,21 @@ def scan_fields(
         remark: The name of what a line is that is no record, else null.
 
     Returns:
-        A row for each other line: `file`; `line`; `misfit`, what is wrong with the line as a whole, else null; and the
-        wanted columns, without blanks around, null where a field says nothing.
+        A row for each other line: `file`; `line`; `row_error`, what is wrong with the line as a whole, else null; and
+        the wanted columns, without blanks around, null where a field says nothing.
         Another header misfits, and so do the lines under it: their fields mean something else.
     """
     lines = scan_lines(log)
     cut = _cut(lines, layout)
     headers = _cut(lines.filter(pl.col("text").str.contains(layout.mark, literal=True)), layout)
     wrong = pl.when(pl.col("fields").is_null()).then(pl.lit("number of fields"))
-    misfit = wrong.when(_astray(headers)).then(pl.lit("header"))
+    row_error = wrong.when(_astray(headers)).then(pl.lit("header"))
     texts = {name: pl.col("fields").list.get(layout.header.index(name)) for name in wanted if name in layout.header}
     values = [_said(text, layout.unset).alias(name) for name, text in texts.items()]
-    is_blank = (pl.col("text").fill_null("").str.strip_chars(BLANK) == "") & pl.col("rest").is_null()
-    kind = pl.when(is_blank).then(pl.lit(BLANK_LINE)).when(pl.col("is_first")).then(pl.lit(HEADER))
+    is_blank = (pl.col("text").fill_null("").str.strip_chars(BLANK_CHARACTERS) == "") & pl.col("rest").is_null()
+    kind = pl.when(is_blank).then(pl.lit(BLANK)).when(pl.col("is_first")).then(pl.lit(HEADER))
     records = log.line_counts.skip(cut, kind.otherwise(remark))
-    return records.select("file", "line", misfit.alias("misfit"), *values)
+    return records.select("file", "line", row_error.alias("row_error"), *values)
 
 
 def _cut(lines: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:

@@ -21,7 +21,7 @@ from polars.io.plugins import register_io_source
 
 from cybersec_assets.flows.line_counts import BLANK, LineCounts
 from cybersec_assets.flows.parsing.lines import scan_lines
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 Wanted = Mapping[str, pl.DataType]
 """Names, and what they hold: a scalar, or a Struct of such."""

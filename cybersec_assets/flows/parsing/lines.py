@@ -4,11 +4,11 @@ from functools import lru_cache
 
 import polars as pl
 
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
-NEVER = "\x01"
+SENTINEL = "\x01"
 """No log has such a character: what stands behind one shows in `rest`."""
-SEPARATORS = (NEVER, *"\x02\x03\x04\x05\x06\x07\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b")
+CONTROL_CHARACTERS = (SENTINEL, *"\x02\x03\x04\x05\x06\x07\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b")
 CHUNK_BYTES = 1 << 20
 
 
@@ -16,10 +16,10 @@ def scan_lines(log: StagedLog) -> pl.LazyFrame:
     """Read a log's lines lazily.
 
     Returns:
-        A row a line, blank ones too: `file`; `line`, its number there; `text`; `rest`, null unless the line has NEVER.
+        A row a line, blank ones too: `file`; `line`, its number; `text`; `rest`, null unless the line has SENTINEL.
     """
     rows = whole_lines(log)
-    halves = (pl.col("text"), pl.col("rest")) if _absent_sign(log) == NEVER else _halves(pl.col("text"))
+    halves = (pl.col("text"), pl.col("rest")) if _absent_sign(log) == SENTINEL else _halves(pl.col("text"))
     return rows.select(pl.lit(log.name).alias("file"), pl.col("line").cast(pl.UInt32), *halves)
 
 
@@ -27,8 +27,8 @@ def whole_lines(log: StagedLog) -> pl.LazyFrame:
     """Read a log's lines lazily, none cut in two.
 
     Returns:
-        A row a line, blank ones too: `line`, its number; `text`. Only in a log that has every one of SEPARATORS does
-        `text` end at NEVER, with `rest` behind it.
+        A row a line, blank ones too: `line`, its number; `text`. Only in a log that has all CONTROL_CHARACTERS does
+        `text` end at SENTINEL, with `rest` behind it.
     """
     return pl.scan_csv(
         log.path,
@@ -46,7 +46,7 @@ def whole_lines(log: StagedLog) -> pl.LazyFrame:
 
 
 def _halves(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    return text.str.extract(f"^([^{NEVER}]*)"), text.str.extract(f"(?s){NEVER}(.*)$").alias("rest")
+    return text.str.extract(f"^([^{SENTINEL}]*)"), text.str.extract(f"(?s){SENTINEL}(.*)$").alias("rest")
 
 
 def holds(log: StagedLog, sign: str) -> bool:
@@ -58,4 +58,4 @@ def holds(log: StagedLog, sign: str) -> bool:
 @lru_cache(maxsize=1024)
 def _absent_sign(log: StagedLog) -> str:
     """Give a character that a log does not have: Polars shows no trace of one that ends a line."""
-    return next((sign for sign in SEPARATORS if not holds(log, sign)), NEVER)
+    return next((sign for sign in CONTROL_CHARACTERS if not holds(log, sign)), SENTINEL)

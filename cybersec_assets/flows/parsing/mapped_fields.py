@@ -40,7 +40,7 @@ from cybersec_assets.flows.parsing.units import (
 )
 from cybersec_assets.flows.parsing.values import Field, host
 from cybersec_assets.flows.schema import PORTS, RAW, REQUIRED, TIMESTAMP, VOLUMES
-from cybersec_assets.flows.staged_log import StagedLog, is_text
+from cybersec_assets.flows.staging import StagedLog, is_text
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 PLAIN = re.compile(r"[\w#][\w#. /()-]{0,79}", re.ASCII)
@@ -148,18 +148,19 @@ class Table:
         return cell(self.place(place)).without(self.columns.unset)
 
 
-def table_of(log: StagedLog, first: Sequence[str]) -> Table:
+def table_of(log: StagedLog, first: Sequence[str], columns: Columns | None) -> Table:
     """Return what the columns of a file mean: what is mapped, and else the columns with the raw layer's own names.
 
     Args:
-        log: The file, with its mapping.
+        log: The file.
         first: The names of its columns, or the fields of its first line.
+        columns: The user's mapping; None for columns with the raw layer's names.
 
     Raises:
         UnreadableLogError: It has too many columns, lacks one, or has one twice that is needed.
     """
     require_columns(log, first, ())
-    columns = log.columns or _own(log, first)
+    columns = columns or _own(log, first)
     layout = _layout(log, columns, first)
     if layout.is_headless and not is_text(log.head):
         raise UnreadableLogError(

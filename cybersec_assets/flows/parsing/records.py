@@ -11,7 +11,7 @@ import polars as pl
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.parsing.values import Field
 from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 MAX_COLUMNS = 1_000
 """No flow log comes near it, and every column costs memory."""
@@ -52,13 +52,13 @@ def _usable(name: str, field: Field) -> pl.Expr:
     return value
 
 
-def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, misfit: pl.Expr | None = None) -> pl.LazyFrame:
+def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, row_error: pl.Expr | None = None) -> pl.LazyFrame:
     """Turn a log's own rows into records of RAW and ORIGIN.
 
     Args:
         rows: The log's rows, with the columns `file` and `line` and those that the fields use.
         fields: The source of each raw column that the log has; those in REQUIRED must be there.
-        misfit: What is wrong with a row as a whole, as with its number of fields; null where nothing is.
+        row_error: What is wrong with a row as a whole, as with its number of fields; null where nothing is.
 
     Returns:
         One record a row. `fault` is null where it parses; else the first column at fault, with its text in `value`.
@@ -71,14 +71,14 @@ def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, misfit: pl.Expr
         "line",
         *texts,
         *_values(fields),
-        _misfit=pl.lit(None) if misfit is None else misfit,
+        _row_error=pl.lit(None) if row_error is None else row_error,
         _unknown=pl.coalesce(*unknown_texts(fields), pl.lit(None, pl.String)),
     )
     fault, value = _faults(fields)
     return parsed.select(*RAW, "file", "line", fault.alias("fault"), pl.coalesce(value, "_unknown").alias("value"))
 
 
-def screen(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> pl.LazyFrame:
+def assemble_fast(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> pl.LazyFrame:
     """Do what `assemble` does for rows whose numbers have been read as such, with no word on what is wrong.
 
     Args:
@@ -113,11 +113,11 @@ def _values(fields: Mapping[str, Field]) -> list[pl.Expr]:
 
 def _faults(names: Iterable[str]) -> tuple[pl.Expr, pl.Expr]:
     """Give the first column at fault and its text; a missing text is given as the empty string."""
-    misfit = pl.col("_misfit").cast(pl.String)
+    row_error = pl.col("_row_error").cast(pl.String)
     wrong = {name: _is_wrong(name) for name in names}
-    faults = [misfit, *(pl.when(bad).then(pl.lit(name)) for name, bad in wrong.items())]
+    faults = [row_error, *(pl.when(bad).then(pl.lit(name)) for name, bad in wrong.items())]
     texts = [pl.when(bad).then(pl.col(f"text {name}").fill_null("")) for name, bad in wrong.items()]
-    return pl.coalesce(faults), pl.coalesce(pl.when(misfit.is_not_null()).then(pl.lit("")), *texts)
+    return pl.coalesce(faults), pl.coalesce(pl.when(row_error.is_not_null()).then(pl.lit("")), *texts)
 
 
 def _is_wrong(name: str) -> pl.Expr:

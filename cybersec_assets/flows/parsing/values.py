@@ -47,12 +47,12 @@ def count(text: pl.Expr) -> Field:
     return number(text, pl.Int64)
 
 
-def words(text: pl.Expr) -> Field:
+def as_text(text: pl.Expr) -> Field:
     """Take text as it is."""
     return Field(text, text)
 
 
-def those_present(
+def present_fields(
     optional: Mapping[str, tuple[str, Callable[[pl.Expr], Field]]], have: Collection[str]
 ) -> dict[str, Field]:
     """Give the sources of those raw columns whose own columns a log has.

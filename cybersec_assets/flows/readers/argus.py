@@ -15,9 +15,9 @@ from cybersec_assets.flows.parsing.labels import label
 from cybersec_assets.flows.parsing.protocols import PORTED, port, protocol
 from cybersec_assets.flows.parsing.records import assemble, require_columns
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
-from cybersec_assets.flows.parsing.values import Field, count, host, number, those_present, words
+from cybersec_assets.flows.parsing.values import Field, as_text, count, host, number, present_fields
 from cybersec_assets.flows.readers.base import Reader, each
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 NEEDED = {"StartTime", "Dur", "Proto", "SrcAddr", "DstAddr", "TotBytes"}
 OPTIONAL = {"LastTime", "Sport", "Dport", "State", "TotPkts", "SrcBytes", "DstBytes", "SrcPkts", "DstPkts", "Label"}
@@ -41,9 +41,9 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     header = header_of(log, separator)
     require_columns(log, header, NEEDED - ({"Dur"} if "LastTime" in header else set()))
     rows = scan_fields(log, Layout(header, "SrcAddr", separator), NEEDED | OPTIONAL)
-    is_management = pl.col("misfit").is_null() & (pl.col("Proto") == MANAGEMENT)
+    is_management = pl.col("row_error").is_null() & (pl.col("Proto") == MANAGEMENT)
     flows = log.line_counts.skip(rows, pl.when(is_management).then(pl.lit("management")))
-    return assemble(flows, _fields(header), misfit=pl.col("misfit"))
+    return assemble(flows, _fields(header), row_error=pl.col("row_error"))
 
 
 def _fields(header: Sequence[str]) -> dict[str, Field]:
@@ -57,11 +57,11 @@ def _fields(header: Sequence[str]) -> dict[str, Field]:
         "protocol": kind,
     }
     fields |= _both_ways(header, "Bytes", "bytes") | _both_ways(header, "Pkts", "packets")
-    return fields | those_present(
+    return fields | present_fields(
         {
             "src_port": ("Sport", lambda text: _port(text, kind)),
             "dst_port": ("Dport", lambda text: _port(text, kind)),
-            "conn_state": ("State", words),
+            "conn_state": ("State", as_text),
             "label": ("Label", label),
         },
         header,

@@ -12,9 +12,9 @@ from cybersec_assets.flows.parsing.delimited import Layout, header_of, scan_fiel
 from cybersec_assets.flows.parsing.protocols import port, protocol
 from cybersec_assets.flows.parsing.records import assemble, require_columns
 from cybersec_assets.flows.parsing.times import from_epoch, seconds_between
-from cybersec_assets.flows.parsing.values import Field, address, count, those_present, words
+from cybersec_assets.flows.parsing.values import Field, address, as_text, count, present_fields
 from cybersec_assets.flows.readers.base import Reader, each
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 DEFAULT = [
     "version",
@@ -53,8 +53,8 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     header = header_of(log, " ") if _has_header(log) else DEFAULT
     require_columns(log, header, NEEDED)
     rows = scan_fields(log, Layout(header, mark="srcaddr", separator=" ", unset="-"), NEEDED | OPTIONAL)
-    flows = log.line_counts.skip(rows, pl.when(pl.col("misfit").is_null()).then(_no_flow(header)))
-    return assemble(flows, _fields(header), misfit=pl.col("misfit"))
+    flows = log.line_counts.skip(rows, pl.when(pl.col("row_error").is_null()).then(_no_flow(header)))
+    return assemble(flows, _fields(header), row_error=pl.col("row_error"))
 
 
 def _has_header(log: StagedLog) -> bool:
@@ -82,12 +82,12 @@ def _fields(header: Sequence[str]) -> dict[str, Field]:
         "protocol": kind,
         "orig_bytes": volume,
     }
-    return fields | those_present(
+    return fields | present_fields(
         {
             "src_port": ("srcport", lambda text: port(text, kind)),
             "dst_port": ("dstport", lambda text: port(text, kind)),
             "orig_packets": ("packets", count),
-            "conn_state": ("action", words),
+            "conn_state": ("action", as_text),
         },
         header,
     )

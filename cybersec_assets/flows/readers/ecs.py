@@ -13,9 +13,9 @@ from cybersec_assets.flows.parsing.json_lines import first_objects, scan_objects
 from cybersec_assets.flows.parsing.protocols import protocol
 from cybersec_assets.flows.parsing.records import assemble
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
-from cybersec_assets.flows.parsing.values import Field, address, count, number, volume, words
+from cybersec_assets.flows.parsing.values import Field, address, as_text, count, number, volume
 from cybersec_assets.flows.readers.base import Reader, each
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 TEXTS: dict[str, pl.DataType] = dict.fromkeys(NAMES, pl.String())
 FLOW_DATASET = r"(^|\.)(conn|connection|flows?|netflow|ipfix|vpcflow)(\.log)?$"
@@ -30,9 +30,9 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     Returns:
         The columns of RAW and ORIGIN, a record for each flow and for each line that is no JSON object.
     """
-    misfit = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
+    row_error = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
     flows = log.line_counts.skip(scan_objects(log, TEXTS), _other_event())
-    return assemble(flows, _fields(), misfit=misfit)
+    return assemble(flows, _fields(), row_error=row_error)
 
 
 def _other_event() -> pl.Expr:
@@ -71,11 +71,11 @@ def _fields() -> dict[str, Field]:
             pl.when(nanoseconds.text.is_null()).then(lasted).otherwise(nanoseconds.value / NANOSECONDS),
         ),
         "protocol": protocol(pl.coalesce("network.transport", "network.iana_number")),
-        "uid": words(pl.coalesce("zeek.session_id", "suricata.eve.flow_id", "event.id")),
+        "uid": as_text(pl.coalesce("zeek.session_id", "suricata.eve.flow_id", "event.id")),
         "src_port": number(pl.col("source.port"), pl.Int32),
         "dst_port": number(pl.col("destination.port"), pl.Int32),
-        "service": words(pl.coalesce("network.protocol", "network.application")),
-        "conn_state": words(pl.coalesce("zeek.connection.state", "suricata.eve.flow.state")),
+        "service": as_text(pl.coalesce("network.protocol", "network.application")),
+        "conn_state": as_text(pl.coalesce("zeek.connection.state", "suricata.eve.flow.state")),
         "orig_bytes": sent,
         "resp_bytes": received,
         "orig_packets": count(pl.col("source.packets")),

@@ -18,9 +18,9 @@ from cybersec_assets.flows.parsing.lines import scan_lines
 from cybersec_assets.flows.parsing.protocols import port, protocol
 from cybersec_assets.flows.parsing.records import assemble, require_columns
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
-from cybersec_assets.flows.parsing.values import Field, count, host, number, those_present, volume
+from cybersec_assets.flows.parsing.values import Field, count, host, number, present_fields, volume
 from cybersec_assets.flows.readers.base import Reader, each
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 TOKENS = {
     "firstSeen": "ts",
@@ -64,7 +64,7 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     require_columns(log, list(names), NEEDED - ({"td"} if "te" in names else set()))
     wanted = {names[token]: token for token in NEEDED | OPTIONAL if token in names}
     rows = scan_fields(log, Layout(header, names["sa"], separator), wanted, remark=_remark(log, separator))
-    return assemble(rows.rename(wanted), _fields(names), misfit=pl.col("misfit"))
+    return assemble(rows.rename(wanted), _fields(names), row_error=pl.col("row_error"))
 
 
 def _separator(log: StagedLog) -> str:
@@ -100,7 +100,7 @@ def _fields(names: Collection[str]) -> dict[str, Field]:
         "orig_bytes": sent,
         "resp_bytes": received,
     }
-    return fields | those_present(
+    return fields | present_fields(
         {
             "src_port": ("sp", lambda text: port(text, kind)),
             "dst_port": ("dp", lambda text: port(text, kind)),

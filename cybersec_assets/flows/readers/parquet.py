@@ -4,16 +4,17 @@ import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.parsing.mapped_fields import Cell, table_of
+from cybersec_assets.flows.parsing.mapping import Columns
 from cybersec_assets.flows.parsing.records import assemble
 from cybersec_assets.flows.readers.base import READING_FAILED, Reader, each
-from cybersec_assets.flows.staged_log import StagedLog, is_text
+from cybersec_assets.flows.staging import StagedLog, is_text
 
 PREFIX = "parquet_"
 FEW_ROWS = 1_000_000
 """So many rows may be all alike, and take next to nothing; beyond them no log has more rows than bytes."""
 
 
-def scan(log: StagedLog) -> pl.LazyFrame:
+def scan(log: StagedLog, columns: Columns | None = None) -> pl.LazyFrame:
     """Read a Parquet file lazily.
 
     Returns:
@@ -26,7 +27,7 @@ def scan(log: StagedLog) -> pl.LazyFrame:
         schema = pl.read_parquet_schema(log.path)
     except (*READING_FAILED, OSError) as error:
         raise UnreadableLogError(f"{log.name} is damaged: {error}", "Fetch the file again") from error
-    table = table_of(log, list(schema))
+    table = table_of(log, list(schema), columns)
     _require_plausible(log)
     rows = (
         pl.scan_parquet(log.path, glob=False)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import DamagedLogError, UnreadableLogError
-from cybersec_assets.flows.ingest import SHOWN, Ingested, ingest, require_share
+from cybersec_assets.flows.ingest import MAX_LISTED, Ingested, ingest, require_share
 from cybersec_assets.flows.plan import FILES_AT_ONCE
 from cybersec_assets.flows.schema import ORIGIN, RAW
 from cybersec_assets.flows.source import FlowSource
@@ -49,10 +49,10 @@ def test_records_go_to_two_files(folder):
 
 def test_few_damaged_lines_are_shown(folder):
     """Only the first damaged lines are shown, however many there are."""
-    write(folder / "a.log", zeek_log(*[BAD] * (SHOWN + 3)))
+    write(folder / "a.log", zeek_log(*[BAD] * (MAX_LISTED + 3)))
     ingested, *_ = run(folder, 1)
-    assert ingested.examples["line"].to_list() == list(range(7, 7 + SHOWN))
-    assert ingested.rejected == SHOWN + 3
+    assert ingested.examples["line"].to_list() == list(range(7, 7 + MAX_LISTED))
+    assert ingested.rejected == MAX_LISTED + 3
 
 
 @examples
@@ -80,7 +80,7 @@ def test_too_many_damaged_lines_are_refused_by_name(folder):
         run(folder)
     assert str(caught.value) == (
         f"{folder}/b.log line 8: duration 'long' does not parse; 2 of 4 lines are damaged (50.0%, allowed 1.0%). "
-        "Repair or take out the damaged lines, or raise max_rejected_share: in the Launchpad, or with `cybersec run "
+        "Repair or remove the damaged lines, or raise max_rejected_share: in the Launchpad, or with `cybersec run "
         "--max-rejected-share`."
     )
 

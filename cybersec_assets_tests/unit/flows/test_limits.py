@@ -52,9 +52,7 @@ def test_a_bomb(tmp_path, kind):
     """A file that would become hundreds of megabytes of lines is refused before it does."""
     path = pour(tmp_path / "log", kind, itertools.repeat(b"0\n" * (MIB // 2), 300))
     said = read_apart(tmp_path, path)
-    assert said.startswith(
-        f"{path} becomes over 250 times its size when it is decompressed. Take it out; if it is a log"
-    )
+    assert said.startswith(f"{path} becomes over 250 times its size when it is decompressed. Remove it; if it is a log")
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -69,7 +67,7 @@ def test_a_line_of_a_hundred_megabytes(tmp_path, kind):
 def test_a_file_of_one_line_of_a_hundred_megabytes(tmp_path, kind):
     """A file without a line end is refused, however long it is."""
     path = pour(tmp_path / "log", kind, itertools.repeat(os.urandom(MIB // 2).hex().encode(), 100))
-    assert read_apart(tmp_path, path).startswith(f"{path} is no flow log of a known kind, it begins with")
+    assert read_apart(tmp_path, path).startswith(f"{path} is not a flow log of a known format, it begins with")
 
 
 def test_two_gigabytes_of_nul_bytes(tmp_path):
@@ -96,7 +94,7 @@ def test_a_table_of_a_hundred_thousand_columns(tmp_path):
 def test_an_object_of_sixty_thousand_names(tmp_path):
     """JSON whose objects have far too many names is no flow log, or is read for the names that count."""
     path = write(tmp_path / "log", json.dumps(dict.fromkeys(COLUMNS[:60_000], 1)) + "\n")
-    assert read_apart(tmp_path, path).startswith(f"{path} is no flow log of a known kind, it begins with")
+    assert read_apart(tmp_path, path).startswith(f"{path} is not a flow log of a known format, it begins with")
 
 
 def test_what_never_ends(tmp_path):

@@ -211,8 +211,8 @@ def test_a_reader_that_loses_a_record_fails_the_day(tmp_path, name, quickly):
     content = {"zeek": zeek_log(zeek_row(), zeek_row()), "zeek_json": lines(CONN, CONN), "csv": csv_log(csv_row() * 2)}
     logs = here(FlowSource(str(write(tmp_path / "log", content[name]))).logs_of(DAY, tmp_path / "logs"))
     (part,) = logs.parts
-    quick = part.quick and (lambda files: part.quick(files).slice(1))
-    lossy = replace(part, scan=lambda files: part.scan(files).slice(1), quick=quick if quickly else None)
+    quick = part.fast_scan and (lambda files: part.fast_scan(files).slice(1))
+    lossy = replace(part, scan=lambda files: part.scan(files).slice(1), fast_scan=quick if quickly else None)
     with pytest.raises(LostLinesError, match=r"^\d lines were read of .*log, and \d are accounted for\. Report this"):
         ingest(replace(logs, parts=[lossy]), tmp_path / "kept", tmp_path / "rejected")
 

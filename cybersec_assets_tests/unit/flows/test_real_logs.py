@@ -136,7 +136,7 @@ def test_what_is_no_log_is_refused(shared_data, name):
     """A file that is called like a log and is none is named, with how it begins."""
     with pytest.raises(UnreadableLogError) as caught:
         read(shared_data / name)
-    told = f"{shared_data / name} is no flow log of a known kind, it begins with {NO_LOGS[name]}"
+    told = f"{shared_data / name} is not a flow log of a known format, it begins with {NO_LOGS[name]}"
     assert str(caught.value).startswith(told)
 
 

@@ -152,7 +152,7 @@ def test_a_file_that_is_no_log_is_refused(tmp_path, content):
     """A file of no known kind is named, with its beginning and what to do."""
     path = write(tmp_path / "conn.log", content)
     with pytest.raises(
-        UnreadableLogError, match=rf"^{path} is no flow log of a known kind, it begins with '.*'\. Narrow"
+        UnreadableLogError, match=rf"^{path} is not a flow log of a known format, it begins with '.*'\. Narrow"
     ):
         find(path)
 
@@ -170,7 +170,7 @@ def test_the_real_text_file_is_refused_by_name(shared_data):
     """A text that is called conn.log is told from a log."""
     path = shared_data / "zeek-hourly/text_file/conn.log"
     with pytest.raises(
-        UnreadableLogError, match=rf"^{path} is no flow log of a known kind, it begins with 'Lorem ipsum"
+        UnreadableLogError, match=rf"^{path} is not a flow log of a known format, it begins with 'Lorem ipsum"
     ):
         find(path)
 

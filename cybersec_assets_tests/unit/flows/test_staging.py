@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.staged_log import CUT_LINE_BYTES, HEAD_BYTES, is_text
-from cybersec_assets.flows.staging import MAX_LINE_BYTES, stage
+from cybersec_assets.flows.staging import CUT_LINE_BYTES, HEAD_BYTES, MAX_LINE_BYTES, is_text, stage
 from cybersec_assets.sources.local import local_files
 from cybersec_assets_tests.support.flows.logs import examples, write
 
@@ -78,7 +77,7 @@ def test_an_empty_file_is_refused_by_name(tmp_path, kind):
     """A file without content, also one that is empty once it is decompressed, is named with a remedy."""
     path = write(tmp_path / "conn.log", ALL[kind](b""))
     with pytest.raises(
-        UnreadableLogError, match=rf"^{path} is empty\. Restore the file or take it out of FLOWS_URI\.$"
+        UnreadableLogError, match=rf"^{path} is empty\. Restore the file or remove it from FLOWS_URI\.$"
     ):
         spooled(path, tmp_path)
 

@@ -13,9 +13,8 @@ from typing import BinaryIO
 import polars as pl
 
 from cybersec_assets.flows.line_counts import CONTINUATION
-from cybersec_assets.flows.parsing.lines import NEVER, holds, scan_lines
-from cybersec_assets.flows.staged_log import StagedLog
-from cybersec_assets.flows.staging import MAX_LINE_BYTES
+from cybersec_assets.flows.parsing.lines import SENTINEL, holds, scan_lines
+from cybersec_assets.flows.staging import MAX_LINE_BYTES, StagedLog
 
 MAX_LINES = 100
 """How many lines a field within quotes may span: each costs another look at all above it."""
@@ -32,13 +31,13 @@ def without_stray_quotes(log: StagedLog, separator: str, columns: int, headers: 
 
     Returns:
         The log itself where its quotes fit, else a copy beside it. There a line whose quotes do not fit, and one that
-        is cut, is empty but for one field more than there are columns, with NEVER.
+        is cut, is empty but for one field more than there are columns, with SENTINEL.
         And for each line that goes on with a row, in order, the number of that row, from 0.
     """
     continued = list[int]()
     if not holds(log, '"') or not _is_any_at_fault(log, separator, columns):
         return log, continued
-    damaged = separator * columns + NEVER + "\n"
+    damaged = separator * columns + SENTINEL + "\n"
     copy = log.path.with_name(f"{log.path.name}.quotes")
     with log.path.open("rb") as file, copy.open("wb") as to:
         to.writelines(file.readline() for _ in range(headers))

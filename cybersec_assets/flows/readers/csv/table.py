@@ -10,17 +10,16 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from cybersec_assets.flows.line_counts import BLANK as BLANK_LINE
-from cybersec_assets.flows.line_counts import HEADER
-from cybersec_assets.flows.parsing.delimited import BLANK
-from cybersec_assets.flows.parsing.lines import NEVER, holds, scan_lines
+from cybersec_assets.flows.line_counts import BLANK, HEADER
+from cybersec_assets.flows.parsing.delimited import BLANK_CHARACTERS
+from cybersec_assets.flows.parsing.lines import SENTINEL, holds, scan_lines
 from cybersec_assets.flows.parsing.mapped_fields import Cell, Table, table_of
-from cybersec_assets.flows.parsing.mapping import places_of
+from cybersec_assets.flows.parsing.mapping import Columns, places_of
 from cybersec_assets.flows.parsing.records import assemble
 from cybersec_assets.flows.readers.base import Reader, each
 from cybersec_assets.flows.readers.csv.quotes import without_stray_quotes
 from cybersec_assets.flows.schema import NEVER_NULL
-from cybersec_assets.flows.staged_log import HEAD_BYTES, StagedLog, is_text
+from cybersec_assets.flows.staging import HEAD_BYTES, StagedLog
 
 SEPARATORS = ",\t;|"
 AROUND = " \t"
@@ -43,7 +42,7 @@ def first_fields(log: StagedLog) -> list[str]:
     return [name.strip() for name in next(csv.reader([first], delimiter=separator_of(log)), [])]
 
 
-def scan(log: StagedLog) -> pl.LazyFrame:
+def scan(log: StagedLog, columns: Columns | None = None) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
@@ -53,10 +52,10 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     Raises:
         UnreadableLogError: A column is missing that is required or mapped.
     """
-    table, separator = table_of(log, first_fields(log)), separator_of(log)
+    table, separator = table_of(log, first_fields(log), columns), separator_of(log)
     width, headers = len(table.names), 0 if table.is_headless else 1
     # One column more than the header names shows a row that is too long.
-    columns = [f"c{i}" for i in range(width + 1)]
+    names = [f"c{i}" for i in range(width + 1)]
     log.line_counts.add(HEADER, headers)
     whole, continued = without_stray_quotes(log, separator, width, headers)
     rows = pl.scan_csv(
@@ -64,7 +63,7 @@ def scan(log: StagedLog) -> pl.LazyFrame:
         has_header=False,
         separator=separator,
         skip_lines=headers,
-        schema=dict.fromkeys(columns, pl.String),
+        schema=dict.fromkeys(names, pl.String),
         missing_columns="insert",
         extra_columns="ignore",
         encoding="utf8-lossy",
@@ -74,14 +73,14 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     )
     is_spanning = _spans_lines(whole)
     placed = _by_row(whole, rows, headers, continued) if is_spanning else _by_line(whole, rows, headers, width)
-    beyond = pl.col(columns[-1])
-    misfit = pl.when(beyond == NEVER).then(pl.lit("quotes"))
+    beyond = pl.col(names[-1])
+    row_error = pl.when(beyond == SENTINEL).then(pl.lit("quotes"))
     uneven = beyond.is_not_null() | pl.col("is_uneven")
     if not table.is_headless:
         placed = log.line_counts.skip(placed, pl.when(~uneven, _is_header(table)).then(pl.lit(HEADER)))
     if (no_flow := table.no_flow(_cell)) is not None:
         placed = log.line_counts.skip(placed, pl.when(~uneven).then(no_flow))
-    return assemble(placed, table.fields(_cell), misfit=misfit.when(uneven).then(pl.lit("number of fields")))
+    return assemble(placed, table.fields(_cell), row_error=row_error.when(uneven).then(pl.lit("number of fields")))
 
 
 def _cell(place: int) -> Cell:
@@ -93,7 +92,7 @@ def _is_header(table: Table) -> pl.Expr:
     """Return whether each column that is read has its own name for a value, as in files that were joined."""
     places = {table.place(place) for place in places_of(table.sources)}
     cells = {table.names[place]: pl.col(f"c{place}") for place in places}
-    return pl.all_horizontal(cell.str.strip_chars(BLANK) == name for name, cell in cells.items())
+    return pl.all_horizontal(cell.str.strip_chars(BLANK_CHARACTERS) == name for name, cell in cells.items())
 
 
 def _spans_lines(log: StagedLog) -> bool:
@@ -117,19 +116,19 @@ def _by_row(log: StagedLog, rows: pl.LazyFrame, headers: int, continued: Sequenc
 
 def _by_line(log: StagedLog, rows: pl.LazyFrame, headers: int, fields: int) -> pl.LazyFrame:
     """Tell each row's place, where it is a line, and whether it has as many fields as the header; blank ones go."""
-    text = pl.concat_str("text", "rest", separator=NEVER, ignore_nulls=True)
+    text = pl.concat_str("text", "rest", separator=SENTINEL, ignore_nulls=True)
     separators = text.str.replace_all(QUOTED, "").str.count_matches(separator_of(log), literal=True)
     # Spreadsheets fill a file up with rows of nothing but separators: CICIDS2017 has 288,602 of them in one file.
-    is_blank = text.str.strip_chars(BLANK + separator_of(log)) == ""
+    is_blank = text.str.strip_chars(BLANK_CHARACTERS + separator_of(log)) == ""
     lines = scan_lines(log).select("file", "line", is_uneven=separators != fields - 1, is_blank=is_blank)
     # Side by side: Polars itself does not tell a field that is missing from one that is empty.
     records = pl.concat([lines.slice(headers), rows], how="horizontal")
-    return log.line_counts.skip(records, pl.when("is_blank").then(pl.lit(BLANK_LINE)))
+    return log.line_counts.skip(records, pl.when("is_blank").then(pl.lit(BLANK)))
 
 
 def recognises(log: StagedLog) -> bool:
     """Tell by a first line that names raw columns; with a mapping, any text may be meant."""
-    return is_text(log.head) if log.columns else len(set(first_fields(log)) & set(NEVER_NULL)) >= RECOGNISED_BY
+    return len(set(first_fields(log)) & set(NEVER_NULL)) >= RECOGNISED_BY
 
 
 READER = Reader("csv", recognises, each(scan), mapped=True)

@@ -10,8 +10,8 @@ import polars as pl
 
 from cybersec_assets.flows.parsing.lines import scan_lines
 from cybersec_assets.flows.parsing.protocols import protocol
-from cybersec_assets.flows.parsing.values import Field, address, number, words
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.parsing.values import Field, address, as_text, number
+from cybersec_assets.flows.staging import StagedLog
 
 EVENT = ("event_type", "flow_id", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto")
 """What every event has that tells of a flow."""
@@ -26,10 +26,10 @@ def event_fields() -> dict[str, Field]:
         "src_ip": address(pl.col("src_ip")),
         "dst_ip": address(pl.col("dest_ip")),
         "protocol": protocol(pl.col("proto")),
-        "uid": words(pl.col("flow_id")),
+        "uid": as_text(pl.col("flow_id")),
         "src_port": number(pl.col("src_port"), pl.Int32),
         "dst_port": number(pl.col("dest_port"), pl.Int32),
-        "service": words(service),
+        "service": as_text(service),
     }
 
 

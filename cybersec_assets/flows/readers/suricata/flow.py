@@ -22,14 +22,14 @@ from cybersec_assets.flows.parsing.json_lines import (
     scan_objects,
     scan_typed,
 )
-from cybersec_assets.flows.parsing.records import assemble, screen
+from cybersec_assets.flows.parsing.records import assemble, assemble_fast
 from cybersec_assets.flows.parsing.times import parse_time, parse_zoned, seconds_between
-from cybersec_assets.flows.parsing.values import Field, count, volume, words
+from cybersec_assets.flows.parsing.values import Field, as_text, count, volume
 from cybersec_assets.flows.readers.base import Reader
 from cybersec_assets.flows.readers.suricata.eve import EVENT, event_fields, flow_ids
 from cybersec_assets.flows.readers.suricata.netflow import EVENT_TYPE as NETFLOW
 from cybersec_assets.flows.readers.suricata.netflow import is_read, netflows
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 FLOW_EVENT = "flow"
 COUNTS = ("pkts_toserver", "pkts_toclient", "bytes_toserver", "bytes_toclient")
@@ -55,11 +55,11 @@ def scan(logs: Sequence[StagedLog]) -> pl.LazyFrame:
     kind = _other_event()
     events = pl.concat([log.line_counts.skip(rows, kind) for log, rows in zip(logs, lines, strict=True)])
     flows = events.filter(~pl.col("passes").fill_null(value=False))
-    misfit = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
-    return pl.concat([assemble(_known(flows, logs, parse_time), _fields(), misfit=misfit), netflows(logs)])
+    row_error = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
+    return pl.concat([assemble(_known(flows, logs, parse_time), _fields(), row_error=row_error), netflows(logs)])
 
 
-def quick(logs: Sequence[StagedLog]) -> pl.LazyFrame:
+def fast_scan(logs: Sequence[StagedLog]) -> pl.LazyFrame:
     """Read event logs lazily, of which each value has the type that Suricata gives it.
 
     Returns:
@@ -67,7 +67,7 @@ def quick(logs: Sequence[StagedLog]) -> pl.LazyFrame:
     """
     flows = pl.concat([log.line_counts.skip(scan_typed(log, TYPES), _other_type()) for log in logs])
     doubt = is_nested(TYPES) | pl.col("event_type").ne_missing(FLOW_EVENT)
-    return screen(_known(flows, logs, parse_zoned), _fields(), doubt)
+    return assemble_fast(_known(flows, logs, parse_zoned), _fields(), doubt)
 
 
 def _other_event() -> pl.Expr:
@@ -103,7 +103,7 @@ def _fields() -> dict[str, Field]:
         **event_fields(),
         "bytes": volume(sent, received),
         "duration": Field(flow["end"], seconds_between(pl.col("start"), pl.col("end"))),
-        "conn_state": words(flow["state"]),
+        "conn_state": as_text(flow["state"]),
         "orig_bytes": sent,
         "resp_bytes": received,
         "orig_packets": count(flow["pkts_toserver"]),
@@ -122,4 +122,4 @@ def recognises(log: StagedLog) -> bool:
     return any(begins_with(line, EVENT[:1]) and begins_with(line, ["timestamp"]) for line in log.first_lines)
 
 
-READER = Reader("suricata", recognises, scan, quick, together=True, json=True)
+READER = Reader("suricata", recognises, scan, fast_scan, together=True, json=True)

@@ -22,7 +22,7 @@ from cybersec_assets.flows.parsing.times import parse_time, seconds_between
 from cybersec_assets.flows.parsing.values import Field, count, volume
 from cybersec_assets.flows.readers.suricata.eve import EVENT, event_fields, flow_ids
 from cybersec_assets.flows.schema import ORIGIN, RAW
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 NETFLOW = ("start", "end", "pkts", "bytes")
 WANTED = dict.fromkeys((*EVENT, "timestamp"), pl.String()) | {"netflow": pl.Struct(dict.fromkeys(NETFLOW, pl.String()))}

@@ -9,7 +9,7 @@ import polars as pl
 
 from cybersec_assets.flows.parsing.labels import label
 from cybersec_assets.flows.parsing.protocols import protocol
-from cybersec_assets.flows.parsing.values import Field, address, number, volume, words
+from cybersec_assets.flows.parsing.values import Field, address, as_text, number, volume
 
 NEEDED = {"ts", "id.orig_h", "id.resp_h", "proto", "duration", "orig_bytes", "resp_bytes"}
 NUMBERS: dict[str, pl.DataType] = {
@@ -62,4 +62,4 @@ def conn_fields(texts: Mapping[str, pl.Expr], time: Callable[[pl.Expr], pl.Expr]
 def _read(name: str, text: pl.Expr) -> Field:
     if name in NUMBERS:
         return number(text, NUMBERS[name])
-    return label(text) if name == "label" else words(text)
+    return label(text) if name == "label" else as_text(text)

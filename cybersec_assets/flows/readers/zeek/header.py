@@ -15,8 +15,8 @@ from typing import BinaryIO
 import numpy as np
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.parsing.lines import SEPARATORS, holds
-from cybersec_assets.flows.staged_log import HEAD_BYTES, StagedLog
+from cybersec_assets.flows.parsing.lines import CONTROL_CHARACTERS, holds
+from cybersec_assets.flows.staging import HEAD_BYTES, StagedLog
 
 CHUNK_BYTES = 1 << 20
 BOM = b"\xef\xbb\xbf"
@@ -160,7 +160,7 @@ def _separator_byte(part: str) -> bytes:
 
 def _with_short_separators(log: StagedLog) -> StagedLog:
     """Write a copy of a log in which one character that the log does not have replaces each longer separator."""
-    sign = next((sign for sign in SEPARATORS if not holds(log, sign)), None)
+    sign = next((sign for sign in CONTROL_CHARACTERS if not holds(log, sign)), None)
     if sign is None:
         raise UnreadableLogError(f"{log.name} has control characters of every kind", "Take it out: it is no log")
     copy = log.path.with_name(f"{log.path.name}.separators")

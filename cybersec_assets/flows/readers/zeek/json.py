@@ -21,12 +21,12 @@ from cybersec_assets.flows.parsing.json_lines import (
     scan_objects,
     scan_typed,
 )
-from cybersec_assets.flows.parsing.records import assemble, screen
+from cybersec_assets.flows.parsing.records import assemble, assemble_fast
 from cybersec_assets.flows.parsing.times import from_float_epoch, parse_time, parse_zoned
 from cybersec_assets.flows.parsing.wrapped_json import STREAMS
 from cybersec_assets.flows.readers.base import Reader, each
 from cybersec_assets.flows.readers.zeek.conn import NEEDED, conn_fields
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 NAMES = sorted(NEEDED | {"uid", "id.orig_p", "id.resp_p", "service", "conn_state", "orig_pkts", "resp_pkts", "label"})
 STREAM = ("_path", "@stream")
@@ -103,12 +103,12 @@ def scan(log: StagedLog) -> pl.LazyFrame:
         The columns of RAW and ORIGIN, a record for each connection and for each line that is no JSON object.
     """
     rows = scan_objects(log, TEXTS, test=_test(), kinds=STREAM)
-    misfit = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
+    row_error = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
     kind = pl.coalesce(_other_stream(), pl.when(pl.col("cut_kind") != CONN).then("cut_kind"))
-    return assemble(log.line_counts.skip(rows, kind), conn_fields(FIELDS, parse_time), misfit=misfit)
+    return assemble(log.line_counts.skip(rows, kind), conn_fields(FIELDS, parse_time), row_error=row_error)
 
 
-def quick(log: StagedLog) -> pl.LazyFrame:
+def fast_scan(log: StagedLog) -> pl.LazyFrame:
     """Read a connection log lazily, of which each value has the type that Zeek gives it.
 
     Returns:
@@ -117,7 +117,9 @@ def quick(log: StagedLog) -> pl.LazyFrame:
     is_iso = any(isinstance(record.get("ts"), str) for record in first_objects(log))
     types = TYPES | {"ts": pl.String()} if is_iso else TYPES
     fields = conn_fields(FIELDS, parse_zoned if is_iso else from_float_epoch)
-    return screen(log.line_counts.skip(scan_typed(log, types, _test()), _other_stream()), fields, is_nested(types))
+    return assemble_fast(
+        log.line_counts.skip(scan_typed(log, types, _test()), _other_stream()), fields, is_nested(types)
+    )
 
 
 def _other_stream() -> pl.Expr:
@@ -175,4 +177,4 @@ def _is_conn(record: dict[str, object]) -> bool:
     return any(name in record for name in MARKS) or (has_hosts and is_unnamed_conn(record))
 
 
-READER = Reader("zeek_json", recognises, each(scan), each(quick), json=True)
+READER = Reader("zeek_json", recognises, each(scan), each(fast_scan), json=True)

@@ -20,7 +20,7 @@ from cybersec_assets.flows.readers.base import Reader, each
 from cybersec_assets.flows.readers.zeek.conn import NEEDED, NUMBERS, conn_fields
 from cybersec_assets.flows.readers.zeek.header import Block, Header, blocks
 from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
-from cybersec_assets.flows.staged_log import StagedLog
+from cybersec_assets.flows.staging import StagedLog
 
 ESCAPE = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 
@@ -40,14 +40,14 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     return _each_block(log, _scan_block)
 
 
-def quick(log: StagedLog) -> pl.LazyFrame:
+def fast_scan(log: StagedLog) -> pl.LazyFrame:
     """Read a connection log lazily, each number at once as one.
 
     Returns:
         The columns of RAW and `suspect`, a record a line. A line with another number of fields than the header has
         raises, or is suspect; so is a number that is none, and text that is not UTF-8 raises.
     """
-    return _each_block(log, _quick_block)
+    return _each_block(log, _fast_scan_block)
 
 
 def _each_block(log: StagedLog, read: Callable[[Block], pl.LazyFrame]) -> pl.LazyFrame:
@@ -79,10 +79,10 @@ def _scan_block(block: Block) -> pl.LazyFrame:
     if header.empty:
         uneven |= pl.col(columns[-1]).is_null()
     comment = pl.col("c0").str.starts_with("#").fill_null(value=False)
-    misfit = pl.when(uneven).then(pl.lit("number of fields"))
+    row_error = pl.when(uneven).then(pl.lit("number of fields"))
     kind = pl.when(comment).then(pl.lit(COMMENT)).when(pl.col("says_nothing")).then(pl.lit(BLANK))
     records = block.log.line_counts.skip(pl.concat([rows, _shapes(block)], how="horizontal"), kind)
-    return assemble(records, conn_fields(_texts(block, header.fields), from_epoch), misfit=misfit)
+    return assemble(records, conn_fields(_texts(block, header.fields), from_epoch), row_error=row_error)
 
 
 def _shapes(block: Block) -> pl.LazyFrame:
@@ -125,7 +125,7 @@ def _unescape_one(text: str) -> str:
     return plain.decode("utf-8", "backslashreplace")
 
 
-def _quick_block(block: Block) -> pl.LazyFrame:
+def _fast_scan_block(block: Block) -> pl.LazyFrame:
     header = block.header
     block.log.line_counts.add(COMMENT, block.comments)
     *names, last = header.fields
@@ -171,4 +171,4 @@ def recognises(log: StagedLog) -> bool:
     return any(line.removeprefix("\ufeff").startswith(("#separator", "#fields")) for line in log.first_lines[:20])
 
 
-READER = Reader("zeek", recognises, each(scan), each(quick), prefixed=True)
+READER = Reader("zeek", recognises, each(scan), each(fast_scan), prefixed=True)

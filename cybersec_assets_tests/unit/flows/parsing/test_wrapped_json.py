@@ -356,5 +356,7 @@ def test_a_plain_table_whose_values_look_like_prefixes_is_left_alone(log):
 )
 def test_an_unknown_log_is_refused_by_its_wrapper(log, text, named):
     """The refusal names what the lines are wrapped in."""
-    with pytest.raises(UnreadableLogError, match=rf"is no flow log of a known kind.*; its lines have {named} with no"):
+    with pytest.raises(
+        UnreadableLogError, match=rf"is not a flow log of a known format.*; its lines have {named} with no"
+    ):
         find(write(log, text))

@@ -171,7 +171,7 @@ def test_a_file_over_whose_contents_polars_panics_is_refused(log):
     levels = b"\x02\x00\x00\x00\x02\x01"
     content = write_flow(log).read_bytes()
     log.write_bytes(content.replace(levels, levels[:4] + b"\xff\x01", 1))
-    with pytest.raises(UnreadableLogError, match=rf"^{log} cannot be read: .+\. Restore the file or take it out"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log} cannot be read: .+\. Restore the file or remove it"):
         read(log)
 
 

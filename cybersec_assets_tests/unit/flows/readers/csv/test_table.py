@@ -244,7 +244,7 @@ def test_a_header_with_two_names_of_every_flow_is_a_csv(log, names):
 @pytest.mark.parametrize("names", ["bytes,duration", "timestamp,bytes,duration", "src_ip;dst_ip,bytes,a", "a,b"])
 def test_other_headers_are_no_csv(log, names):
     """Volumes are in other formats, too: they and one more tell nothing."""
-    with pytest.raises(UnreadableLogError, match=rf"^{log} is no flow log of a known kind"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log} is not a flow log of a known format"):
         find(write(log, names + "\n"))
 
 

@@ -89,7 +89,7 @@ def test_a_file_without_flows(log):
 
 def test_objects_that_are_no_events(log, tmp_path):
     """JSON of other kinds is named."""
-    with pytest.raises(UnreadableLogError, match=f"{tmp_path}/log is no flow log of a known kind"):
+    with pytest.raises(UnreadableLogError, match=f"{tmp_path}/log is not a flow log of a known format"):
         log({"level": "info"}, {"timestamp": 3})
 
 

@@ -99,7 +99,7 @@ def both(content):
         (part,) = found.parts
         thorough = part.scan(part.files).collect(engine="streaming")
         try:
-            return thorough, part.quick(part.files).collect(engine="streaming")
+            return thorough, part.fast_scan(part.files).collect(engine="streaming")
         except pl.exceptions.PolarsError:
             return thorough, None
 

@@ -207,7 +207,7 @@ def test_bytes_that_are_no_utf8(tmp_path):
 
 def test_a_file_of_another_stream_is_named(log, tmp_path):
     """A file without any connection is no flow log, and is named."""
-    with pytest.raises(UnreadableLogError, match=f"{tmp_path}/log is no flow log of a known kind"):
+    with pytest.raises(UnreadableLogError, match=f"{tmp_path}/log is not a flow log of a known format"):
         log(DNS, DNS)
 
 

@@ -29,7 +29,7 @@ def both(fmt, *contents):
         reader = readers()[fmt]
         thorough = reader.scan(spooled).collect(engine="streaming")
         try:
-            quick = reader.quick(spooled).collect(engine="streaming")
+            quick = reader.fast_scan(spooled).collect(engine="streaming")
         except pl.exceptions.PolarsError:
             return None, thorough
     return None if quick["suspect"].any() else quick.drop("suspect"), thorough
