@@ -1,1 +1,1 @@
-"""Workers that are killed at every point of the write path, and what they leave behind."""
+"""Tests that kill workers at every point of the write path and check what they leave."""

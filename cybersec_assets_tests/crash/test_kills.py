@@ -1,6 +1,6 @@
-"""A worker is killed wherever it may be, and neither the audit nor any reader is ever told more than is true.
+"""A worker is killed at any point or time, and the audit and every reader still report only what is true.
 
-Each test comes twice: as a sample that runs with every change, and as the whole that `make test-crash` runs.
+Each test runs twice: as a sample that `make stack` runs, and in full as `make test-crash` runs it.
 """
 
 from collections import Counter
@@ -9,78 +9,80 @@ import pytest
 
 from cybersec_assets.audit.journal.tables import SCHEMA_VERSION
 from cybersec_assets.failpoints import Point
-from cybersec_assets_tests.support.crash.kill_rounds import assert_died_as_ordered
-from cybersec_assets_tests.support.crash.orders import Way, at_points, at_random
+from cybersec_assets_tests.support.crash.kill_rounds import assert_killed_as_ordered
+from cybersec_assets_tests.support.crash.orders import Scenario, at_points, at_random
 
-WITHIN_RUNS = (Point.EVENT_WRITTEN,)
-"""Passed only where Dagster itself runs the assets."""
-DRIVEN = tuple(point for point in Point if point not in WITHIN_RUNS)
+RUN_POINTS = (Point.EVENT_WRITTEN,)
+"""The points that are passed only where Dagster itself runs the assets."""
+IO_MANAGER_POINTS = tuple(point for point in Point if point not in RUN_POINTS)
 TIMES = 20
 
 
 def sample(*values):
-    """Give a case that runs with every change."""
+    """Return a case that runs with every change."""
     return pytest.param(*values, marks=pytest.mark.stack, id="sample")
 
 
-def whole(*values, name="whole"):
-    """Give a case that only `make test-crash` runs."""
+def full(*values, name="full"):
+    """Return a case that only `make test-crash` runs."""
     return pytest.param(*values, id=name)
 
 
 @pytest.mark.parametrize(
-    ("points", "times"), [sample(DRIVEN, 1), *(whole([point], TIMES, name=point.name) for point in DRIVEN)]
+    ("points", "times"),
+    [sample(IO_MANAGER_POINTS, 1), *(full([point], TIMES, name=point.name) for point in IO_MANAGER_POINTS)],
 )
-def test_a_worker_that_dies_at_a_point(siege, points, times):
-    """Workers that die at a named point, by either signal, leave nothing that is wrong and nothing unlisted."""
-    rehearsed = siege.rehearse(Way.DRIVEN)
-    assert set(rehearsed.passed) == set(DRIVEN)
-    siege.kill(list(at_points(Way.DRIVEN, points, Counter(rehearsed.passed), times)))
-    siege.assert_ends_well()
+def test_a_worker_killed_at_a_point(rounds, points, times):
+    complete = rounds.run_to_end(Scenario.IO_MANAGERS)
+    assert set(complete.passed) == set(IO_MANAGER_POINTS)
+    rounds.kill(list(at_points(Scenario.IO_MANAGERS, points, Counter(complete.passed), times)))
+    rounds.assert_reconciles()
 
 
-@pytest.mark.parametrize("times", [sample(10), whole(200)])
-def test_a_worker_that_dies_at_a_random_time(siege, times):
-    """Workers that are killed from outside at whatever moment leave nothing that is wrong and nothing unlisted."""
-    rehearsed = siege.rehearse(Way.DRIVEN)
-    siege.kill(list(at_random(Way.DRIVEN, rehearsed.seconds, times)))
-    siege.assert_ends_well()
+@pytest.mark.parametrize("times", [sample(10), full(200)])
+def test_a_worker_killed_at_a_random_time(rounds, times):
+    complete = rounds.run_to_end(Scenario.IO_MANAGERS)
+    rounds.kill(list(at_random(Scenario.IO_MANAGERS, complete.seconds, times)))
+    rounds.assert_reconciles()
 
 
 @pytest.mark.parametrize(
     ("points", "times"),
-    [sample(WITHIN_RUNS, 1), whole(WITHIN_RUNS, TIMES, name="EVENT_WRITTEN"), whole(DRIVEN, 1, name="other points")],
+    [
+        sample(RUN_POINTS, 1),
+        full(RUN_POINTS, TIMES, name="EVENT_WRITTEN"),
+        full(IO_MANAGER_POINTS, 1, name="other points"),
+    ],
 )
-def test_a_run_that_dies_at_a_point(siege, points, times):
-    """Whole runs that die at a named point, by either signal, leave nothing that is wrong, and the day runs again."""
-    rehearsed = siege.rehearse(Way.WHOLE)
-    assert set(rehearsed.passed) == set(Point)
-    siege.kill(list(at_points(Way.WHOLE, points, Counter(rehearsed.passed), times)))
-    siege.assert_ends_well()
-    siege.rehearse(Way.WHOLE)
+def test_a_run_killed_at_a_point(rounds, points, times):
+    """The days run again after the kills."""
+    complete = rounds.run_to_end(Scenario.COMMAND)
+    assert set(complete.passed) == set(Point)
+    rounds.kill(list(at_points(Scenario.COMMAND, points, Counter(complete.passed), times)))
+    rounds.assert_reconciles()
+    rounds.run_to_end(Scenario.COMMAND)
 
 
-@pytest.mark.parametrize("times", [sample(2), whole(20)])
-def test_a_run_that_dies_at_a_random_time(siege, times):
-    """Whole runs that are killed from outside at whatever moment leave nothing that is wrong."""
-    rehearsed = siege.rehearse(Way.WHOLE)
-    siege.kill(list(at_random(Way.WHOLE, rehearsed.seconds, times)))
-    siege.assert_ends_well()
+@pytest.mark.parametrize("times", [sample(2), full(20)])
+def test_a_run_killed_at_a_random_time(rounds, times):
+    complete = rounds.run_to_end(Scenario.COMMAND)
+    rounds.kill(list(at_random(Scenario.COMMAND, complete.seconds, times)))
+    rounds.assert_reconciles()
 
 
-@pytest.mark.parametrize("times", [sample(2), whole(20)])
-def test_a_worker_that_dies_while_it_makes_the_schema(siege, times):
-    """A database whose making was broken off anywhere is made whole by the next worker."""
-    rehearsed = siege.rehearse(Way.SCHEMA)
-    for told in at_random(Way.SCHEMA, rehearsed.seconds, times):
-        with siege.bench.superuser() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS {siege.bench.database} WITH (FORCE)")
-        death = siege.executioner.carry_out(told)
-        assert_died_as_ordered(death)
-        siege.deaths.append(death)
-        siege.rehearse(Way.SCHEMA)
-        with siege.bench.superuser(siege.bench.database) as cursor:
+@pytest.mark.parametrize("times", [sample(2), full(20)])
+def test_a_worker_killed_while_it_creates_the_schema(rounds, times):
+    """The next worker completes the schema."""
+    complete = rounds.run_to_end(Scenario.SCHEMA)
+    for order in at_random(Scenario.SCHEMA, complete.seconds, times):
+        with rounds.bench.superuser() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {rounds.bench.database} WITH (FORCE)")
+        result = rounds.workers.run(order)
+        assert_killed_as_ordered(result)
+        rounds.results.append(result)
+        rounds.run_to_end(Scenario.SCHEMA)
+        with rounds.bench.superuser(rounds.bench.database) as cursor:
             cursor.execute("SELECT version_num FROM alembic_version")
             assert cursor.fetchall() == [(SCHEMA_VERSION,)]
-    siege.rehearse(Way.DRIVEN)
-    siege.assert_ends_well()
+    rounds.run_to_end(Scenario.IO_MANAGERS)
+    rounds.assert_reconciles()

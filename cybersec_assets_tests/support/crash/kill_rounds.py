@@ -1,4 +1,4 @@
-"""Kills by the batch on one database and its buckets, and what must hold between them and in the end."""
+"""Rounds of kills on one database and its buckets, and the checks between the rounds and at the end."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,105 +12,106 @@ import dagster as dg
 from cybersec_assets.definitions import audit_from, build_resources, verifier_from
 from cybersec_assets.operations.reconcile import reconcile_all
 from cybersec_assets.settings import load_settings
-from cybersec_assets_tests.support.crash.evidence import Detective, Evidence, Wrong, unended
-from cybersec_assets_tests.support.crash.orders import Order, Way, order
-from cybersec_assets_tests.support.crash.readers import READ_BY, read_what_is_audited, reader_faults
+from cybersec_assets_tests.support.crash.orders import Order, Scenario, order
+from cybersec_assets_tests.support.crash.readers import READERS, read_audited, reader_faults
+from cybersec_assets_tests.support.crash.stored_state import Fault, StateReader, StoredState, open_phases
 from cybersec_assets_tests.support.crash.worker import INTERRUPTED
-from cybersec_assets_tests.support.crash.worker_processes import Death, Executioner
+from cybersec_assets_tests.support.crash.worker_processes import WorkerProcesses, WorkerResult
 from cybersec_assets_tests.support.servers.workbench import Workbench
 
-AT_ONCE = 2
+CONCURRENT_WORKERS = 2
 BATCH = 10
 GRACE_SECONDS = 0.5
-# Dagster says of an interrupt amid a run's teardown no more than that the run failed.
+# For an interrupt during a run's teardown Dagster reports only that the run failed: status 2.
 STOPPED = {INTERRUPTED, 2}
-"""Exit statuses of a worker that was told of SIGTERM, and ended in its own way."""
+"""Exit statuses of a worker that handled SIGTERM."""
 
 
-class Siege:
-    """Kill workers, and see what they leave.
+class KillRounds:
+    """Kill workers and check what they leave.
 
     Args:
-        bench: On whose servers.
-        folder: Where the workers' output goes.
+        bench: The servers that the workers use.
+        folder: Where the workers' output is written.
     """
 
     def __init__(self, bench: Workbench, folder: Path) -> None:
-        """Begin with nobody dead."""
         self.bench = bench
-        self.executioner = Executioner(folder)
-        self.detective = Detective(bench)
-        self.deaths = list[Death]()
-        self.found = Counter[Wrong]()
+        self.workers = WorkerProcesses(folder)
+        self.reader = StateReader(bench)
+        self.results = list[WorkerResult]()
+        self.found = Counter[Fault]()
         self.left = Counter[str]()
 
-    def rehearse(self, way: Way) -> Death:
-        """Have a worker go the whole way."""
-        rehearsed = self.executioner.carry_out(order(way))
-        assert rehearsed.exit_code == 0, rehearsed.log
-        self.deaths.append(rehearsed)
-        return rehearsed
+    def run_to_end(self, scenario: Scenario) -> WorkerResult:
+        """Run a worker that is not killed."""
+        complete = self.workers.run(order(scenario))
+        assert complete.exit_code == 0, complete.log
+        self.results.append(complete)
+        return complete
 
     def kill(self, orders: Sequence[Order]) -> None:
-        """Carry out orders, some at a time, and see after each batch that nothing is wrong."""
-        with ThreadPoolExecutor(AT_ONCE) as threads:
+        """Kill workers as ordered, and check for faults after each batch."""
+        with ThreadPoolExecutor(CONCURRENT_WORKERS) as threads:
             for begin in range(0, len(orders), BATCH):
-                batch = list(threads.map(self.executioner.carry_out, orders[begin : begin + BATCH]))
-                for death in batch:
-                    assert_died_as_ordered(death)
-                self.deaths += batch
-                self.assert_sound(batch)
+                batch = list(threads.map(self.workers.run, orders[begin : begin + BATCH]))
+                for result in batch:
+                    assert_killed_as_ordered(result)
+                self.results += batch
+                self.assert_no_faults(batch)
 
-    def assert_sound(self, deaths: Sequence[Death]) -> None:
-        """See that nothing is wrong, neither for who looks at everything nor for readers of the workers' days."""
-        before = self.detective.gather()
-        wrong = self.detective.faults(before, deaths)
-        wrong += self.reader_faults(before, sorted({death.order.day for death in deaths}))
-        self._assert_none(wrong)
+    def assert_no_faults(self, results: Sequence[WorkerResult]) -> None:
+        """Check the stored state, and what readers of the workers' days get."""
+        before = self.reader.read_state()
+        faults = self.reader.faults(before, results)
+        faults += self.reader_faults(before, sorted({result.order.day for result in results}))
+        self._assert_none(faults)
 
-    def assert_ends_well(self) -> None:
-        """Reconcile, and see that every phase has its one end, and every object its row or its place in the list."""
-        before = self.detective.gather()
+    def assert_reconciles(self) -> None:
+        """Reconcile, and check that every phase has one end, and every object a row or a place among the orphans."""
+        before = self.reader.read_state()
         done = reconcile_all(load_settings(), GRACE_SECONDS)
-        after = self.detective.gather()
-        self._assert_none([*self.detective.faults(after, self.deaths), *unended(after)])
-        listed = {each["uri"] for each in done.orphans}
-        # A killed worker's upload may have been completed meanwhile.
+        after = self.reader.read_state()
+        self._assert_none([*self.reader.faults(after, self.results), *open_phases(after)])
+        listed = {orphan["uri"] for orphan in done.orphans}
+        # The upload of a killed worker may have been completed meanwhile.
         assert before.orphans() <= listed <= after.orphans(), listed ^ after.orphans()
         assert (done.damaged, done.alive, done.deleted) == ([], 0, []), done
-        assert (findings := verifier_findings()) == [], findings
+        findings = verifier_findings()
+        assert findings == [], findings
         ends = Counter(entry.kind for entry in after.entries if entry.kind != "STARTED")
         self.left += ends + Counter({"orphan": len(listed)})
 
-    def reader_faults(self, before: Evidence, days: Sequence[str]) -> list[tuple[Wrong, Any]]:
-        """Have the project's reader read some days, and say what it got that it should not."""
-        with dg.build_resources(build_resources(load_settings())) as parts:
-            got = {(asset, day): read_what_is_audited(parts, asset, day) for day in days for asset in READ_BY}
-        after = self.detective.gather()
+    def reader_faults(self, before: StoredState, days: Sequence[str]) -> list[tuple[Fault, Any]]:
+        """Read days as the project does, and return the faults in what was read."""
+        with dg.build_resources(build_resources(load_settings())) as resources:
+            got = {(asset, day): read_audited(resources, asset, day) for day in days for asset in READERS}
+        after = self.reader.read_state()
         return [
             fault
             for (asset, day), what in got.items()
-            for fault in reader_faults(self.detective, before, after, asset, day, what)
+            for fault in reader_faults(self.reader, before, after, asset, day, what)
         ]
 
-    def _assert_none(self, wrong: list[tuple[Wrong, Any]]) -> None:
-        self.found.update(kind for kind, _ in wrong)
-        assert wrong == [], wrong
+    def _assert_none(self, faults: list[tuple[Fault, Any]]) -> None:
+        self.found.update(kind for kind, _ in faults)
+        assert faults == [], faults
 
 
-def assert_died_as_ordered(death: Death) -> None:
-    """See that a worker ended by its signal and, where a point was ordered, right there."""
-    told, passed = death.order, death.passed
-    assert death.exit_code in {-told.signal} | (STOPPED if told.signal is SIGTERM else set()), str(death)
-    if told.point is not None:
-        assert passed.count(told.point) >= told.pass_number, str(death)
-    # Whoever is told of SIGTERM passes more points as it ends.
-    if told.point is not None and death.exit_code < 0:
-        assert (passed[-1], passed.count(told.point)) == (told.point, told.pass_number), str(death)
+def assert_killed_as_ordered(result: WorkerResult) -> None:
+    """Check that a worker was ended by its signal and, where a point was ordered, at that point."""
+    order = result.order
+    passed = result.passed
+    assert result.exit_code in {-order.signal} | (STOPPED if order.signal is SIGTERM else set()), str(result)
+    if order.point is not None:
+        assert passed.count(order.point) >= order.pass_number, str(result)
+    # A worker that handles SIGTERM passes more points before it exits.
+    if order.point is not None and result.exit_code < 0:
+        assert (passed[-1], passed.count(order.point)) == (order.point, order.pass_number), str(result)
 
 
 def verifier_findings() -> list[Any]:
-    """Give what the project's verifier finds."""
+    """Return the findings of the project's verifier."""
     settings = load_settings()
     with audit_from(settings).session() as audit:
         return list(verifier_from(settings, audit).findings())

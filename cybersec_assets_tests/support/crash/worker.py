@@ -1,4 +1,4 @@
-"""What runs in the process that is killed: the real write path on the real servers, and a word at every point."""
+"""The process that is killed: it runs the real write path on real servers, and reports every point it passes."""
 
 import datetime as dt
 import logging
@@ -23,45 +23,47 @@ from cybersec_assets.defs.partitions import daily_partitions
 from cybersec_assets.failpoints import LOGGER, Point
 from cybersec_assets.settings import load_settings
 from cybersec_assets.stores import base, s3
-from cybersec_assets_tests.support.crash.orders import FIRST_OWN_DAY, Order, Way
+from cybersec_assets_tests.support.crash.orders import FIRST_OWN_DAY, Order, Scenario
 
-BEGUN = "begun"
+STARTED = "started"
 INTERRUPTED = 130
-"""The exit status of a worker that Dagster told of SIGTERM, as the command's."""
+"""The exit status of a worker that handled SIGTERM, which is also that of the command."""
 PART = 5 * 1024**2
-"""S3's smallest part; what is larger goes up in parts, so that a kill may fall between two."""
+"""The smallest part that S3 accepts. With small parts a kill can happen between two of them."""
 PUT_LIMIT = PART // 20
-RAW_ROWS, SILVER_ROWS = 700_000, 1_000
-"""The first makes a file of a part and a bit, the second one that goes up in one piece."""
+RAW_ROWS = 700_000
+"""The file is a little larger than a part, so that it is uploaded in two."""
+SILVER_ROWS = 1_000
+"""The file is uploaded in one request."""
 
 
 class SmallPartsStore(s3.S3Store):
-    """An S3 store that uploads in parts what is larger than a quarter of a megabyte."""
+    """An S3 store that uploads files above a quarter of a megabyte in resources."""
 
     def __init__(self, client):
-        """Keep a client with limits of its own."""
         super().__init__(client, put_limit=PUT_LIMIT, part_bytes=PART)
 
 
-class Striker(logging.Handler):
-    """Tell each point that is passed, and die at the one that was ordered."""
+class KillHandler(logging.Handler):
+    """Report each point, and send the ordered signal at the ordered one."""
 
-    def __init__(self, order: Order, witness: Connection) -> None:
-        """Begin before the first point."""
+    def __init__(self, order: Order, connection: Connection) -> None:
         super().__init__()
-        self._order, self._witness, self._passes = order, witness, 0
+        self._order = order
+        self._connection = connection
+        self._passes = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Speak before dying: what was said is what must be there afterwards."""
+        """Report the point before the signal: what was reported must be stored afterwards."""
         point = Point(record.getMessage())
-        self._witness.send_bytes(point.encode())
+        self._connection.send_bytes(point.encode())
         self._passes += point == self._order.point
         if point == self._order.point and self._passes == self._order.pass_number:
             os.kill(os.getpid(), self._order.signal)
 
 
-def obey(order: Order, environment: dict[str, str], log: Path, witness: Connection) -> None:
-    """Do what was ordered, in a process that was just forked."""
+def run_worker(order: Order, environment: dict[str, str], log: Path, connection: Connection) -> None:
+    """Carry out an order in a newly forked process."""
     os.environ.clear()
     os.environ.update(environment)
     output = os.open(log, os.O_WRONLY | os.O_CREAT)
@@ -70,50 +72,50 @@ def obey(order: Order, environment: dict[str, str], log: Path, witness: Connecti
     _set_clock(order.number // 2)
     s3.S3Store = SmallPartsStore
     LOGGER.setLevel(logging.DEBUG)
-    LOGGER.addHandler(Striker(order, witness))
-    witness.send_bytes(BEGUN.encode())
+    LOGGER.addHandler(KillHandler(order, connection))
+    connection.send_bytes(STARTED.encode())
     try:
-        for _ in range(order.rounds):
-            WAYS[order.way](order)
+        for _ in range(order.repeats):
+            SCENARIOS[order.scenario](order)
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
         sys.exit(INTERRUPTED)
 
 
 def _set_clock(pair: int) -> None:
-    """Name objects as of an hour that only two workers share: real days do not end by the hundred in a minute."""
+    """Set back the clock that objects are named by, so that only two workers share an hour and names do not run out."""
     base.utc_now = lambda: dt.datetime.now(dt.UTC) - dt.timedelta(hours=pair)
 
 
-def _drive(order: Order) -> None:
-    """Store raw, then have another process's worth of resources read it and store silver."""
+def _use_io_managers(order: Order) -> None:
+    """Store raw, then read it with new resources, as another process would, and store silver."""
     run = dg.DagsterRun(job_name="daily_training", run_id=order.run_id)
     with dg.DagsterInstance.ephemeral() as instance:
         for store in (_store_raw, _store_silver):
-            with dg.build_resources(build_resources(load_settings()), instance, dagster_run=run) as parts:
-                # Dagster has put its own handler in place while it made the resources, and does so as it ends them.
+            with dg.build_resources(build_resources(load_settings()), instance, dagster_run=run) as resources:
+                # Dagster replaces the handler of SIGTERM when it creates resources and when it closes them.
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                store(parts, order.day)
+                store(resources, order.day)
 
 
-def _store_raw(parts, day: str) -> None:
+def _store_raw(resources, day: str) -> None:
     noise = np.random.default_rng().integers(0, 2**63, RAW_ROWS)
-    with parts.audit.phase(phases.RAW.asset, day) as phase:
+    with resources.audit.phase(phases.RAW.asset, day) as phase:
         phase.facts["records"] = RAW_ROWS
     with dg.build_output_context(asset_key=RAW_KEY, partition_key=day) as context:
-        parts.parquet_io_manager.handle_output(context, pl.LazyFrame({"noise": noise}))
+        resources.parquet_io_manager.handle_output(context, pl.LazyFrame({"noise": noise}))
 
 
-def _store_silver(parts, day: str) -> None:
+def _store_silver(resources, day: str) -> None:
     with input_of(RAW_KEY, day, phases.SILVER.asset) as context:
-        raw = parts.parquet_io_manager.load_input(context)
-    with parts.audit.phase(phases.SILVER.asset, day) as phase:
+        raw = resources.parquet_io_manager.load_input(context)
+    with resources.audit.phase(phases.SILVER.asset, day) as phase:
         phase.facts["records"] = SILVER_ROWS
     with dg.build_output_context(asset_key=SILVER_KEY, partition_key=day) as context:
-        parts.parquet_io_manager.handle_output(context, raw.head(SILVER_ROWS))
+        resources.parquet_io_manager.handle_output(context, raw.head(SILVER_ROWS))
 
 
-def _run_whole(order: Order) -> None:
-    """Do what the shell's command does, in this process."""
+def _run_command(order: Order) -> None:
+    """Run `cybersec run` in this process."""
     sys.argv = ["cybersec", "run", "--json", "--date", order.day]
     try:
         cli.main()
@@ -123,26 +125,28 @@ def _run_whole(order: Order) -> None:
 
 
 def _connect(_order: Order) -> None:
-    """Have database and schema made where they are missing."""
+    """Connect, which creates the database and the schema if they are missing."""
     with audit_from(load_settings()).session() as audit:
         audit.connect()
 
 
-def _write_hastily(order: Order) -> None:
-    """Write SUCCESS for an object that is still to be uploaded, as no writer may."""
-    run, kind = dg.DagsterRun(job_name="daily_training", run_id=order.run_id), io_managers.KINDS[phases.RAW.asset]
-    with dg.build_resources(build_resources(load_settings()), dagster_run=run) as parts:
-        file = parts.scratch.new_file("raw.parquet")
+def _write_success_first(order: Order) -> None:
+    """Write SUCCESS before the upload, as no writer may."""
+    run = dg.DagsterRun(job_name="daily_training", run_id=order.run_id)
+    kind = io_managers.KINDS[phases.RAW.asset]
+    with dg.build_resources(build_resources(load_settings()), dagster_run=run) as resources:
+        file = resources.scratch.new_file("raw.parquet")
         pl.DataFrame({"noise": [1]}).write_parquet(file)
-        bucket, name = f"{parts.store.bucket_prefix}-{kind.bucket}", kind.name(base.utc_now())
-        with parts.audit.phase(phases.RAW.asset, order.day) as phase:
+        bucket = f"{resources.store.bucket_prefix}-{kind.bucket}"
+        name = kind.name(base.utc_now())
+        with resources.audit.phase(phases.RAW.asset, order.day) as phase:
             phase.facts["records"] = 1
-            parts.audit.succeed(phase, Artifact(f"s3://{bucket}/{name}", fingerprint_of(file)))
-            parts.store.open().create(bucket, name, file, fingerprint_of(file))
+            resources.audit.succeed(phase, Artifact(f"s3://{bucket}/{name}", fingerprint_of(file)))
+            resources.store.open().create(bucket, name, file, fingerprint_of(file))
 
 
 def input_of(key: dg.AssetKey, day: str, reader: str) -> dg.InputContext:
-    """Say that an asset is to be loaded by another."""
+    """Return the input context of an asset that another asset loads."""
     return dg.build_input_context(
         asset_key=key,
         asset_partition_key_range=dg.PartitionKeyRange(day, day),
@@ -151,4 +155,9 @@ def input_of(key: dg.AssetKey, day: str, reader: str) -> dg.InputContext:
     )
 
 
-WAYS = {Way.DRIVEN: _drive, Way.WHOLE: _run_whole, Way.SCHEMA: _connect, Way.HASTY: _write_hastily}
+SCENARIOS = {
+    Scenario.IO_MANAGERS: _use_io_managers,
+    Scenario.COMMAND: _run_command,
+    Scenario.SCHEMA: _connect,
+    Scenario.SUCCESS_FIRST: _write_success_first,
+}

@@ -1,4 +1,4 @@
-"""Forks workers from a process that has imported everything and opened nothing, kills them, and hears their words."""
+"""Fork workers from a process that has imported everything and opened nothing, kill them, and collect their reports."""
 
 import multiprocessing as mp
 import os
@@ -12,10 +12,10 @@ from threading import Lock
 
 from cybersec_assets.failpoints import Point
 from cybersec_assets_tests.support.crash.orders import Order
-from cybersec_assets_tests.support.crash.worker import BEGUN, obey
+from cybersec_assets_tests.support.crash.worker import STARTED, run_worker
 
 CONTEXT = mp.get_context("forkserver")
-# Imported once for all workers. None of it may open a connection or use polars, whose threads would not be forked.
+# Imported once for all workers. No module here may open a connection or use polars, as threads are not forked.
 CONTEXT.set_forkserver_preload(
     [
         "boto3",
@@ -28,22 +28,22 @@ CONTEXT.set_forkserver_preload(
         "sklearn.pipeline",
     ]
 )
-PATIENCE_SECONDS = 120
-"""A worker that has not died by then hangs."""
-AGAIN_SECONDS = 2
+TIMEOUT_SECONDS = 120
+"""A worker that still runs after this time hangs."""
+RESEND_SECONDS = 2
 LOG_CHARACTERS = 3_000
 
 
 @dataclass(frozen=True)
-class Death:
-    """What is known of a worker after its death.
+class WorkerResult:
+    """What a worker reported, and how it ended.
 
     Attributes:
-        order: What it was told to do.
-        passed: The points that it said it had passed, in order.
-        exit_code: As `multiprocessing` tells it: a signal's number below zero.
-        seconds: For how long it lived.
-        log: The end of what it printed.
+        order: What it was ordered to do.
+        passed: The points that it reported, in order.
+        exit_code: Its exit status, or minus the number of the signal that ended it.
+        seconds: How long it ran.
+        log: The end of its output.
     """
 
     order: Order
@@ -53,65 +53,67 @@ class Death:
     log: str
 
     def __str__(self) -> str:
-        """Say it for a failed test's reader."""
+        """Describe the result in a failed test's message."""
         last = ", ".join(self.passed[-3:])
         return f"{self.order}: ended with {self.exit_code} after {len(self.passed)} points, … {last}\n{self.log}"
 
 
-class Executioner:
-    """Carry out orders.
+class WorkerProcesses:
+    """Run workers.
 
     Args:
-        folder: Where the workers' output goes.
+        folder: Where the workers' output is written.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Note the place."""
         self._folder = folder
-        # `multiprocessing` reaps other threads' workers when it starts one, and two that reap one lose its exit code.
+        # `multiprocessing` reaps all children when it starts one. If two threads reap one child, its exit code is lost.
         self._reaping = Lock()
 
-    def carry_out(self, order: Order) -> Death:
-        """Start a worker, and come back when it is dead.
+    def run(self, order: Order) -> WorkerResult:
+        """Start a worker and wait for its end.
 
         Raises:
-            TimeoutError: It would not die.
+            TimeoutError: The worker hangs.
         """
         log = self._folder / f"worker-{order.number}.log"
         reader, writer = CONTEXT.Pipe(duplex=False)
-        process = CONTEXT.Process(target=obey, args=(order, dict(os.environ), log, writer))
+        process = CONTEXT.Process(target=run_worker, args=(order, dict(os.environ), log, writer))
         with self._reaping, writer:
             process.start()
         with reader:
-            began, passed = time.monotonic(), list(_words(process, order, reader))
+            began = time.monotonic()
+            passed = list(_reported_points(process, order, reader))
         with self._reaping:
             process.join()
         seconds = time.monotonic() - began
-        return Death(order, passed, process.exitcode, seconds, log.read_text()[-LOG_CHARACTERS:])
+        return WorkerResult(order, passed, process.exitcode, seconds, log.read_text()[-LOG_CHARACTERS:])
 
 
-def _words(process: BaseProcess, order: Order, reader: Connection) -> Iterator[Point]:
-    """Hear a worker until its death, and bring that about where it was not to do so itself."""
-    doom, deadline = float("inf"), time.monotonic() + PATIENCE_SECONDS
+def _reported_points(process: BaseProcess, order: Order, reader: Connection) -> Iterator[Point]:
+    """Yield the points that a worker reports until it ends, and kill it at the ordered time where there is one."""
+    kill_at = float("inf")
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
-        wait = min(doom, deadline) - time.monotonic()
+        wait = min(kill_at, deadline) - time.monotonic()
         try:
-            word = reader.recv_bytes().decode() if reader.poll(max(wait, 0)) else None
+            message = reader.recv_bytes().decode() if reader.poll(max(wait, 0)) else None
         except EOFError:
             return
-        if word == BEGUN:
-            doom = time.monotonic() + order.seconds if order.signal and not order.point else doom
-        elif word is not None:
-            yield Point(word)
+        if message == STARTED:
+            if order.signal and not order.point:
+                kill_at = time.monotonic() + order.seconds
+        elif message is not None:
+            yield Point(message)
         elif time.monotonic() >= deadline:
             process.kill()
             raise TimeoutError(f"a worker hangs: {order}")
         else:
             os.kill(process.pid, order.signal)
-            # An exception that a signal raises amid garbage collection is lost: whoever means it asks again.
-            doom = time.monotonic() + AGAIN_SECONDS
+            # Python discards an exception that a handler raises during garbage collection, so send the signal again.
+            kill_at = time.monotonic() + RESEND_SECONDS
 
 
-def passes_of(deaths: Iterable[Death], point: Point) -> int:
-    """Count how often workers passed a point."""
-    return sum(death.passed.count(point) for death in deaths)
+def passes_of(results: Iterable[WorkerResult], point: Point) -> int:
+    """Return how often workers passed a point."""
+    return sum(result.passed.count(point) for result in results)
