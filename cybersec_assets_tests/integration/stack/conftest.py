@@ -1,6 +1,5 @@
-"""The session's MinIO and PostgreSQL, and each test's share of them."""
+"""A MinIO and a PostgreSQL for the session, and buckets and a database for each test."""
 
-import os
 import shutil
 import tempfile
 import uuid
@@ -9,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cybersec_assets_tests.conftest import CHECKOUT
+from cybersec_assets_tests.support.cluster.tool import built_tool
 from cybersec_assets_tests.support.servers.log_bucket import LogBucket
 from cybersec_assets_tests.support.servers.servers import HOST, Minio, Postgres
-from cybersec_assets_tests.support.servers.workbench import Workbench, minio_binary
+from cybersec_assets_tests.support.servers.workbench import Workbench
 
 INSTANCE = """
 storage:
@@ -30,7 +29,7 @@ PASSWORD = "made/up@of:the tests"
 
 @pytest.fixture(scope="session")
 def stack_folder() -> Iterator[Path]:
-    """A folder that the user who PostgreSQL runs as may pass through; pytest's own is closed to others."""
+    """Return a folder that PostgreSQL's user can enter, unlike pytest's temporary folders."""
     folder = Path(tempfile.mkdtemp(prefix="cybersec-stack-"))
     folder.chmod(0o755)
     yield folder
@@ -38,19 +37,14 @@ def stack_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def binary() -> Path:
-    """MinIO's program; where there is none the tests are skipped, but never in CI."""
-    cluster = Path(os.environ.get("CYBERSEC_TEST_CLUSTER") or CHECKOUT.parent / "shared" / "cluster")
-    try:
-        return minio_binary(cluster / "cluster")
-    except FileNotFoundError as error:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(str(error))
-        raise
+def binary(cluster_tool: Path) -> Path:
+    """Return MinIO's program, which is built if it is missing."""
+    return built_tool(cluster_tool, "minio")
 
 
 @pytest.fixture(scope="session")
 def minio(binary: Path, stack_folder: Path) -> Iterator[Minio]:
-    """The session's MinIO."""
+    """Start a MinIO for the session."""
     server = Minio(binary, stack_folder / "minio")
     try:
         server.start()
@@ -61,7 +55,7 @@ def minio(binary: Path, stack_folder: Path) -> Iterator[Minio]:
 
 @pytest.fixture
 def own_minio(binary: Path, tmp_path: Path) -> Iterator[Minio]:
-    """A MinIO that a test may kill."""
+    """Start a MinIO that the test may kill."""
     server = Minio(binary, tmp_path / "minio")
     try:
         server.start()
@@ -72,7 +66,7 @@ def own_minio(binary: Path, tmp_path: Path) -> Iterator[Minio]:
 
 @pytest.fixture(scope="session")
 def pg(stack_folder: Path) -> Iterator[Postgres]:
-    """The session's PostgreSQL."""
+    """Start a PostgreSQL for the session."""
     server = Postgres(stack_folder / "postgres")
     server.start()
     yield server
@@ -81,7 +75,7 @@ def pg(stack_folder: Path) -> Iterator[Postgres]:
 
 @pytest.fixture
 def own_pg(stack_folder: Path) -> Iterator[Postgres]:
-    """A PostgreSQL that a test may stop."""
+    """Start a PostgreSQL that the test may stop."""
     server = Postgres(stack_folder / uuid.uuid4().hex)
     server.start()
     yield server
@@ -90,7 +84,7 @@ def own_pg(stack_folder: Path) -> Iterator[Postgres]:
 
 @pytest.fixture
 def bench(minio: Minio, pg: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """The environment of a user of this stack, and a look behind it."""
+    """Set the environment of a user of this stack, and return access to its servers."""
     name = uuid.uuid4().hex[:12]
     made = Workbench(minio, pg, f"test-{name}", f"audit_{name}", tmp_path / "scratch")
     environment = {
@@ -112,7 +106,7 @@ def bench(minio: Minio, pg: Postgres, tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def cluster(bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """The environment of a cluster's setup: roles and a second database that are not there yet."""
+    """Set the environment of a cluster's setup: roles and a second database that do not exist yet."""
     (tmp_path / "dagster").mkdir()
     (tmp_path / "dagster" / "dagster.yaml").write_text(INSTANCE)
     names = {name: f"{name}_{bench.database}" for name in ("app", "dagster")}
@@ -131,20 +125,20 @@ def cluster(bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     with bench.superuser() as cursor:
-        # Its own database is where the migrations' role starts from, as in a bundled server.
+        # The migrations' role connects to this database first, as in a bundled server.
         cursor.execute(f"CREATE DATABASE {bench.database}")
     return bench
 
 
 @pytest.fixture
 def logs(minio: Minio) -> LogBucket:
-    """A bucket of the test's own."""
+    """Return a bucket of the test's own."""
     return LogBucket(minio)
 
 
 @pytest.fixture
 def own_logs(binary: Path, tmp_path: Path) -> Iterator[LogBucket]:
-    """A bucket on a MinIO that a test may kill, and which gives readers up that take nothing for two seconds."""
+    """Return a bucket on a MinIO that the test may kill, and that drops readers after two idle seconds."""
     server = Minio(binary, tmp_path / "minio", access_key="made-up-reader", environment={"MINIO_IDLE_TIMEOUT": "2s"})
     try:
         server.start()

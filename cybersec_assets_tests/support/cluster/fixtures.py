@@ -1,4 +1,4 @@
-"""Helm, and what was rendered by it."""
+"""Fixtures for Helm, its renderings, and a cluster."""
 
 import os
 import subprocess
@@ -13,6 +13,7 @@ from cybersec_assets_tests.support.cluster.chart import DEMO, OWN, Helm
 from cybersec_assets_tests.support.cluster.cluster import Cluster, namespace
 from cybersec_assets_tests.support.cluster.release import Release
 from cybersec_assets_tests.support.cluster.slow_runs import SLOW
+from cybersec_assets_tests.support.cluster.tool import built_tool
 
 REPOSITORY, TAG = "localhost/cybersec-assets", "test"
 MEASURED = pytest.StashKey[list[str]]()
@@ -20,60 +21,43 @@ MEASURED = pytest.StashKey[list[str]]()
 
 @pytest.fixture
 def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Takes what is measured; nothing is asserted of it, as it says as much of the machine."""
+    """Return a function that adds a line to the summary. Measurements depend on the machine and are not asserted."""
     return request.config.stash.setdefault(MEASURED, []).append
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Tell what was measured."""
+    """Report the measurements."""
     for line in config.stash.get(MEASURED, []):
         terminalreporter.line(line)
 
 
-def missing(what: str) -> None:
-    """Skip a test, but never in CI."""
-    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(what)
-
-
-@pytest.fixture(scope="session")
-def cluster_tool() -> Path:
-    """The program that has Helm, and starts a cluster: see docs/development.md."""
-    folder = Path(os.environ.get("CYBERSEC_TEST_CLUSTER") or CHECKOUT.parent / "shared" / "cluster")
-    if not (folder / "cluster").exists():
-        missing(f"no {folder / 'cluster'}: set CYBERSEC_TEST_CLUSTER to the folder of the local cluster")
-    return folder / "cluster"
-
-
 @pytest.fixture(scope="session")
 def helm_program(cluster_tool: Path) -> Path:
-    """Helm, built where it is missing."""
-    done = subprocess.run([cluster_tool, "tool", "helm"], capture_output=True, text=True, timeout=1200, check=False)
-    if done.returncode != 0:
-        missing(f"`{cluster_tool} tool helm` ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-    return Path(done.stdout.split()[-1])
+    """Return Helm's program, which is built if it is missing."""
+    return built_tool(cluster_tool, "helm")
 
 
 @pytest.fixture
 def helm(helm_program: Path, tmp_path: Path) -> Helm:
-    """Helm, with a folder for values."""
+    """Return Helm with a folder for values."""
     return Helm(helm_program, tmp_path)
 
 
 @pytest.fixture(params=[DEMO, OWN], ids=["demo", "own"])
 def values(request: pytest.FixtureRequest):
-    """The values of a trial, and of somebody with stores of their own and everything switched on."""
+    """Return the values of a demo, and of an installation with its own stores and every option enabled."""
     return request.param
 
 
 @pytest.fixture
 def manifests(helm: Helm, values):
-    """What the chart makes of them."""
+    """Return the manifests that the chart renders."""
     return helm.manifests(values)
 
 
 @pytest.fixture(scope="session")
 def cluster(cluster_tool: Path) -> Iterator[Cluster]:
-    """A cluster: the one that runs, or one that runs as long as the tests do."""
+    """Return the running cluster, or start one and stop it after the tests."""
     runs = subprocess.run([cluster_tool, "status"], capture_output=True, check=False).returncode == 0
     if not runs:
         subprocess.run([cluster_tool, "up"], check=True, timeout=3600)
@@ -88,8 +72,9 @@ def cluster(cluster_tool: Path) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def image(cluster: Cluster) -> str:
-    """The project's image: one that the cluster has, by CYBERSEC_TEST_IMAGE, or built from this checkout."""
-    if given := os.environ.get("CYBERSEC_TEST_IMAGE"):
+    """Return the project's image: that of CYBERSEC_TEST_IMAGE, or one that is built from this checkout."""
+    given = os.environ.get("CYBERSEC_TEST_IMAGE")
+    if given:
         return given
     name = f"{REPOSITORY}:{TAG}"
     subprocess.run([cluster.tool, "build", CHECKOUT, name], check=True, timeout=1800)
@@ -98,7 +83,7 @@ def image(cluster: Cluster) -> str:
 
 @pytest.fixture(scope="session")
 def settings(cluster: Cluster, image: str) -> tuple[str, ...]:
-    """Values for a trial on this cluster."""
+    """Return the values of a demo on this cluster."""
     repository, tag = image.rsplit(":", 1)
     return (
         f"image.repository={repository}",
@@ -113,7 +98,7 @@ def settings(cluster: Cluster, image: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def installed(cluster: Cluster, settings: tuple[str, ...]) -> Iterator[tuple[Release, float]]:
-    """A release, installed from nothing, and how long that took."""
+    """Install a release, and return it with the seconds that this took."""
     with namespace(cluster, "cybersec-test") as own:
         release, start = Release(own, settings), time.monotonic()
         done = release.helm("install")
@@ -124,11 +109,11 @@ def installed(cluster: Cluster, settings: tuple[str, ...]) -> Iterator[tuple[Rel
 
 @pytest.fixture(scope="session")
 def release(installed: tuple[Release, float]) -> Release:
-    """The release alone."""
+    """Return the installed release."""
     return installed[0]
 
 
 @pytest.fixture(scope="module")
 def slow(release: Release) -> Release:
-    """The release with days so large that a run can be met in the middle, and a short start time-out."""
+    """Return the release with days large enough to interrupt a run, and a short start timeout."""
     return release.upgrade(*SLOW)

@@ -1,6 +1,5 @@
 """What a test of the stack works with: settings given as a user gives them, runs, and a look at what they left."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,18 +125,3 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
         assert known is not None, event.step_failure_data.error
         said.append(str(known.description))
     return said
-
-
-def minio_binary(tool: Path) -> Path:
-    """Give the MinIO server's program, built where it is missing.
-
-    Raises:
-        FileNotFoundError: It is not to be had; the message says why.
-    """
-    if not tool.exists():
-        raise FileNotFoundError(f"no {tool}: set CYBERSEC_TEST_CLUSTER to the folder of the local cluster")
-    done = subprocess.run([str(tool), "tool", "minio"], capture_output=True, text=True, timeout=20 * 60, check=False)
-    said = done.stdout.split() if done.returncode == 0 else []
-    if not said or not Path(said[-1]).is_file():
-        raise FileNotFoundError(f"`{tool} tool minio` ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-    return Path(said[-1])
