@@ -1,7 +1,8 @@
-"""Decompress a log file, whose compression is recognised by its content and never by its name.
+"""Decompress a log file. Its compression is detected by its content, never by its name.
 
-gzip, zstd, bzip2 and xz are read, each with any number of members, frames or streams. Archives and other compressions
-are refused by name. Memory stays bounded: a block of input, a chunk of output, and the dictionary or window.
+gzip, zstd, bzip2 and xz are supported, each with any number of members, frames or streams. Archives and other
+compressions are rejected by name. Memory stays bounded: a block of input, a chunk of output, and the dictionary or
+window.
 """
 
 import bz2
@@ -20,20 +21,20 @@ from isal import igzip_lib
 from cybersec_assets.errors import UnreadableLogError
 
 BLOCK_BYTES = 1 << 16
-"""How much is read at once: what follows a member is copied, so larger blocks are slow where members are small."""
+"""The input that is read at once. What follows a member is copied, so larger blocks are slow with small members."""
 CHUNK_BYTES = 1 << 20
-"""How much is returned at once, at most."""
+"""The most bytes of a log file that are held in memory at once."""
 MEMORY_BYTES = 128 << 20
-"""How much memory a dictionary or window may take. `xz -9` needs 65 MiB, `zstd --long` 128 MiB."""
+"""The memory limit for a dictionary or window. `xz -9` needs 65 MiB, `zstd --long` 128 MiB."""
 MAGIC_BYTES = 16
 TAR_BYTES = 512
 DAMAGED = (EOFError, OSError, ValueError, igzip_lib.error, lzma.LZMAError, zstd.ZstdError)
 TOO_MUCH_MEMORY = ("Memory usage limit", "too much memory")
-"""What liblzma and libzstd write where the limit of memory is reached."""
+"""Parts of the messages with which liblzma and libzstd report that the memory limit is reached."""
 
 
 class Decompressor(Protocol):
-    """What `bz2`, `lzma`, `isal` and `zstd` have in common."""
+    """The common interface of the decompressors of `bz2`, `lzma`, `isal` and `zstd`."""
 
     @property
     def eof(self) -> bool: ...  # noqa: D102 - as in the standard library
@@ -47,14 +48,14 @@ class Decompressor(Protocol):
 
 @dataclass(frozen=True)
 class Compression:
-    """A compression that is read.
+    """A supported compression.
 
     Attributes:
         name: Its name.
-        magic: Matches the bytes that such a file begins with.
-        new: Returns what decompresses one member, frame or stream.
-        padding: Zeros may follow a member in multiples of this; 0 where none may.
-        ignores_tail: Whether other bytes after the last member are ignored, as the compression's own program does.
+        magic: A pattern for the first bytes of such a file.
+        new: Returns a decompressor for one member, frame or stream.
+        padding: Zeros may follow a member in multiples of this number; with 0, none may.
+        ignores_tail: Whether other bytes after the last member are ignored, as the compression's own tool does.
     """
 
     name: str
@@ -82,7 +83,7 @@ COMPRESSIONS = [
     ),
     Compression(
         "zstd",
-        # A file may begin with a skippable frame, which has one of 16 numbers; pzstd writes one before each frame.
+        # A file may begin with a skippable frame, of which there are 16 kinds; pzstd writes one before each frame.
         re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
         partial(
             zstd.ZstdDecompressor,
@@ -103,20 +104,20 @@ REFUSED = {
     "lzop": re.compile(rb"\x89LZO\x00\r\n\x1a\n"),
     "snappy": re.compile(rb"\xff\x06\x00\x00sNaPpY"),
 }
-"""What is not read, by the bytes that such a file begins with; tar is recognised by its header's checksum."""
+"""Unsupported formats, by the first bytes of such a file. Tar is detected by the checksum of its header."""
 
 
 def plain_chunks(name: str, stream: BinaryIO, notes: list[str]) -> Iterator[bytes]:
-    """Return a file's bytes, decompressed where they are compressed, in chunks of at most 1 MiB.
+    """Yield a file's bytes, decompressed if they are compressed, in chunks of at most 1 MiB.
 
     Args:
         name: The file's name, for messages.
-        stream: The file; it is read to its end, and `read` returns less than it is asked for only there.
-        notes: Takes a line about bytes that were ignored.
+        stream: The file. Its `read` must return fewer bytes than requested only at the end.
+        notes: A line is added to this list for bytes that were ignored.
 
     Raises:
-        UnreadableLogError: The file is damaged, needs over 128 MiB of memory to be decompressed, or is an archive or
-            of a compression that is not read.
+        UnreadableLogError: The file is damaged, needs over 128 MiB of memory to be decompressed, is an archive, or has
+            an unsupported compression.
     """
     begin = stream.read(BLOCK_BYTES)
     found = _compression(begin)
@@ -126,7 +127,7 @@ def plain_chunks(name: str, stream: BinaryIO, notes: list[str]) -> Iterator[byte
     while len(first) < TAR_BYTES and (chunk := next(chunks, b"")):
         first += chunk
     _require_log(name, first, found)
-    # The first chunk is long enough to recognise a format, and none is too long.
+    # The first chunk is long enough to detect a format, and no chunk is over the limit.
     yield first[:CHUNK_BYTES]
     if len(first) > CHUNK_BYTES:
         yield first[CHUNK_BYTES:]
@@ -138,7 +139,7 @@ def _compression(begin: bytes) -> Compression | None:
 
 
 def _require_log(name: str, begin: bytes, outer: Compression | None) -> None:
-    """Refuse an archive, a compression that is not read, and what is compressed twice."""
+    """Reject archives, unsupported compressions, and files that are compressed twice."""
     found = next((what for what, magic in REFUSED.items() if magic.match(begin)), None)
     if found is None and _is_tar(begin):
         found = "a tar archive"
@@ -149,13 +150,13 @@ def _require_log(name: str, begin: bytes, outer: Compression | None) -> None:
         return
     what = found if found.startswith("a ") else f"{found} data"
     raise UnreadableLogError(
-        f"{name} is {what}{f' inside {outer.name}' if outer else ''}, which is not read",
+        f"{name} is {what}{f' inside {outer.name}' if outer else ''}, which is not supported",
         "Extract the logs and name them in FLOWS_URI; they may be plain, gzip, zstd, bzip2 or xz",
     )
 
 
 def _is_tar(begin: bytes) -> bool:
-    """Return whether a tar header is there, of any age: the oldest have a checksum only."""
+    """Return whether a file begins with a tar header. The oldest kind has no magic number, only a checksum."""
     try:
         tarfile.TarInfo.frombuf(begin[:TAR_BYTES], "utf-8", "surrogateescape")
     except tarfile.HeaderError:
@@ -166,7 +167,7 @@ def _is_tar(begin: bytes) -> bool:
 def _decompressed(
     name: str, kind: Compression, begin: bytes, stream: BinaryIO, notes: list[str]
 ) -> Generator[bytes, None, None]:
-    """Return the plain bytes of all members, and judge what follows the last one."""
+    """Yield the decompressed bytes of all members, and check what follows the last one."""
     unread = begin
     while kind.magic.match(unread):
         unread = yield from _member(name, kind, unread, stream)
@@ -177,7 +178,7 @@ def _decompressed(
             unread += stream.read(BLOCK_BYTES)
     if not kind.ignores_tail:
         if unread:
-            # lz4 has the same skippable frames as zstd.
+            # lz4 and zstd have the same skippable frames, so the file may be lz4.
             _require_log(name, unread, None)
             raise _damaged(name, kind, "other bytes follow its data")
         return
@@ -188,27 +189,27 @@ def _decompressed(
 
 
 def _member(name: str, kind: Compression, begin: bytes, stream: BinaryIO) -> Generator[bytes, None, bytes]:
-    """Return the plain bytes of one member, and at the end the bytes that were read beyond it."""
+    """Yield the decompressed bytes of one member, and return the bytes that were read beyond it."""
     member = kind.new()
-    given = begin
+    block = begin
     while True:
         try:
-            chunk = member.decompress(given, CHUNK_BYTES)
+            chunk = member.decompress(block, CHUNK_BYTES)
         except DAMAGED as error:
-            raise _refused(name, kind, error) from error
+            raise _decompression_error(name, kind, error) from error
         if chunk:
             yield chunk
         if member.eof:
             return member.unused_data
-        given = b""
+        block = b""
         if member.needs_input:
-            given = stream.read(BLOCK_BYTES)
-            if not given:
-                raise _damaged(name, kind, "it ends before its data does")
+            block = stream.read(BLOCK_BYTES)
+            if not block:
+                raise _damaged(name, kind, "it is truncated")
 
 
 def _without_zeros(unread: bytes, stream: BinaryIO) -> tuple[bytes, int]:
-    """Skip the zeros that follow a member; return what follows them, and how many they are."""
+    """Skip the zeros that follow a member; return what follows them, and the number of zeros."""
     zeros = 0
     while True:
         rest = unread.lstrip(b"\0")
@@ -220,7 +221,7 @@ def _without_zeros(unread: bytes, stream: BinaryIO) -> tuple[bytes, int]:
             return b"", zeros
 
 
-def _refused(name: str, kind: Compression, error: Exception) -> UnreadableLogError:
+def _decompression_error(name: str, kind: Compression, error: Exception) -> UnreadableLogError:
     if any(words in str(error) for words in TOO_MUCH_MEMORY):
         return UnreadableLogError(
             f"{name} needs over {MEMORY_BYTES >> 20} MiB of memory to be decompressed",

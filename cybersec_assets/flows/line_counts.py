@@ -1,7 +1,7 @@
 """Counts of the lines of a log that become no record: headers, blank lines, and events of other kinds.
 
-Every line of a log is kept, quarantined, or counted here by the name of what it is. `ingest` requires that these
-numbers add up to the lines of the file. What a line is in each format is documented in docs/formats.md.
+Every line of a log is kept, quarantined, or counted here under a name. `ingest` requires that these numbers add up to
+the lines of the file. docs/formats.md lists the kinds of lines in each format.
 """
 
 import re
@@ -19,17 +19,17 @@ BLANK = "blank"
 CONTINUATION = "continuation"
 """A further line of a CSV row whose quoted field has line ends."""
 UNKNOWN = "unknown"
-"""A JSON object that does not say what it is."""
+"""A JSON object without a type."""
 OTHER = "other"
-"""What a name is counted as that is no identifier, or that comes after MAX_NAMES others."""
+"""The name for events whose own name is not an identifier, or comes after MAX_NAMES others."""
 MAX_NAMES = 50
 MAX_NAME_CHARACTERS = 40
 MAX_LABELS = 1_000
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-"""What a log may name its events by here: no such name is an address, and a database stores all of them."""
+"""Names of events that are counted as they are: such a name is never an address, and any database can store it."""
 KIND = "_kind"
 
-# Polars calls back from several threads. A lock of the object itself could not be pickled.
+# Polars calls back from several threads. A lock in the object could not be pickled.
 _LOCK = Lock()
 
 
@@ -38,11 +38,11 @@ class LineCounts:
     """Counts of a file's lines.
 
     Attributes:
-        others: The number of lines that become no record, by what they are.
+        others: The number of lines that become no record, by kind.
         joined: The number of lines that were added to a kept record of another line.
-        rows: The number of rows of a file that has no lines.
-        unlabelled: The number of records that parse and have a label whose words are unknown.
-        labels: Up to MAX_LABELS of these labels, with how many records have them.
+        rows: The number of rows of a file without lines.
+        unlabelled: The number of records that parse and have a label without a known word.
+        labels: Up to MAX_LABELS of these labels, with the number of records that have them.
     """
 
     others: Counter[str] = field(default_factory=Counter)
@@ -52,7 +52,7 @@ class LineCounts:
     labels: Counter[str] = field(default_factory=Counter)
 
     def add(self, name: str, lines: int) -> None:
-        """Count lines by a name, which may come from the log itself."""
+        """Count lines under a name, which may be from the log itself."""
         if not lines:
             return
         cut = name[:MAX_NAME_CHARACTERS]
@@ -61,7 +61,7 @@ class LineCounts:
             self.others[cut if is_usable else OTHER] += lines
 
     def merge(self, other: "LineCounts") -> None:
-        """Add another line_counts's counts."""
+        """Add the counts of another file."""
         for name, lines in other.others.items():
             self.add(name, lines)
         self.joined += other.joined
@@ -71,10 +71,10 @@ class LineCounts:
             self._add_label(label, records)
 
     def count_labels(self, batch: pl.DataFrame) -> pl.DataFrame:
-        """Count the records whose label has no known word, and return the batch.
+        """Count the records whose label has no known word, and return the batch unchanged.
 
         Args:
-            batch: The columns of ORIGIN, and others.
+            batch: Records with the columns of ORIGIN.
         """
         unknown = batch["value"].filter(batch["fault"].is_null()).drop_nulls()
         with _LOCK:
@@ -84,7 +84,7 @@ class LineCounts:
         return batch
 
     def _add_label(self, label: str, records: int) -> None:
-        # Each takes memory, and a log may have a new one in every line.
+        # Each label takes memory, and a log may have a new one in every line.
         if label in self.labels or len(self.labels) < MAX_LABELS:
             self.labels[label] += records
 
@@ -94,17 +94,17 @@ class LineCounts:
         return self.joined + self.others.total()
 
     def names(self) -> dict[str, int]:
-        """Return the lines that become no record by what they are, most frequent first."""
+        """Return the number of lines that become no record, by kind, most frequent first."""
         return dict(self.others.most_common())
 
     def skip(self, rows: pl.LazyFrame, kind: pl.Expr) -> pl.LazyFrame:
-        """Count the rows that are of another kind while they are read, and return the others.
+        """Count the rows that are no records while they are read, and return the other rows.
 
         Args:
             rows: Rows of the log, one a line.
-            kind: The name of what a row is, null for a row that becomes a record.
+            kind: The name under which a row is counted; null for a row that becomes a record.
         """
-        # Polars must not move a filter or a slice below this step: the rows would not be counted.
+        # If Polars moved a filter or a slice below this step, rows would not be counted.
         counted = rows.with_columns(kind.cast(pl.String).alias(KIND)).map_batches(
             self._count, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False, streamable=True
         )
@@ -116,7 +116,7 @@ class LineCounts:
             return batch
         names = kinds.drop_nulls()
         if secrets := spellings_of(known_secrets()):
-            # Before the cut, which could leave a part of a secret. The mark is no NAME, so it is counted as OTHER.
+            # Truncating first could leave part of a secret. MARK does not match NAME, so it is counted as OTHER.
             names = names.str.replace_many(secrets, [MARK], leftmost=True)
         for name, lines in names.str.slice(0, MAX_NAME_CHARACTERS + 1).value_counts().iter_rows():
             self.add(name, lines)

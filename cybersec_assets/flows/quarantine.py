@@ -1,4 +1,4 @@
-"""Damaged lines put aside, so that nothing that a sensor wrote is lost: where they were, why, and how they read."""
+"""Store damaged lines with their place and error, so that nothing that a sensor wrote is lost."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from cybersec_assets.flows.staging import is_text
 from cybersec_assets.redaction import MARK, known_secrets, spellings_of
 
 QUARANTINE = ("file", "line", "fault", "value", "text")
-"""The columns: a record's place, the column at fault or what else is wrong, its value there, and the line itself."""
+"""The columns: a record's place, the column or other thing that is wrong, its value there, and the whole line."""
 
 
 def write_quarantine(rejected: Path, logs: DayLogs, to: Path) -> None:
@@ -20,14 +20,14 @@ def write_quarantine(rejected: Path, logs: DayLogs, to: Path) -> None:
 
     Args:
         rejected: Parquet with the columns of ORIGIN.
-        logs: Where they came from.
-        to: Where to; `text` is null for records of a format that has no lines, and where logs may not be quoted.
+        logs: The logs that the records are from.
+        to: The file to write. Its `text` is null for formats without lines, and where logs may not be quoted.
     """
-    found = pl.concat(list(_by_file(pl.scan_parquet(rejected), logs))).select(QUARANTINE)
+    records = pl.concat(list(_by_file(pl.scan_parquet(rejected), logs))).select(QUARANTINE)
     if secrets := spellings_of(known_secrets()):
-        # Somebody may have a file read as a log that holds secrets; readers of the bucket must not learn them.
-        found = found.with_columns(pl.col("value", "text").str.replace_many(secrets, [MARK], leftmost=True))
-    found.sink_parquet(to)
+        # FLOWS_URI may match a file of secrets. They must not reach readers of the bucket.
+        records = records.with_columns(pl.col("value", "text").str.replace_many(secrets, [MARK], leftmost=True))
+    records.sink_parquet(to)
 
 
 def _by_file(rejected: pl.LazyFrame, logs: DayLogs) -> Iterator[pl.LazyFrame]:
@@ -38,7 +38,7 @@ def _by_file(rejected: pl.LazyFrame, logs: DayLogs) -> Iterator[pl.LazyFrame]:
         records = rejected.filter(pl.col("file") == log.name)
         if is_text(log.head) and logs.quotes:
             text = pl.concat_str("text", "rest", separator=SENTINEL, ignore_nulls=True).alias("text")
-            # The file's own line is kept, not what was found in its wrapper.
+            # Keep the original line, not the record that was inside its wrapper.
             lines = scan_lines(replace(log, path=log.original or log.path)).select("line", text)
             yield lines.join(records, on="line", how="inner", maintain_order="left").select(QUARANTINE)
         else:

@@ -1,7 +1,7 @@
 """The raw layer's columns: one schema for every source.
 
-Times are UTC in microseconds, `duration` is in seconds, volumes are in bytes or packets. What belongs elsewhere:
-how a source's own columns become these (`readers`), and what silver derives from them (`clean`).
+Times are UTC in microseconds, `duration` is in seconds, volumes are in bytes or packets. How the columns of a log
+become these is up to the `readers`; what silver derives from them is up to `clean`.
 """
 
 import polars as pl
@@ -30,12 +30,12 @@ RAW: dict[str, pl.DataType] = {
 """Name and type of each column of the raw layer, in order."""
 
 REQUIRED = ("timestamp", "src_ip", "dst_ip", "bytes", "duration", "protocol")
-"""What a source must offer to be a source of flows."""
+"""The columns that every source of flows must have."""
 
 NEVER_NULL = ("timestamp", "src_ip", "dst_ip", "protocol")
 
 VOLUMES = ("bytes", "duration", "orig_bytes", "resp_bytes", "orig_packets", "resp_packets")
-"""Columns that count something and so are never negative."""
+"""Columns that are never negative."""
 
 PORTS = ("src_port", "dst_port")
 LAST_PORT = 65_535
@@ -46,7 +46,9 @@ ORIGIN: dict[str, pl.DataType] = {
     "fault": pl.String(),
     "value": pl.String(),
 }
-"""What a reader adds to RAW: the record's place and, where it does not parse, which column and which value.
+"""The columns that a reader adds to RAW: the record's place and, where it does not parse, what is wrong.
 
-A `value` without a `fault` is a label of which no word is known.
+`fault` is null where a record parses. Otherwise it names the raw column that is wrong, whose text is in `value`, or the
+row error, such as `number of fields`. A `value` without a `fault` is a label without a known word. The quarantine
+stores these columns under these names.
 """

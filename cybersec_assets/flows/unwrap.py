@@ -1,13 +1,13 @@
-"""Log files whose records are wrapped by what carried them, made plain before a reader sees them.
+"""Remove the wrappers that log shippers put around records, before a reader gets the file.
 
-    head → do its lines hold records in wrappers? ─ no → the file as it is
-                          │ yes
-                          └→ line by line → a copy with the plain records
+    head → are its records wrapped? ─ no → the file itself
+                   │ yes
+                   └→ line by line → a copy with the plain records
 
-The copy has a line for each of the file's, so that numbers of lines stay, and the quarantine quotes the file's own
-line (`StagedLog.original`). A line without a wrapper stays as it is; what cannot be unwrapped is for the reader to
-refuse. Plain files cost one look at their head. What belongs elsewhere: what wrappers look like (`parsing.prefixes`,
-`parsing.wrapped_json`), and what records mean (`readers`).
+The copy has one line for each line of the file, so line numbers stay the same, and the quarantine can quote the
+original line (`StagedLog.original`). A line without a wrapper is not changed; a line that cannot be unwrapped is left
+to the reader, which reports it. Of a plain file, only the head is read. The wrappers are defined in `parsing.prefixes`
+and `parsing.wrapped_json`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,26 +19,26 @@ from cybersec_assets.flows.parsing.wrapped_json import Unwrapped, text_in, unwra
 from cybersec_assets.flows.staging import StagedLog, is_text
 
 PLAIN_RECORDS = 20
-"""So many plain records at the head of a file show that it has no wrappers."""
+"""A file whose head has this many plain records has no wrappers."""
 TABLE_LINES = 50
-"""So many lines of a table show whether it is wrapped: wrappers stand around all of its lines."""
+"""How many lines of a table are checked for wrappers. All lines of a table are wrapped, or none."""
 MAX_PEELS = 3
-"""How many wrappers a record of text may have."""
+"""The most wrappers that a text record may have."""
 Convert = Callable[[bytes], bytes]
 Peel = Callable[[bytes], bytes | None]
 PEELS: tuple[Peel, ...] = (text_in, before_text, before_stream)
-"""The ways to take one wrapper off a line of text; None where the line has no such wrapper."""
+"""Functions that remove one wrapper from a line of text; they return None if the line has no such wrapper."""
 Recognise = Callable[[StagedLog], bool]
 
 
 def unwrapped(log: StagedLog, *, json: bool, is_plain: Recognise, is_known: Recognise) -> StagedLog:
-    """Return a log with plain records: the log itself, or a copy beside it where its records are wrapped.
+    """Return a log with plain records: the log itself, or a copy if its records are wrapped.
 
     Args:
         log: The log.
         json: Whether its records may be JSON.
-        is_plain: Tells whether a file is of a format of which no line is ever taken for a wrapped one.
-        is_known: Tells by its head whether a file is of a known format.
+        is_plain: Returns whether a file has a format whose lines may look wrapped although they are not.
+        is_known: Returns whether a file has a known format, judged by its head.
     """
     begin = log.head
     if not is_text(begin):
@@ -58,13 +58,13 @@ def unwrapped(log: StagedLog, *, json: bool, is_plain: Recognise, is_known: Reco
 
 
 def wrapper_name(log: StagedLog) -> str | None:
-    """Return what the wrapper of a log's first line is called in a message, or None where it has none."""
+    """Return the name of the wrapper of a log's first line for a message, or None if it has none."""
     first = log.head.split(b"\n", 1)[0]
     return "JSON wrapper" if text_in(first) is not None else prefix_name(first)
 
 
 def _json_records(head: Sequence[bytes]) -> list[Unwrapped]:
-    """Return the records of a head, wrapped or not; no more than tell whether some are wrapped."""
+    """Return the records of a head, wrapped or not, up to the first that is wrapped."""
     found: list[Unwrapped] = []
     for line in head:
         record = unwrap_line(line)
@@ -79,9 +79,9 @@ def _unwrap_json(line: bytes) -> bytes:
 
 
 def _text_unwrapper(log: StagedLog, head: Sequence[bytes], is_plain: Recognise, is_known: Recognise) -> Convert | None:
-    """Return how to unwrap lines of text: by the fewest wrappers under which the head is of a known format."""
+    """Return a function that removes the fewest wrappers that make the head a known format; None if none do."""
     wrapped = [any(peel(line) is not None for peel in (text_in, before_text)) for line in head]
-    # A first line that names columns begins with no prefix, so that one that does has one.
+    # A header line never looks like a prefix, so a first line that does has one.
     if not any(wrapped) or (is_plain(log) and not wrapped[0]):
         return None
     for size in range(1, MAX_PEELS + 1):
@@ -122,6 +122,6 @@ def _peeled(line: bytes, peel: Peel) -> bytes:
 
 def _converted(lines: Iterable[bytes], convert: Convert) -> Iterator[bytes]:
     for line in lines:
-        # A carriage return alone may be all of the last line, which has to stay one.
+        # A last line with only a carriage return must stay a line.
         plain = convert(line.removesuffix(b"\n"))
         yield plain + b"\n" if line.endswith(b"\n") else plain

@@ -1,11 +1,11 @@
-"""Files with a JSON object on each line, as rows that have what is wanted of it.
+"""Read files with a JSON object on each line as rows with the wanted values.
 
-Two ways lead to the same rows:
+There are two ways to the same rows:
 
-    scan_objects   lines → a batch is decoded at once → where that fails, its halves → at last a line by itself
-    scan_typed     Polars' own reader, some times as fast; one line that is not what it should be ends it
+    scan_objects   the complete path: decode a batch of lines; if that fails, its halves, down to single lines
+    scan_typed     the fast path: Polars' own reader, several times as fast, which raises an error on any invalid line
 
-The first reads every value as text: that a number is none is for the reader to find, with the text to show for it.
+`scan_objects` reads every value as text, so that a reader can report an invalid number with its text.
 """
 
 import json
@@ -24,17 +24,15 @@ from cybersec_assets.flows.parsing.lines import scan_lines
 from cybersec_assets.flows.staging import StagedLog
 
 Wanted = Mapping[str, pl.DataType]
-"""Names, and what they hold: a scalar, or a Struct of such."""
-
-
+"""The type of each wanted name: a scalar, or a Struct of scalars."""
 PART_BYTES = 16 << 20
-"""How much Polars' reader is given at once."""
+"""How many bytes Polars' reader gets at once."""
 MEMBER = re.compile(r'\s*"(?P<name>[^"\\]*)"\s*:\s*(?:"(?P<text>(?:[^"\\]|\\.)*)"|[\w.+-]+)\s*(?:,|\})')
 BLANK_LINE = re.compile(rb"^[ \t\r]*\n", re.MULTILINE)
 
 
 def first_objects(log: StagedLog) -> Iterator[dict[str, object]]:
-    """Give the objects on a file's first lines; what is no object is passed over."""
+    """Yield the objects on a file's first lines; other lines are skipped."""
     for line in log.first_lines:
         with suppress(ValueError, RecursionError):
             found = json.loads(line.removeprefix("\ufeff"))
@@ -44,11 +42,11 @@ def first_objects(log: StagedLog) -> Iterator[dict[str, object]]:
 
 @dataclass(frozen=True)
 class LineTest:
-    """A test of the lines of objects whose wanted values do not tell what they are.
+    """A test of whole lines, for objects whose wanted values do not show what they are.
 
     Attributes:
-        where: Which objects are tested, by their wanted values.
-        passes: Return whether a line passes.
+        where: Selects the objects to test by their wanted values.
+        passes: Returns whether a line passes.
     """
 
     where: pl.Expr
@@ -58,17 +56,17 @@ class LineTest:
 def object_passes(passes: Callable[[Mapping[str, object]], bool], line: str) -> bool:
     """Return whether a line is an object that passes a test."""
     with suppress(ValueError, RecursionError):
-        found = json.loads(line, parse_constant=_refuse)
+        found = json.loads(line, parse_constant=_reject)
         return isinstance(found, dict) and passes(found)
     return False
 
 
 def begins_with(line: str, names: Sequence[str]) -> str | None:
-    """Return the text that an object has for one of some names, as far as it can be read without the object's end.
+    """Return the text of one of some names in a truncated object, or None if it cannot be found.
 
     Args:
         line: The beginning of an object.
-        names: The names. Only single values may be in front of the one that is found.
+        names: The names. Only scalar values may be in front of the one that is found.
     """
     place = re.match(r"[ \t\ufeff]*\{", line)
     while place and (place := MEMBER.match(line, place.end())):
@@ -84,18 +82,18 @@ def scan_objects(
 
     Args:
         log: The file.
-        wanted: Names, each a String or a Struct of such.
-        word: Only lines that have it are read; blank lines are not counted then.
+        wanted: The wanted names, each a String or a Struct of Strings.
+        word: Only lines with this text are read; blank lines are not counted then.
         test: A test of some of the lines.
-        kinds: The names whose text says what kind of record an object is.
+        kinds: The names whose text is the kind of a record.
 
     Returns:
-        A row for each line that is not blank: `file`, `line`, `is_object`, `passes`, which is null where nothing is
-        tested, `cut_kind`, the kind of a line that is cut, and what is wanted, null where it is not there.
+        A row for each line that is not blank: `file`; `line`; `is_object`; `passes`, null for a line that is not
+        tested; `cut_kind`, the kind of a truncated line; and the wanted values, null where they are missing.
     """
     texts = pl.Struct(dict(wanted))
     line_counts = LineCounts() if word else log.line_counts
-    # Within one step, and not as an expression: a filter that is pushed into it would have each line parsed again.
+    # This is one step, not an expression: Polars would push a filter into it and parse each line again.
     rows = (
         scan_lines(log)
         .filter(pl.col("text").str.contains(word, literal=True) if word else True)
@@ -122,16 +120,16 @@ def scan_objects(
 
 
 def scan_typed(log: StagedLog, wanted: Wanted, test: LineTest | None = None) -> pl.LazyFrame:
-    """Read a file of which every line is an object, or blank, with every value of its own type.
+    """Read a file lazily whose lines are all blank or objects with typed values.
 
     Args:
         log: The file.
-        wanted: Names with their types; a String takes anything.
+        wanted: The wanted names with their types. A String takes any value.
         test: A test of some of the lines.
 
     Returns:
-        What `scan_objects` does, but for `line`, which is 0. A line that is none, or a value of another type, raises a
-        PolarsError. A value as in `is_nested` may be written otherwise there.
+        The rows of `scan_objects`, but with 0 as `line`. Any other line, or a value of another type, raises a
+        PolarsError. The text of a value for which `is_nested` is true may differ.
     """
     schema = pl.Schema(wanted)
     rows = register_io_source(
@@ -149,7 +147,7 @@ def _parts(
     limit: int | None,
     _: int | None,
 ) -> Iterator[pl.DataFrame]:
-    """Read a file part by part: Polars' reader maps all that it is given into memory, and it stays there."""
+    """Yield a file part by part: Polars' reader maps all of its input into memory and keeps it there."""
     objects = 0
     for part in _read_parts(log):
         rows = pl.scan_ndjson(part, schema=schema).collect()
@@ -159,7 +157,7 @@ def _parts(
         yield found if limit is None else found.head(limit)
         limit = None if limit is None else max(limit - found.height, 0)
     if objects != log.lines:
-        # Looked for only where some are missing: Polars skips blank lines without a trace.
+        # Polars skips blank lines without counting them.
         log.line_counts.add(BLANK, sum(len(BLANK_LINE.findall(part)) for part in _read_parts(log)))
 
 
@@ -170,7 +168,7 @@ def _read_parts(log: StagedLog) -> Iterator[bytes]:
 
 
 def _tested_rows(rows: pl.DataFrame, part: bytes, test: LineTest | None) -> pl.Series | pl.Expr:
-    """Return for each row whether its line passes a test, null where it is not tested."""
+    """Return whether each row's line passes a test, null where it is not tested."""
     if test is None or not rows.select(test.where.any()).item():
         return pl.lit(None, pl.Boolean)
     lines = [line.decode("utf-8", "replace") for line in part.split(b"\n") if line.strip(b" \t\r")]
@@ -179,13 +177,13 @@ def _tested_rows(rows: pl.DataFrame, part: bytes, test: LineTest | None) -> pl.S
     return _passing(pl.Series(lines), rows.select(test.where).to_series(), test)
 
 
-def _passing(lines: pl.Series, asked: pl.Series, test: LineTest) -> pl.Series:
-    results = (test.passes(line) if is_asked else None for line, is_asked in zip(lines, asked, strict=True))
+def _passing(lines: pl.Series, is_tested: pl.Series, test: LineTest) -> pl.Series:
+    results = (test.passes(line) if tested else None for line, tested in zip(lines, is_tested, strict=True))
     return pl.Series(list(results), dtype=pl.Boolean)
 
 
 def is_nested(types: Wanted) -> pl.Expr:
-    """Tell whether a String may be an object or an array, of which the two ways write the text differently."""
+    """Return whether a String may be an object or an array, whose text the two paths write differently."""
     return pl.any_horizontal(text.str.contains(r"^[\[{]") for text in _texts(types))
 
 
@@ -202,22 +200,22 @@ def _objects(batch: pl.DataFrame, wanted: pl.Struct, line_counts: LineCounts, te
     text = pl.col("text").str.strip_chars(" \t\r\ufeff").replace("", None)
     is_whole = pl.col("rest").is_null()
     lines = batch.select("file", "line", pl.when(is_whole).then(text).alias("object"), is_whole)
-    told = lines.filter(pl.col("object").is_not_null() | ~pl.col("rest")).drop("rest")
-    line_counts.add(BLANK, lines.height - told.height)
-    objects = _decode(_lone(told["object"]), wanted)
-    return told.with_columns(objects, passes=_tested(told["object"], objects, test))
+    filled = lines.filter(pl.col("object").is_not_null() | ~pl.col("rest")).drop("rest")
+    line_counts.add(BLANK, lines.height - filled.height)
+    objects = _decode(_single_objects(filled["object"]), wanted)
+    return filled.with_columns(objects, passes=_tested(filled["object"], objects, test))
 
 
 def _tested(lines: pl.Series, objects: pl.Series, test: LineTest | None) -> pl.Series:
-    """Return for each object whether it passes a test, null where it is not tested."""
+    """Return whether each object passes a test, null where it is not tested."""
     if test is None:
         return pl.repeat(None, len(lines), dtype=pl.Boolean, eager=True)
-    asked = objects.struct.unnest().select(test.where).to_series() & objects.is_not_null()
-    return _passing(lines, asked, test)
+    is_tested = objects.struct.unnest().select(test.where).to_series() & objects.is_not_null()
+    return _passing(lines, is_tested, test)
 
 
 def _cut_kinds(batch: pl.DataFrame, log: StagedLog, names: Sequence[str]) -> pl.Expr:
-    """Return what kind of record a line is that is cut, by its beginning; null for any other line."""
+    """Return the kind of each truncated line, read from its beginning; null for any other line."""
     found = batch.filter(pl.col("line").is_in(list(log.cut))) if log.cut else batch.clear()
     kinds = {line: begins_with(text or "", names) for line, text in found.select("line", "text").iter_rows()}
     if not kinds:
@@ -225,12 +223,13 @@ def _cut_kinds(batch: pl.DataFrame, log: StagedLog, names: Sequence[str]) -> pl.
     return pl.col("line").replace_strict(kinds, default=None, return_dtype=pl.String)
 
 
-def _lone(lines: pl.Series) -> pl.Series:
-    """Give null for a line that is not one object.
+def _single_objects(lines: pl.Series) -> pl.Series:
+    """Replace each line that is not exactly one object with null.
 
-    Polars joins lines with commas before it parses them, so that a line with two objects and two with halves of one
-    would even out. No line splits into two that begins and ends with a brace and has none behind a comma, and where
-    none splits, two that melt into one change their number. Any other is tried by itself.
+    Polars joins lines with commas before it parses them. A line with two objects and two lines with half an object each
+    would therefore give the right number of objects. A line that begins and ends with a brace, and has no brace behind
+    a comma, cannot be two objects. If all lines are like that, halves that merge change the number of objects, which
+    `_decode` notices. Any other line is parsed by itself here.
     """
     plain = lines.str.contains(r"^\{.*\}$") & ~lines.str.contains(r",\s*\{")
     if plain.all():
@@ -241,7 +240,7 @@ def _lone(lines: pl.Series) -> pl.Series:
 
 def _is_object(line: str | None) -> bool:
     with suppress(ValueError, RecursionError):
-        return line is not None and isinstance(json.loads(line, parse_constant=_refuse), dict)
+        return line is not None and isinstance(json.loads(line, parse_constant=_reject), dict)
     return False
 
 
@@ -253,25 +252,25 @@ def _decode(lines: pl.Series, wanted: pl.Struct) -> pl.Series:
     if len(found) == len(lines):
         return found
     if len(lines) == 1:
-        return pl.Series(lines.name, [_alone(lines[0], wanted)], wanted)
+        return pl.Series(lines.name, [_decode_one(lines[0], wanted)], wanted)
     middle = len(lines) // 2
     return pl.concat([_decode(lines[:middle], wanted), _decode(lines[middle:], wanted)])
 
 
-def _alone(line: str, wanted: pl.Struct) -> object:
-    """Parse one line; a name that is wanted may hold something else in a record of another kind."""
+def _decode_one(line: str, wanted: pl.Struct) -> object:
+    """Parse one line; in a record of another kind, a wanted name may have a value of another type."""
     try:
-        return _pick(json.loads(line, parse_constant=_refuse, object_pairs_hook=_firsts), wanted)
+        return _pick(json.loads(line, parse_constant=_reject, object_pairs_hook=_first_values), wanted)
     except (ValueError, RecursionError):
         return None
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-def _firsts(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Keep the first value of a name, as Polars does."""
+def _first_values(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Keep the first value of a repeated name, as Polars does."""
     found: dict[str, object] = {}
     for name, value in pairs:
         found.setdefault(name, value)

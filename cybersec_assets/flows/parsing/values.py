@@ -1,6 +1,6 @@
-"""Fields: what a log's text means in each raw column.
+"""Fields: the value that a log's text has in each raw column.
 
-A `Field` keeps the text as the log has it beside the parsed value, so that `parsing.records` can tell an unset value
+A `Field` keeps the text of the log beside the parsed value, so that `parsing.records` can distinguish an unset value
 from one that does not parse.
 """
 
@@ -14,12 +14,12 @@ from cybersec_assets.flows.parsing.addresses import ADDRESS
 
 @dataclass(frozen=True)
 class Field:
-    """A raw column's source.
+    """The source of a raw column.
 
     Attributes:
-        text: What the log has, null where it is unset.
-        value: What it means, null where it is unset or does not parse.
-        unknown: The text that nobody knows the meaning of, which is no fault; null for any other.
+        text: The text in the log, null where it is unset.
+        value: The parsed value, null where the text is unset or does not parse.
+        unknown: The text where its meaning is unknown, which is not an error; null for any other text.
     """
 
     text: pl.Expr
@@ -28,46 +28,49 @@ class Field:
 
 
 def host(text: pl.Expr) -> Field:
-    """Read a host, in whatever way it is named; none is empty or holds a blank: an open quote swallows whole lines."""
+    """Return the field of a host, which may be an address or a name without whitespace.
+
+    A host with whitespace shows that an unclosed quote has swallowed whole lines.
+    """
     return Field(text, pl.when(text.str.contains(r"^\S+$")).then(text))
 
 
 def address(text: pl.Expr) -> Field:
-    """Read an IP address."""
+    """Return the field of an IP address."""
     return Field(text, pl.when(text.str.contains(ADDRESS)).then(text))
 
 
 def number(text: pl.Expr, dtype: pl.DataType | type[pl.DataType]) -> Field:
-    """Read a number."""
+    """Return the field of a number."""
     return Field(text, text.cast(dtype, strict=False))
 
 
 def count(text: pl.Expr) -> Field:
-    """Read a whole number, as of bytes or packets."""
+    """Return the field of a whole number, such as bytes or packets."""
     return number(text, pl.Int64)
 
 
 def as_text(text: pl.Expr) -> Field:
-    """Take text as it is."""
+    """Return the field of text that is kept unchanged."""
     return Field(text, text)
 
 
 def present_fields(
     optional: Mapping[str, tuple[str, Callable[[pl.Expr], Field]]], have: Collection[str]
 ) -> dict[str, Field]:
-    """Give the sources of those raw columns whose own columns a log has.
+    """Return the fields of those raw columns whose source columns a log has.
 
     Args:
-        optional: The own column of each raw column, and what makes a source of its text.
-        have: The log's own columns.
+        optional: For each raw column, the name of its source column and the function that makes its field.
+        have: The columns of the log.
     """
     return {raw: make(pl.col(name)) for raw, (name, make) in optional.items() if name in have}
 
 
 def volume(sent: Field, received: Field) -> Field:
-    """Add both directions; a flow that says only one's volume has moved at least that much."""
+    """Return the sum of both directions. A flow with only one known direction has at least that volume."""
     known = sent.value.is_not_null() | received.value.is_not_null()
     total = pl.sum_horizontal(sent.value, received.value)
-    wraps = (sent.value >= 0) & (received.value >= 0) & (total < 0)
-    text = pl.when(wraps).then(pl.concat_str(sent.text, received.text, separator="+"))
-    return Field(text, pl.when(wraps).then(None).when(known).then(total))
+    overflows = (sent.value >= 0) & (received.value >= 0) & (total < 0)
+    text = pl.when(overflows).then(pl.concat_str(sent.text, received.text, separator="+"))
+    return Field(text, pl.when(overflows).then(None).when(known).then(total))

@@ -46,7 +46,7 @@ def _require_plausible(log: StagedLog) -> None:
     rows = int(pl.scan_parquet(log.path, glob=False).select(pl.len()).collect().item())
     log.line_counts.rows = rows
     if rows > max(FEW_ROWS, log.path.stat().st_size):
-        raise UnreadableLogError(f"{log.name} has {rows:,} rows in fewer bytes", "Take it out: it is no log")
+        raise UnreadableLogError(f"{log.name} has {rows:,} rows in fewer bytes", "Remove it: it is not a flow log")
 
 
 def recognises(log: StagedLog) -> bool:

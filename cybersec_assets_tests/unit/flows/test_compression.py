@@ -74,7 +74,7 @@ def test_a_skippable_frame_that_is_cut_off_is_damage(number, size, data):
     frame = skippable(number, bytes(size))
     end = data.draw(st.integers(4, max(4, len(frame) - 1)))
     if end < len(frame):
-        assert refusal(frame[:end]).startswith("conn.log is a damaged zstd file: it ends before its data does. Fetch")
+        assert refusal(frame[:end]).startswith("conn.log is a damaged zstd file: it is truncated. Fetch")
 
 
 @examples
@@ -205,7 +205,7 @@ def test_archives_and_other_compressions_are_refused_by_name(case):
     """What is not read is named in one line with a remedy, without a byte of its content."""
     what, packed = REFUSED[case]
     assert refusal(packed) == (
-        f"conn.log is {what}, which is not read. "
+        f"conn.log is {what}, which is not supported. "
         "Extract the logs and name them in FLOWS_URI; they may be plain, gzip, zstd, bzip2 or xz."
     )
 
@@ -216,7 +216,7 @@ def test_they_are_refused_inside_a_compression_as_well(kind, case):
     """A tar archive inside gzip, and the like, is named with what it is inside of."""
     what, packed = REFUSED[case]
     what = "zstd data" if packed.startswith(b"\x53") else what
-    assert refusal(PACKERS[kind](packed)).startswith(f"conn.log is {what} inside {kind}, which is not read. ")
+    assert refusal(PACKERS[kind](packed)).startswith(f"conn.log is {what} inside {kind}, which is not supported. ")
 
 
 @pytest.mark.parametrize("inner", PACKERS)
@@ -224,7 +224,7 @@ def test_they_are_refused_inside_a_compression_as_well(kind, case):
 def test_what_is_compressed_twice_is_refused(outer, inner):
     """A file that was compressed twice is named with both compressions."""
     packed = PACKERS[outer](PACKERS[inner](TEXT))
-    assert refusal(packed).startswith(f"conn.log is {inner} data inside {outer}, which is not read. ")
+    assert refusal(packed).startswith(f"conn.log is {inner} data inside {outer}, which is not supported. ")
 
 
 @examples

@@ -88,7 +88,7 @@ def test_a_table_of_a_hundred_thousand_columns(tmp_path):
     parquet = tmp_path / "parquet"
     pl.DataFrame([CSV | dict.fromkeys(COLUMNS, 1)]).write_parquet(parquet)
     for path in (csv, zeek, parquet):
-        assert read_apart(tmp_path, path) == f"{path} has over 1,000 columns. Take it out: it is no log."
+        assert read_apart(tmp_path, path) == f"{path} has over 1,000 columns. Remove it: it is not a flow log."
 
 
 def test_an_object_of_sixty_thousand_names(tmp_path):

@@ -15,10 +15,10 @@ from typing import BinaryIO
 import numpy as np
 
 from cybersec_assets.errors import UnreadableLogError
+from cybersec_assets.flows.compression import CHUNK_BYTES
 from cybersec_assets.flows.parsing.lines import CONTROL_CHARACTERS, holds
 from cybersec_assets.flows.staging import HEAD_BYTES, StagedLog
 
-CHUNK_BYTES = 1 << 20
 BOM = b"\xef\xbb\xbf"
 MARK = b"\n#fields"
 MAX_BLOCKS = 1_000
@@ -162,7 +162,7 @@ def _with_short_separators(log: StagedLog) -> StagedLog:
     """Write a copy of a log in which one character that the log does not have replaces each longer separator."""
     sign = next((sign for sign in CONTROL_CHARACTERS if not holds(log, sign)), None)
     if sign is None:
-        raise UnreadableLogError(f"{log.name} has control characters of every kind", "Take it out: it is no log")
+        raise UnreadableLogError(f"{log.name} has control characters of every kind", "Remove it: it is not a flow log")
     copy = log.path.with_name(f"{log.path.name}.separators")
     with log.path.open("rb") as file, copy.open("wb") as to:
         separator = b""

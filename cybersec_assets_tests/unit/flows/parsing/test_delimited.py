@@ -170,7 +170,7 @@ def test_a_file_without_a_needed_column_is_refused(log, kind, name):
     """A file that lacks what a flow needs is named, with the column and what to do."""
     have = {field: value for field, value in kind.record.items() if field not in {name, "te"}}
     write(log, type(kind)(kind.name, have, (), (), kind.separator).header())
-    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Have the sensor write it, or take"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Have the sensor write it, or remove"):
         find(log)
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cybersec_assets.flows.readers.zeek.header import CHUNK_BYTES, blocks
+from cybersec_assets.flows.compression import CHUNK_BYTES
+from cybersec_assets.flows.readers.zeek.header import blocks
 from cybersec_assets.flows.schema import RAW
 from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.support.flows.logs import DAY, ZEEK, examples, write, zeek_header, zeek_log, zeek_row

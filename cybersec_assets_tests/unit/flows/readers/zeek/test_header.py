@@ -127,7 +127,7 @@ def test_a_log_of_header_lines_alone_has_no_records(log):
 def test_a_log_without_a_needed_column_is_refused(log, name):
     """A log that lacks what a flow needs is named, with the column and what to do."""
     write(log, zeek_log(fields=[field for field in ZEEK if field != name]))
-    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Have the sensor write it, or take"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Have the sensor write it, or remove"):
         find(log)
 
 
