@@ -1,1 +1,1 @@
-"""The job beside the plain way of doing it, on the same flows and the same object store; not part of the product."""
+"""Benchmarks: the job compared with plain code on the same flows and store. Not part of the product."""

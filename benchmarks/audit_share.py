@@ -1,8 +1,8 @@
-"""Tell how many seconds of a job are the audit's: `python -m benchmarks.audit_share`.
+"""Measure how many seconds of a job the audit takes: `python -m benchmarks.audit_share`.
 
-The job runs under Python's profiler, and what counts is the time within the audit's own calls: connecting, looking for
-dead phases, opening and ending phases, signing heads, finding inputs. The profiler makes them slower than they are.
-The day before makes database and schema, which is done once in an installation's life.
+The job runs under Python's profiler. The result is the time within the audit's calls: connecting, finding dead phases,
+opening and ending phases, signing heads, finding inputs. The profiler adds to this time. The first day creates the
+database and the schema, which an installation does once, and is not measured.
 """
 
 import cProfile
@@ -22,7 +22,8 @@ from benchmarks.child import CHECKOUT
 from benchmarks.object_store import object_store
 from cybersec_assets.postgres.embedded import embedded_postgres
 
-FLOWS, TURNS = 200_000, 3
+FLOWS = 200_000
+TURNS = 3
 CALLS = {
     ("resources/audit.py", "_open_phases"): 1,
     ("resources/audit.py", "succeed"): 1,
@@ -31,11 +32,11 @@ CALLS = {
     ("resources/phases.py", "enter"): 1,
     ("resources/object_store.py", "open"): -1,
 }
-"""The audit's calls. It opens the store first, to sign its heads, but a job opens that with or without an audit."""
+"""The audit's calls. Opening the store is subtracted, because a job opens it with or without an audit."""
 
 
 def child(day: str) -> None:
-    """Run a day, and print the audit's seconds and the whole run's."""
+    """Run a day, and print the seconds of the audit and of the whole run."""
     from cybersec_assets.operations.run_day import run_day, use_instance
     from cybersec_assets.settings import load_settings
 
@@ -50,20 +51,20 @@ def child(day: str) -> None:
     print(json.dumps({"audit": seconds, "whole": whole}))
 
 
-def _inclusive(timings: Mapping[Any, Any], place: str, function: str) -> float:
-    """Give the seconds that were spent in a function and all that it calls."""
-    return sum(figures[3] for (file, _, name), figures in timings.items() if file.endswith(place) and name == function)
+def _inclusive(timings: Mapping[Any, Any], suffix: str, function: str) -> float:
+    """Return the seconds spent in a function, including its calls."""
+    return sum(figures[3] for (file, _, name), figures in timings.items() if file.endswith(suffix) and name == function)
 
 
-def in_a_process(day: str, environment: Mapping[str, str]) -> dict[str, float]:
-    """Run a day in a process of its own."""
+def run_in_process(day: str, environment: Mapping[str, str]) -> dict[str, float]:
+    """Run a day in a new process."""
     command = [sys.executable, "-m", "benchmarks.audit_share", day]
     done = subprocess.run(command, cwd=CHECKOUT, env=dict(environment), stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
-    """Measure, and write the median down."""
+    """Measure the days and write the median."""
     if sys.argv[1:]:
         return child(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
@@ -73,12 +74,12 @@ def main() -> None:
             environment = {"PATH": os.defpath, "HOME": folder, "CYBERSEC_HOME": str(home / "cybersec"), **store}
             environment |= {"PG_HOST": str(socket), "CYBERSEC_SYNTHETIC_FLOWS": str(FLOWS)}
             (home / "cybersec").mkdir()
-            runs = [in_a_process(f"2025-11-{day:02d}", environment) for day in range(1, TURNS + 2)][1:]
+            runs = [run_in_process(f"2025-11-{day:02d}", environment) for day in range(1, TURNS + 2)][1:]
     seconds = statistics.median(run["audit"] for run in runs)
-    where = "MinIO" if store else "folders, as there is no MinIO"
-    said = f"{FLOWS:,} flows ({where}): {seconds:.2f} s of the job are the audit's (median of {TURNS})"
-    print(said)
-    report.write("audit-share", f"{said}\n", {"machine": report.machine(), "runs": runs, "seconds": seconds})
+    where = "MinIO" if store else "folders, without MinIO"
+    summary = f"{FLOWS:,} flows ({where}): {seconds:.2f} s of the job are spent in the audit (median of {TURNS})"
+    print(summary)
+    report.write("audit-share", f"{summary}\n", {"machine": report.machine(), "runs": runs, "seconds": seconds})
     return None
 
 

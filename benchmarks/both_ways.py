@@ -1,4 +1,4 @@
-"""The two ways of making a day, each in a fresh process, on the same flows and the same object store."""
+"""Run a day with the job and with plain code, each in a new process, on the same flows and the same store."""
 
 import datetime as dt
 import json
@@ -13,7 +13,7 @@ from benchmarks.child import CHECKOUT, Finished, run
 COMMAND = CHECKOUT / ".venv" / "bin" / "cybersec"
 PLAIN_PYTHON = CHECKOUT / ".venv-bench" / "bin" / "python"
 DAY = "2025-11-22"
-MAKE_DATABASE = """
+CREATE_DATABASE = """
 from cybersec_assets.definitions import audit_from
 from cybersec_assets.settings import load_settings
 with audit_from(load_settings()).session() as audit:
@@ -30,14 +30,14 @@ REST = "start and end"
 
 @dataclass(frozen=True)
 class Measured:
-    """One way's run.
+    """The measurements of one run.
 
     Attributes:
-        phases: Seconds of each phase, and of what is none.
-        seconds: From the process's start to its exit.
-        cpu_seconds: For how long the process kept a core busy.
-        peak_bytes: The most memory that the process had in use at once.
-        metrics: What it found.
+        phases: Seconds of each phase, and of the rest of the run.
+        seconds: Seconds from the start of the process to its exit.
+        cpu_seconds: Processor time of the process.
+        peak_bytes: Peak memory of the process.
+        metrics: The metrics of the evaluation.
     """
 
     phases: dict[str, float]
@@ -47,7 +47,7 @@ class Measured:
     metrics: dict[str, float]
 
 
-def the_job(flows: int, home: Path, store: Mapping[str, str]) -> Measured:
+def run_job(flows: int, home: Path, store: Mapping[str, str]) -> Measured:
     """Run `daily_training`: the command, its Dagster run and its audit in the embedded PostgreSQL."""
     settings = {"HOME": str(home), "CYBERSEC_HOME": str(home / "cybersec"), "CYBERSEC_SYNTHETIC_FLOWS": str(flows)}
     ended = run([COMMAND, "run", "--date", DAY, "--json"], {**settings, **store})
@@ -56,12 +56,12 @@ def the_job(flows: int, home: Path, store: Mapping[str, str]) -> Measured:
     return _measured(ended, phases, document["metrics"])
 
 
-def make_database(home: Path) -> None:
-    """Create the embedded PostgreSQL's data folder, which is done once in an installation's life."""
-    run([sys.executable, "-c", MAKE_DATABASE], {"HOME": home, "CYBERSEC_HOME": home / "cybersec"})
+def create_database(home: Path) -> None:
+    """Create the embedded PostgreSQL's data folder, which an installation does once."""
+    run([sys.executable, "-c", CREATE_DATABASE], {"HOME": home, "CYBERSEC_HOME": home / "cybersec"})
 
 
-def the_plain_way(flows: int, home: Path, store: Mapping[str, str]) -> Measured:
+def plain_code(flows: int, home: Path, store: Mapping[str, str]) -> Measured:
     """Run `plain.py`."""
     settings = {"HOME": str(home), "PYTHONPATH": str(CHECKOUT), "PLAIN_FOLDER": str(home / "plain")}
     ended = run([PLAIN_PYTHON, CHECKOUT / "benchmarks" / "plain.py", DAY, str(flows)], {**settings, **store})
@@ -70,7 +70,7 @@ def the_plain_way(flows: int, home: Path, store: Mapping[str, str]) -> Measured:
 
 
 def _seconds(row: Mapping[str, Any]) -> float:
-    """Tell for how long a phase lasted, by the database's clock: from its begin to its row in the audit."""
+    """Return the duration of a phase by the database's clock, from its start to its row in the audit."""
     return (dt.datetime.fromisoformat(row["at"]) - dt.datetime.fromisoformat(row["started_at"])).total_seconds()
 
 

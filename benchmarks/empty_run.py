@@ -1,7 +1,7 @@
-"""Tell by how many seconds a small day's job exceeds an empty Dagster run: `python -m benchmarks.empty_run [PAIRS]`.
+"""Compare the job of a small day with an empty Dagster run: `python -m benchmarks.empty_run [PAIRS]`.
 
-Both are whole processes in the product's own environment, run by turns so that a busy machine is busy for both. Each
-runs once beforehand, unmeasured: that makes the databases and fills the caches of files.
+Both are whole processes in the product's environment. They run in turn, so that other work on the machine affects both.
+Each runs once before it is measured, which creates the databases and fills the file caches.
 """
 
 import statistics
@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import report
-from benchmarks.both_ways import DAY, make_database, the_job
+from benchmarks.both_ways import DAY, create_database, run_job
 from benchmarks.child import CHECKOUT, run
 
 FLOWS = 200_000
@@ -22,7 +22,7 @@ INSTANCE_YAML = "telemetry:\n  enabled: false\n"
 
 
 def empty_run(home: Path) -> float:
-    """Run the empty chain, and tell in how many seconds."""
+    """Run the empty chain and return its seconds."""
     instance = home / "dagster"
     instance.mkdir(exist_ok=True)
     (instance / "dagster.yaml").write_text(INSTANCE_YAML)
@@ -30,31 +30,33 @@ def empty_run(home: Path) -> float:
 
 
 def measure(home: Path, pairs: int) -> tuple[list[float], list[float]]:
-    """Give the seconds of the jobs and of the empty runs."""
-    jobs, empties = list[float](), list[float]()
+    """Return the seconds of the jobs and of the empty runs."""
+    jobs = list[float]()
+    empties = list[float]()
     for _ in range(pairs + 1):
         empties.append(empty_run(home))
-        jobs.append(the_job(FLOWS, home, {}).seconds)
+        jobs.append(run_job(FLOWS, home, {}).seconds)
     return jobs[1:], empties[1:]
 
 
 def main() -> None:
-    """Measure, and write the medians down."""
+    """Measure both and write the medians."""
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         home.chmod(0o755)
-        make_database(home)
+        create_database(home)
         jobs, empties = measure(home, pairs)
-    job, empty = statistics.median(jobs), statistics.median(empties)
-    said = (
+    job = statistics.median(jobs)
+    empty = statistics.median(empties)
+    summary = (
         f"{FLOWS:,} flows (folders, embedded PostgreSQL): {job:.1f} s; an empty Dagster run: {empty:.1f} s; "
         f"{job - empty:.1f} s more (medians of {pairs})"
     )
-    Console(highlight=False, soft_wrap=True).print(said)
+    Console(highlight=False, soft_wrap=True).print(summary)
     report.write(
         f"empty-run-{FLOWS}",
-        f"{said}\n",
+        f"{summary}\n",
         {"flows": FLOWS, "machine": report.machine(), "job": jobs, "empty": empties, "more": job - empty},
     )
 

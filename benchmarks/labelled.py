@@ -1,4 +1,4 @@
-"""How well the detector ranks malice on public labelled captures: `python -m benchmarks.labelled`."""
+"""Measure how well the detector ranks public labelled captures: `python -m benchmarks.labelled`."""
 
 import os
 import tempfile
@@ -24,31 +24,31 @@ CAPTURES = {
     "Zeek capture 008": ("zeek-conn-008.log.labeled", None),
     "NSL-KDD": ("nsl-kdd-train-20percent.txt", "nsl_kdd"),
 }
-"""The file of each capture, and its FLOWS_COLUMNS."""
+"""The file and the FLOWS_COLUMNS of each capture."""
 
 
 def auroc(silver: pl.LazyFrame, training: pl.LazyFrame, names: tuple[str, ...], folder: Path) -> float:
-    """Train on some flows, score all, and judge by the labels."""
+    """Train on some flows, score all flows, and return the AUROC by their labels."""
     model = train(select_features(training, names).collect())
     score(silver, model).sink_parquet(folder / "scored.parquet")
     return evaluate(folder / "scored.parquet")["auroc"]
 
 
 def add_rows(table: Table, capture: str, logs: DayLogs, folder: Path) -> None:
-    """Judge each feature set on a capture: trained on all of it, and on its harmless flows only."""
+    """Evaluate each feature set on a capture, trained on all of its flows and on its benign flows only."""
     ingest(logs, folder / "raw.parquet", folder / "rejected.parquet")
     silver = add_features(clean(pl.scan_parquet(folder / "raw.parquet"), 0))
-    malice = silver.select(pl.col("label").mean()).collect().item()
+    malicious = silver.select(pl.col("label").mean()).collect().item()
     for feature_set, names in FEATURE_SETS.items():
         on_all = auroc(silver, silver, names, folder)
-        on_harmless = auroc(silver, silver.filter(~pl.col("label")), names, folder)
-        table.add_row(capture, f"{malice:.0%}", feature_set, f"{on_all:.2f}", f"{on_harmless:.2f}")
+        on_benign = auroc(silver, silver.filter(~pl.col("label")), names, folder)
+        table.add_row(capture, f"{malicious:.0%}", feature_set, f"{on_all:.2f}", f"{on_benign:.2f}")
 
 
 def main() -> None:
     """Print a table of AUROC."""
     data = Path(os.environ.get("CYBERSEC_TEST_DATA") or CHECKOUT.parent / "shared" / "data")
-    table = Table("capture", "malice", "features", "trained on all", "trained on harmless flows")
+    table = Table("capture", "malicious", "features", "trained on all flows", "trained on benign flows")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for capture, (file, columns) in CAPTURES.items():

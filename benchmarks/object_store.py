@@ -1,4 +1,4 @@
-"""A MinIO of the benchmark's own, with nothing in it and gone afterwards."""
+"""A temporary, empty MinIO for benchmarks."""
 
 import os
 import shutil
@@ -22,10 +22,10 @@ def object_store(folder: Path) -> Iterator[dict[str, str]]:
     """Run MinIO on a free port of this machine.
 
     Args:
-        folder: Where its data goes.
+        folder: The folder of its data.
 
     Yields:
-        The variables by which the product finds it; none where there is no MinIO to run.
+        The variables that configure the product for it. Empty if no MinIO is installed.
     """
     program = _minio()
     if program is None:
@@ -44,7 +44,7 @@ def object_store(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _minio() -> str | None:
-    """Find the program: the one that the tests use, or one that is installed."""
+    """Return the MinIO program of the tests, or an installed one."""
     tool = Path(os.environ.get("CYBERSEC_TEST_CLUSTER") or _beside_the_checkout()) / "cluster"
     if tool.is_file():
         asked = subprocess.run([tool, "tool", "minio"], capture_output=True, text=True, check=False)

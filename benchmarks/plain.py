@@ -1,7 +1,7 @@
-"""The plain way: pandas in memory, one function a phase, each of which downloads what the one before uploaded.
+"""The plain code: pandas in memory, with one function per phase that downloads what the previous one uploaded.
 
-It runs in an environment of its own (`.venv-bench`) and prints one JSON document: the seconds of each phase, and
-what it found. Objects go to MINIO_ENDPOINT, or below PLAIN_FOLDER where there is none.
+It runs in its own environment (`.venv-bench`) and prints one JSON document with the seconds of each phase and the
+metrics. Objects are stored at MINIO_ENDPOINT, or below PLAIN_FOLDER if that is unset.
 """
 
 import datetime as dt
@@ -31,7 +31,7 @@ class Bucket:
     """Objects on an S3 server."""
 
     def __init__(self, name: str = "plain") -> None:
-        """Make the bucket where it is missing."""
+        """Create the bucket if it is missing."""
         self.name = name
         self.client = boto3.client(
             "s3",
@@ -62,7 +62,7 @@ class Folder:
     """Objects as files, for a machine without MinIO."""
 
     def __init__(self, root: Path) -> None:
-        """Make the folder."""
+        """Create the folder."""
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
 
@@ -86,7 +86,7 @@ def upload_table(store: Store, name: str, table: pd.DataFrame) -> None:
 
 
 def raw(store: Store, day: dt.date, flows: int) -> None:
-    """Read the day's flows and store them; they come from the product's generator, a slice at a time."""
+    """Generate the day's flows with the product's generator, slice by slice, and store them."""
     from cybersec_assets.flows.schema import RAW
     from cybersec_assets.flows.synthetic.flows import synthetic_flows
 
@@ -95,7 +95,7 @@ def raw(store: Store, day: dt.date, flows: int) -> None:
 
 
 def silver(store: Store) -> None:
-    """Fill the gaps, drop the repeats, and derive the columns that people filter by."""
+    """Fill unset values, drop repeated records, and derive columns."""
     table = pd.read_parquet(store.download("raw.parquet"))
     table = table.drop_duplicates(["uid", "timestamp"])
     volumes = ["bytes", "duration", "orig_bytes", "resp_bytes", "orig_packets", "resp_packets"]
@@ -116,7 +116,7 @@ def train(store: Store) -> None:
 
 
 def evaluate(store: Store) -> dict[str, float]:
-    """Score every flow with the model and store the scores beside the flows."""
+    """Score every flow and store the scores with the flows."""
     model = pickle.load(store.download("model.pkl"))
     table = pd.read_parquet(store.download("silver.parquet"), columns=SCORED)
     table["anomaly_score"] = -model.score_samples(np.log1p(table[FEATURES]))
@@ -127,8 +127,9 @@ def evaluate(store: Store) -> dict[str, float]:
 
 
 def summarize(table: pd.DataFrame) -> dict[str, float]:
-    """Sum the scores up, and judge them by the labels."""
-    scores, labels = table["anomaly_score"], table["label"].astype(bool)
+    """Return the metrics of the scores."""
+    scores = table["anomaly_score"]
+    labels = table["label"].astype(bool)
     return {
         "flows": len(table),
         "anomaly_rate": float(table["anomaly"].mean()),
@@ -140,15 +141,15 @@ def summarize(table: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def timed(work: Callable[..., dict[str, float] | None], *given: object) -> tuple[float, dict[str, float]]:
-    """Do it, and tell in how many seconds and what it gave."""
+def timed(work: Callable[..., dict[str, float] | None], *arguments: object) -> tuple[float, dict[str, float]]:
+    """Run a phase and return its seconds and its result."""
     begin = time.monotonic()
-    given_back = work(*given)
-    return time.monotonic() - begin, given_back or {}
+    result = work(*arguments)
+    return time.monotonic() - begin, result or {}
 
 
 def main(day: str, flows: str) -> None:
-    """Make one day."""
+    """Run all phases of a day."""
     store = Bucket() if "MINIO_ENDPOINT" in os.environ else Folder(Path(os.environ["PLAIN_FOLDER"]))
     seconds = {
         "raw": timed(raw, store, dt.date.fromisoformat(day), int(flows))[0],

@@ -1,7 +1,7 @@
-"""Tell how fast logs become Parquet beside a bare Polars scan of them: `python -m benchmarks.reading`.
+"""Compare reading logs with a bare Polars scan of the same files: `python -m benchmarks.reading`.
 
-Each reading is a process of its own, and the two ways take turns. What a process imports does not count. The memory is
-that of reading two and twenty million records; it takes 7 GB below the temporary folder.
+Each reading runs in a new process, and both run in turn. Imports are not measured. The peak memory is measured with two
+and twenty million records, which need 7 GB below the temporary folder.
 """
 
 import statistics
@@ -16,21 +16,23 @@ from benchmarks.child import run
 from benchmarks.reading_logs import data
 
 TURNS = 7
-SMALL, LARGE = 20, 200
-"""How many times the 105,918 real records are in the log: 2.1 and 21 million."""
-JSON_TIMES, EVE_TIMES = 7, 120
+SMALL = 20
+LARGE = 200
+"""How often the 105,918 real records are repeated: 2.1 and 21 million records."""
+JSON_TIMES = 7
+EVE_TIMES = 120
 HEADINGS = ("", "records", "ours", "bare Polars", "speed: bare / ours", "by processor time")
 
 
 @dataclass(frozen=True)
 class Read:
-    """One reading.
+    """The measurements of one reading.
 
     Attributes:
-        rows: How many records it found.
-        seconds: How long it took.
-        cpu_seconds: For how long it kept a core busy, which other work on the machine changes less.
-        peak_bytes: The most memory that the process had in use at once.
+        rows: The number of records.
+        seconds: Its duration.
+        cpu_seconds: Its processor time, which depends less on other work on the machine.
+        peak_bytes: The peak memory of the process.
     """
 
     rows: int
@@ -40,7 +42,7 @@ class Read:
 
 
 def read(way: str, file: Path) -> Read:
-    """Read a log in one way, in a process and a folder of its own."""
+    """Read a log in a new process and a temporary folder."""
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         ended = run([sys.executable, "-m", "benchmarks.reading_child", way, file, folder], {})
     rows, seconds, cpu_seconds = ended.output.split()
@@ -48,14 +50,14 @@ def read(way: str, file: Path) -> Read:
 
 
 def by_turns(bare: str, file: Path) -> dict[str, list[Read]]:
-    """Read a log in both ways, again and again."""
+    """Read a log in both ways in turn."""
     turns = [(read("ours", file), read(bare, file)) for _ in range(TURNS)]
     ours, others = zip(*turns, strict=True)
     return {"ours": list(ours), "bare": list(others)}
 
 
 def write(kind: str, log: Path, times: int) -> Path:
-    """Write a log, its real records so many times."""
+    """Write a log that repeats its real records."""
     command = [sys.executable, "-m", "benchmarks.reading_logs", kind, log, str(times)]
     run(command, {"CYBERSEC_TEST_DATA": data().resolve()})
     return log
@@ -76,26 +78,26 @@ def measure(home: Path) -> Iterator[tuple[str, dict[str, list[Read]]]]:
 
 
 def growth(home: Path) -> tuple[int, int]:
-    """Give the most memory that it takes to read two million records, and twenty."""
+    """Return the peak memory of reading two and twenty million records."""
     peaks = [read("ours", write("zeek", home / "conn.log", times)).peak_bytes for times in (SMALL, LARGE)]
     return peaks[0], peaks[1]
 
 
 def ratio(reads: dict[str, list[Read]], of: Callable[[Read], float]) -> float:
-    """Give how fast we are beside the bare way: its median over ours."""
+    """Return the relative speed: the median of the bare scan divided by ours."""
     ours, bare = (statistics.median(map(of, reads[way])) for way in ("ours", "bare"))
     return bare / ours
 
 
 def row(kind: str, reads: dict[str, list[Read]]) -> tuple[str, ...]:
-    """Give a line of the table."""
+    """Return a row of the table."""
     ours, bare = (statistics.median(turn.seconds for turn in reads[way]) for way in ("ours", "bare"))
     ratios = (f"{ratio(reads, of):.2f}" for of in (lambda turn: turn.seconds, lambda turn: turn.cpu_seconds))
     return kind, f"{reads['ours'][0].rows:,}", f"{ours:.2f} s", f"{bare:.2f} s", *ratios
 
 
 def main() -> None:
-    """Measure, print each line as it comes, and write all down."""
+    """Measure, print each row, and write the results."""
     machine = report.machine()
     title = f"Logs to Parquet · {machine['cores']} cores, {machine['memory_gib']} GiB · medians of {TURNS}"
     lines = [f"## {title}", "", _line(HEADINGS), _line(("---", *["---:"] * (len(HEADINGS) - 1)))]
@@ -107,13 +109,15 @@ def main() -> None:
             lines.append(_line(row(kind, reads)))
             print(lines[-1], flush=True)
         small, large = growth(Path(home))
-    said = (
+    summary = (
         f"Peak memory, 2 and 20 million records of Zeek TSV: {small >> 20} and {large >> 20} MiB, {large / small:.2f}"
     )
-    print(f"\n{said}")
+    print(f"\n{summary}")
     figures = {kind: {way: list(map(asdict, turns)) for way, turns in reads.items()} for kind, reads in found.items()}
     peaks = {"small": small, "large": large, "growth": large / small}
-    report.write("read", "\n".join([*lines, "", said, ""]), {"machine": machine, "reads": figures, "peak_bytes": peaks})
+    report.write(
+        "read", "\n".join([*lines, "", summary, ""]), {"machine": machine, "reads": figures, "peak_bytes": peaks}
+    )
 
 
 def _line(cells: tuple[str, ...]) -> str:

@@ -1,10 +1,10 @@
-"""The logs that reading is measured on: real ones, repeated until they are as large as a busy day's.
+"""Write the logs that reading is measured on: real records, repeated up to the size of a busy day.
 
-`python -m benchmarks.reading_logs KIND FILE TIMES` writes one, in a process of its own: what it holds in memory would
-count as that of every process that is started after it.
+`python -m benchmarks.reading_logs KIND FILE TIMES` writes one log. It runs in a separate process, because its memory
+would count for every process that it starts later.
 
-The real ones are looked for in CYBERSEC_TEST_DATA, or in `shared/data` beside the checkout; where they are missing,
-Zeek's are made up.
+The real records are in CYBERSEC_TEST_DATA, or in `shared/data` beside the checkout. Without them, Zeek's records are
+generated.
 """
 
 import gzip
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.child import CHECKOUT
 
-MADE_UP = 105_918
+GENERATED = 105_918
 FIELDS = {
     "ts": "time",
     "uid": "string",
@@ -40,20 +40,20 @@ NUMBERS = {"time": float, "interval": float, "count": int, "port": int}
 
 
 def data() -> Path:
-    """Give the folder of real logs, which need not be there."""
+    """Return the folder of real logs, which may be missing."""
     return Path(os.environ.get("CYBERSEC_TEST_DATA") or CHECKOUT.parent / "shared" / "data")
 
 
 def zeek_lines() -> tuple[list[str], list[str]]:
-    """Give a Zeek log's header lines and its records."""
+    """Return the header lines and the records of a Zeek log."""
     files = sorted((data() / "zeek-hourly" / "three-days").glob("*/conn.*.log.gz"))
     lines = [line for file in files for line in gzip.decompress(file.read_bytes()).decode().splitlines(keepends=True)]
-    lines = lines or [*_made_up_header(), *_made_up_records()]
+    lines = lines or [*_generated_header(), *_generated_records()]
     records = [line for line in lines if not line.startswith("#")]
     return lines[: lines.index(records[0])], records
 
 
-def _made_up_header() -> Iterator[str]:
+def _generated_header() -> Iterator[str]:
     yield "#separator \\x09\n"
     yield "#empty_field\t(empty)\n"
     yield "#unset_field\t-\n"
@@ -61,9 +61,9 @@ def _made_up_header() -> Iterator[str]:
     yield "\t".join(["#types", *FIELDS.values()]) + "\n"
 
 
-def _made_up_records() -> Iterator[str]:
+def _generated_records() -> Iterator[str]:
     chance = random.Random(42)
-    for number in range(MADE_UP):
+    for number in range(GENERATED):
         time = f"{1_713_484_800 + number * 0.8:.6f}"
         uid = f"C{chance.getrandbits(96):x}"
         source, target = (
@@ -77,7 +77,7 @@ def _made_up_records() -> Iterator[str]:
 
 
 def write_zeek(to: Path, times: int) -> None:
-    """Write a Zeek log, its records so many times."""
+    """Write a Zeek log that repeats its records."""
     header, records = zeek_lines()
     body = "".join(records).encode()
     with to.open("wb") as log:
@@ -87,7 +87,7 @@ def write_zeek(to: Path, times: int) -> None:
 
 
 def write_zeek_packed(to: Path, times: int) -> None:
-    """Write the same with gzip."""
+    """Write the same log compressed with gzip."""
     with tempfile.NamedTemporaryFile() as plain, gzip.open(to, "wb", compresslevel=1) as packed:
         write_zeek(Path(plain.name), times)
         shutil.copyfileobj(plain, packed, 1 << 20)
@@ -96,9 +96,9 @@ def write_zeek_packed(to: Path, times: int) -> None:
 def write_zeek_json(to: Path, times: int) -> None:
     """Write the records of a Zeek log as JSON."""
     header, records = zeek_lines()
-    said = dict(line.rstrip("\n").split("\t", 1) for line in header if "\t" in line)
-    names, kinds = said["#fields"].split("\t"), said["#types"].split("\t")
-    readers = [NUMBERS.get(kind, str) for kind in kinds]
+    fields = dict(line.rstrip("\n").split("\t", 1) for line in header if "\t" in line)
+    names = fields["#fields"].split("\t")
+    readers = [NUMBERS.get(kind, str) for kind in fields["#types"].split("\t")]
     body = "".join(
         json.dumps(
             {

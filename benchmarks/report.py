@@ -1,4 +1,4 @@
-"""What was measured, as a table for people and as files that can be compared later."""
+"""Print measurements as a table, and write them as files that can be compared later."""
 
 import json
 import os
@@ -12,24 +12,24 @@ from benchmarks.both_ways import Measured
 RESULTS = Path(__file__).parent / "results"
 MIB = 1024**2
 Row = tuple[str, str, str, str]
-HEADINGS: Row = ("", "the job", "the plain way", "job / plain")
+HEADINGS: Row = ("", "the job", "plain code", "job / plain")
 
 
 def rows(flows: int, job: Measured, plain: Measured) -> list[Row]:
-    """Give the lines of the table: seconds a phase, the whole, flows a second and peak memory."""
+    """Return the rows of the table: seconds per phase and in total, flows per second, peak memory."""
     phases = [_seconds(name, job.phases[name], plain.phases[name]) for name in job.phases]
     return [
         *phases,
         _seconds("whole", job.seconds, plain.seconds),
         _seconds("processor time", job.cpu_seconds, plain.cpu_seconds),
-        ("flows a second", f"{flows / job.seconds:,.0f}", f"{flows / plain.seconds:,.0f}", ""),
+        ("flows per second", f"{flows / job.seconds:,.0f}", f"{flows / plain.seconds:,.0f}", ""),
         _ratio("peak memory", job.peak_bytes / MIB, plain.peak_bytes / MIB, "{:,.0f} MiB"),
         ("AUROC", f"{job.metrics['auroc']:.4f}", f"{plain.metrics['auroc']:.4f}", ""),
     ]
 
 
 def table(title: str, lines: list[Row]) -> Table:
-    """Give the table as the terminal shows it."""
+    """Return the table for the terminal."""
     made = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None)
     for place, heading in enumerate(HEADINGS):
         made.add_column(heading, justify="right" if place else "left")
@@ -39,26 +39,26 @@ def table(title: str, lines: list[Row]) -> Table:
 
 
 def markdown(title: str, lines: list[Row]) -> str:
-    """Give the table as Markdown."""
+    """Return the table in Markdown."""
     ruled = [HEADINGS, ("---", "---:", "---:", "---:"), *lines]
     return "\n".join([f"## {title}", "", *("| " + " | ".join(line) + " |" for line in ruled), ""])
 
 
 def machine() -> dict[str, int]:
-    """Say how large this machine is, and nothing else of it."""
+    """Return the number of cores and the memory of this machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {"cores": len(os.sched_getaffinity(0)), "memory_gib": round(memory / 1024**3)}
 
 
 def write(name: str, text: str, figures: dict[str, object]) -> None:
-    """Write a result beside earlier ones of the same size."""
+    """Write a result to the folder of results."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text)
     (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def figures(flows: int, store: str, job: Measured, plain: Measured) -> dict[str, object]:
-    """Give all that was measured, for machines."""
+    """Return all measurements as JSON values."""
     ratios = {name: getattr(job, name) / getattr(plain, name) for name in ("seconds", "cpu_seconds", "peak_bytes")}
     ways = {"job": asdict(job), "plain": asdict(plain)}
     return {"flows": flows, "store": store, "machine": machine(), "ratios": ratios, **ways}
