@@ -1,6 +1,7 @@
-"""Write the table of values in the chart's README: names and defaults from values.yaml, descriptions from the schema.
+"""Write the table of values in the chart's README.
 
-`python helm/values_table.py` rewrites the table; a test holds it against the chart.
+Names and defaults come from values.yaml, descriptions from the schema. `python helm/values_table.py` rewrites the
+table; a test checks that it is current.
 """
 
 import json
@@ -16,14 +17,14 @@ END = "<!-- end of values -->\n"
 
 
 def table() -> str:
-    """Give the table in Markdown."""
+    """Return the table in Markdown."""
     schema = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    return "| value | what it is | default |\n| --- | --- | --- |\n" + "".join(_rows(schema, values, ""))
+    return "| value | meaning | default |\n| --- | --- | --- |\n" + "".join(_rows(schema, values, ""))
 
 
 def with_table(readme: str) -> str:
-    """Give the README with the table in its place."""
+    """Return the README with the table replaced."""
     before, rest = readme.split(BEGIN)
     return before + BEGIN + "\n" + table() + "\n" + END + rest.split(END)[1]
 

@@ -129,7 +129,7 @@ def test_an_upgrade_without_the_old_secret_is_refused(release):
     finally:
         release.namespace.kubectl("apply", "-f", "-", given=json.dumps(kept))
     assert refused.returncode != 0
-    assert f"the Secret {name} is not there" in refused.stderr
+    assert f"the Secret {name} with the passwords and the signing key of this release is missing" in refused.stderr
     release.upgrade()
 
 
@@ -159,4 +159,4 @@ def test_an_uninstall_leaves_the_volumes_and_nothing_else(cluster, settings):
         assert left == given | claims
         again = release.helm("install")
         assert again.returncode != 0
-        assert f"data-{FULLNAME}-postgresql-0 holds the database of an earlier release" in again.stderr
+        assert f"data-{FULLNAME}-postgresql-0 contains the database of an earlier release" in again.stderr

@@ -67,7 +67,7 @@ def refusal(own, *changes, seconds=120):
 def test_a_secret_that_is_missing_is_named(own):
     """Helm names the value, the Secret and the namespace, and nothing at all is made."""
     said = refusal(own)
-    assert f"names the Secret audit-app, and the namespace {NAME} has none of that name" in said
+    assert f"names the Secret audit-app, which does not exist in the namespace {NAME}" in said
     assert own.namespace.get("deployments,jobs,configmaps", "-l", "app.kubernetes.io/instance=flows") == []
 
 

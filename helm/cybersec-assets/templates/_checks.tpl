@@ -1,4 +1,4 @@
-{{/* What values name has to be there, where a cluster can be asked: a pod without its Secret says so to nobody. */}}
+{{/* Check that the Secrets named in the values exist, if a cluster can be asked: a pod without its Secret reports no error. */}}
 
 {{- define "cybersec.requireSecrets" -}}
 {{- $there := lookup "v1" "Secret" .Release.Namespace "" }}
@@ -13,11 +13,11 @@
 {{- end }}
 {{- end }}
 {{- if not $keys }}
-{{- fail (printf "%s names the Secret %s, and the namespace %s has none of that name: make it first" .value .secret $.Release.Namespace) }}
+{{- fail (printf "%s names the Secret %s, which does not exist in the namespace %s: create it first" .value .secret $.Release.Namespace) }}
 {{- end }}
 {{- range .keys }}
 {{- if and . (not (hasKey $keys .)) }}
-{{- fail (printf "%s names the Secret %s, which has no key %s: add it, or name another key" $named.value $named.secret .) }}
+{{- fail (printf "%s names the Secret %s, which has no key %s: add it, or set another key" $named.value $named.secret .) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -25,7 +25,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Each value that names a Secret, and the keys that are read from it. */}}
+{{/* Each value that names a Secret, and the keys that are read from that Secret. */}}
 {{- define "cybersec.namedSecrets" -}}
 {{- $audit := .Values.audit }}
 {{- $s3 := .Values.s3 }}

@@ -1,4 +1,4 @@
-{{/* A CronJob; takes (dict root name component cron arguments env), the last being the name of what gives its variables. */}}
+{{/* A CronJob; takes (dict root name component cron arguments env). `env` is the name of the template with its variables. */}}
 {{- define "cybersec.cronjob" -}}
 {{- $root := .root -}}
 apiVersion: batch/v1

@@ -24,14 +24,14 @@
 - name: {{ $prefix }}_USER
   value: cybersec_{{ $name }}
 {{- else }}
-{{- fail (printf "postgresql.%s.user is empty: name the role, or the key that holds its name in postgresql.%s.userKey" $name $name) }}
+{{- fail (printf "postgresql.%s.user is empty: set it to the role's name, or set postgresql.%s.userKey to the key with its name" $name $name) }}
 {{- end }}
 {{- if $role.existingSecret }}
 {{ include "cybersec.env.secret" (list (printf "%s_PASSWORD" $prefix) $role.existingSecret $role.passwordKey) }}
 {{- else if $root.Values.demo.enabled }}
 {{ include "cybersec.env.secret" (list (printf "%s_PASSWORD" $prefix) (include "cybersec.generated" $root) (index . 3)) }}
 {{- else }}
-{{- fail (printf "postgresql.%s.existingSecret is empty: name the Secret that holds the role's password, or set demo.enabled=true for a trial" $name) }}
+{{- fail (printf "postgresql.%s.existingSecret is empty: set it to the Secret with the role's password, or set demo.enabled=true for a trial" $name) }}
 {{- end }}
 {{- end }}
 
@@ -45,11 +45,11 @@
 {{- include "cybersec.env.secret" (list (index . 1) (include "cybersec.generated" $root) "s3-access-key") }}
 {{ include "cybersec.env.secret" (list (index . 2) (include "cybersec.generated" $root) "s3-secret-key") }}
 {{- else }}
-{{- fail "s3.existingSecret is empty: name the Secret that holds the S3 server's key pair, or set demo.enabled=true for a trial" }}
+{{- fail "s3.existingSecret is empty: set it to the Secret with the S3 server's key pair, or set demo.enabled=true for a trial" }}
 {{- end }}
 {{- end }}
 
-{{/* Where PostgreSQL is. */}}
+{{/* The address of PostgreSQL. */}}
 {{- define "cybersec.env.postgresql" -}}
 - name: PG_HOST
   value: {{ include "cybersec.postgresql.host" . | quote }}
@@ -63,7 +63,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What every pod knows that opens Dagster's instance: its database, and the key for its logs. */}}
+{{/* The variables of every pod that opens Dagster's instance: its database, and the key for its logs. */}}
 {{- define "cybersec.env.instance" -}}
 - name: DAGSTER_HOME
   value: /opt/dagster
@@ -78,7 +78,7 @@
 {{ include "cybersec.env.s3" (list . "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY") }}
 {{- end }}
 
-{{/* What the project's own code knows: stores, audit, flows. */}}
+{{/* The variables of the project's own code: stores, audit, flows. */}}
 {{- define "cybersec.env.app" -}}
 {{ include "cybersec.env.instance" . }}
 - name: PG_DATABASE
@@ -132,7 +132,7 @@
 {{- end }}
 {{- end }}
 {{- if and .Values.flows.existingClaim (not .Values.flows.uri) }}
-{{- fail "flows.uri is empty, but flows.existingClaim is not: give the path below flows.mountPath, with {date}" }}
+{{- fail "flows.uri is empty, but flows.existingClaim is set: set flows.uri to a path below flows.mountPath, with {date}" }}
 {{- end }}
 {{- with .Values.flows.uri }}
 - name: FLOWS_URI
@@ -143,7 +143,7 @@
 - name: FLOWS_S3_ENDPOINT
   value: {{ .endpoint | quote }}
 {{- if not .existingSecret }}
-{{- fail "flows.s3.existingSecret is empty: name the Secret that holds the key pair for flows.s3.endpoint" }}
+{{- fail "flows.s3.existingSecret is empty: set it to the Secret with the key pair for flows.s3.endpoint" }}
 {{- end }}
 {{ include "cybersec.env.secret" (list "FLOWS_S3_ACCESS_KEY" .existingSecret .accessKeyKey) }}
 {{ include "cybersec.env.secret" (list "FLOWS_S3_SECRET_KEY" .existingSecret .secretKeyKey) }}
@@ -151,7 +151,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What only the setup knows: the role that owns the schema. */}}
+{{/* The variables of the setup, which also has the role that owns the schema. */}}
 {{- define "cybersec.env.setup" -}}
 {{ include "cybersec.env.app" . }}
 {{- if or .Values.demo.enabled .Values.postgresql.migration.existingSecret }}

@@ -1,4 +1,4 @@
-{{/* dagster.yaml and workspace.yaml. No secret is in here: what is one, is named by its variable. */}}
+{{/* dagster.yaml and workspace.yaml. They contain no secrets, only the names of variables. */}}
 
 {{- define "cybersec.instance" -}}
 dagster.yaml: |
@@ -21,12 +21,12 @@ local_artifact_storage:
 storage:
   postgres:
     postgres_db:
-      # SQLAlchemy takes plain `postgresql` for another driver, with which Dagster's storage breaks.
+      # SQLAlchemy maps plain `postgresql` to another driver, with which Dagster's storage fails.
       scheme: postgresql+psycopg2
       hostname: {env: PG_HOST}
       port: {env: PG_PORT}
       username: {env: DAGSTER_PG_USER}
-      # The password is libpq's PGPASSWORD: Dagster would put it into a URL without quoting each character.
+      # The password is passed in libpq's PGPASSWORD, because Dagster would not quote all characters in a URL.
       db_name: {env: DAGSTER_PG_DATABASE}
       params:
         sslmode: {{ .Values.postgresql.sslmode }}
@@ -43,7 +43,7 @@ compute_logs:
     local_dir: /tmp/dagster/logs
     prefix: dagster
     skip_empty_files: true
-    # What a killed run has printed until then is there, too.
+    # Upload regularly, so that the output of a killed run is kept.
     upload_interval: 10
     {{- if .Values.s3.caSecret }}
     verify_cert_path: /etc/cybersec/s3/ca.crt
@@ -63,7 +63,7 @@ concurrency:
       {{- end }}
       {{- end }}
       {{- if not $ofDays }}
-      # Two runs of a day would do the same work twice. A limit of one's own on this tag takes its place.
+      # Two runs of a day would do the same work twice. A limit in the values for this tag replaces this one.
       - {key: dagster/partition, limit: 1, value: {applyLimitPerUniqueValue: true}}
       {{- end }}
 run_monitoring:
@@ -72,7 +72,7 @@ run_monitoring:
   start_timeout_seconds: {{ int .Values.runs.startTimeoutSeconds }}
   cancel_timeout_seconds: 180
   max_runtime_seconds: {{ int .Values.runs.maxRuntimeSeconds }}
-  # A run is one unit with one scratch folder: it starts over as a whole, and is never taken up by another pod.
+  # A run is a unit with one scratch folder: it is restarted as a whole and never resumed by another pod.
   max_resume_run_attempts: 0
 run_retries:
   enabled: true
@@ -102,14 +102,14 @@ run_launcher:
       {{- toYaml .Values.runs.resources | nindent 6 }}
     security_context:
       {{- include "cybersec.containerSecurity" . | nindent 6 }}
-    # Who may launch runs may choose where they run and with how much, and nothing else of the pod.
+    # A launch may choose nodes and resources of the pod, and nothing else.
     only_allow_user_defined_k8s_config_fields:
       container_config: {resources: true}
       pod_spec_config:
         node_selector: true
         tolerations: true
         {{- if .Values.runs.podPerStep }}
-        # What the job daily_training_pods asks for by its tags.
+        # The job daily_training_pods requests these with its tags.
         service_account_name: true
         automount_service_account_token: true
         {{- end }}
@@ -161,7 +161,7 @@ run_launcher:
         ttlSecondsAfterFinished: {{ int .Values.runs.ttlSecondsAfterFinished }}
 {{- end }}
 
-{{/* The launcher names DAGSTER_HOME itself, and a variable that is named twice is refused. */}}
+{{/* The launcher sets DAGSTER_HOME itself, and Kubernetes rejects duplicate variables. */}}
 {{- define "cybersec.env.run" -}}
 {{- $env := include "cybersec.env.app" . | fromYamlArray -}}
 {{- toYaml (rest $env) }}

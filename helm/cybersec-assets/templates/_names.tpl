@@ -4,7 +4,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Short enough for a CronJob's name with its suffix, which may have 52 characters. */}}
+{{/* Truncated so that the name of a CronJob with its suffix has at most 52 characters. */}}
 {{- define "cybersec.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 36 | trimSuffix "-" }}
@@ -39,7 +39,7 @@ labels:
 
 {{- define "cybersec.image" -}}
 {{- if not .Values.image.repository }}
-{{- fail "image.repository is empty: name the repository of the image that the project's Dockerfile makes" }}
+{{- fail "image.repository is empty: set it to the repository of the image built from the project's Dockerfile" }}
 {{- end }}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
 {{- end }}
@@ -54,7 +54,7 @@ labels:
 {{- else if .Values.postgresql.host -}}
 {{ .Values.postgresql.host }}
 {{- else -}}
-{{- fail "postgresql.host is empty: name your PostgreSQL server, or set demo.enabled=true for a trial" }}
+{{- fail "postgresql.host is empty: set it to your PostgreSQL server, or set demo.enabled=true for a trial" }}
 {{- end }}
 {{- end }}
 
@@ -68,7 +68,7 @@ http://{{ include "cybersec.fullname" . }}-minio:9000
 {{- else if .Values.s3.endpoint -}}
 {{ .Values.s3.endpoint }}
 {{- else -}}
-{{- fail "s3.endpoint is empty: give the URL of your S3 server, or set demo.enabled=true for a trial" }}
+{{- fail "s3.endpoint is empty: set it to the URL of your S3 server, or set demo.enabled=true for a trial" }}
 {{- end }}
 {{- end }}
 
@@ -79,7 +79,7 @@ http://{{ include "cybersec.fullname" . }}-minio:9000
 {{ default (eq $url.scheme "https" | ternary "443" "80") $port }}
 {{- end }}
 
-{{/* Ports of stores of one's own, and those behind their Services, by which many networks judge. */}}
+{{/* Ports of the stores and those behind their Services, which many network plugins evaluate. */}}
 {{- define "cybersec.storePorts" -}}
 - {protocol: TCP, port: {{ include "cybersec.postgresql.port" . }}}
 - {protocol: TCP, port: {{ include "cybersec.s3.endpoint" . | include "cybersec.port" }}}
@@ -88,14 +88,14 @@ http://{{ include "cybersec.fullname" . }}-minio:9000
 {{- end }}
 {{- end }}
 
-{{/* The API server's address is known only by its port. */}}
+{{/* The API server is known only by its ports. */}}
 {{- define "cybersec.apiServerPorts" -}}
 {{- range .Values.networkPolicy.apiServerPorts }}
 - {protocol: TCP, port: {{ . }}}
 {{- end }}
 {{- end }}
 
-{{/* Peers of a NetworkPolicy: this release's pods of some components; takes (list context component…). */}}
+{{/* Peers of a NetworkPolicy: this release's pods of the given components; takes (list context component…). */}}
 {{- define "cybersec.pods" -}}
 - podSelector:
     matchLabels:

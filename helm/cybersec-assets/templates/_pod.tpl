@@ -1,4 +1,4 @@
-{{/* What all pods have in common: Pod Security "restricted", a writable /tmp, and no other place to write to. */}}
+{{/* Parts of all pods: Pod Security "restricted", and /tmp as the only writable folder. */}}
 
 {{- define "cybersec.podSecurity" -}}
 runAsNonRoot: true
@@ -53,7 +53,7 @@ capabilities:
 {{- end }}
 {{- end }}
 
-{{/* What of a pod's spec is the same for all; takes (list context service-account token?). */}}
+{{/* The common part of pod specs; takes (list context service-account token?). */}}
 {{- define "cybersec.pod" -}}
 {{- $root := index . 0 -}}
 serviceAccountName: {{ include "cybersec.fullname" $root }}-{{ index . 1 }}
@@ -79,7 +79,7 @@ volumes:
   {{- include "cybersec.volumes" $root | nindent 2 }}
 {{- end }}
 
-{{/* What of a container is the same for all. */}}
+{{/* The common part of containers. */}}
 {{- define "cybersec.container" -}}
 image: {{ include "cybersec.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
@@ -90,7 +90,7 @@ volumeMounts:
   {{- include "cybersec.volumeMounts" . | nindent 2 }}
 {{- end }}
 
-{{/* Nobody starts before the schema of this very release is there. */}}
+{{/* No pod starts before the setup of this release has finished. */}}
 {{- define "cybersec.waitForSetup" -}}
 - name: wait-for-setup
   {{- include "cybersec.container" . | nindent 2 }}
@@ -101,7 +101,7 @@ volumeMounts:
     {{- toYaml .Values.jobs.resources | nindent 4 }}
 {{- end }}
 
-{{/* Pods start anew when what they were configured with changes, and only then. */}}
+{{/* Pods restart when their configuration changes, and only then. */}}
 {{- define "cybersec.checksum" -}}
 checksum/instance: {{ include "cybersec.instance" . | sha256sum }}
 {{- end }}

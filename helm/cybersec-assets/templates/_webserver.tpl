@@ -1,4 +1,4 @@
-{{/* A web server, the one that may launch runs as the one that only shows them. */}}
+{{/* Both web servers: the one that can launch runs, and the read-only one. */}}
 
 {{/* Deployment, Service and Ingress; takes (list context component ingress may-end-runs). */}}
 {{- define "cybersec.webserver" -}}
@@ -100,17 +100,17 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* An Ingress that nobody could reach, or that would be for any host; takes (list context value-name ingress peers-name). */}}
+{{/* Fail for an Ingress that is unreachable or has no host; takes (list context value-name ingress peers-name). */}}
 {{- define "cybersec.ingress.check" -}}
 {{- $root := index . 0 -}}
 {{- $ingress := index . 2 -}}
 {{- if $ingress.enabled }}
 {{- if not $ingress.host }}
-{{- fail (printf "%s.host is empty: name the host that the Ingress is for" (index . 1)) }}
+{{- fail (printf "%s.host is empty: set it to the host name of the Ingress" (index . 1)) }}
 {{- end }}
 {{- $peers := index $root.Values.networkPolicy (index . 3) }}
 {{- if and $root.Values.networkPolicy.enabled (deepEqual $peers (list (dict "podSelector" dict))) }}
-{{- fail (printf "networkPolicy.%s lets in the pods of this namespace only, but %s.enabled is set: name your ingress controller there, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: traefik}}}" (index . 3) (index . 1)) }}
+{{- fail (printf "networkPolicy.%s admits only pods of this namespace, but %s.enabled is set: add your ingress controller to it, such as {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: traefik}}}" (index . 3) (index . 1)) }}
 {{- end }}
 {{- end }}
 {{- end }}
