@@ -1,7 +1,7 @@
 """Counts of the lines of a log that become no record: headers, blank lines, and events of other kinds.
 
 Every line of a log is kept, quarantined, or counted here under a name. `ingest` requires that these numbers add up to
-the lines of the file. docs/formats.md lists the kinds of lines in each format.
+the lines of the file. docs/logs.md lists the kinds of lines in each format.
 """
 
 import re

@@ -42,7 +42,7 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
     columns: str | None = Field(
         None,
         description="Which columns of CSV or Parquet are meant: a preset, a JSON document or a file with one; see "
-        "docs/formats.md.",
+        "docs/columns.md.",
     )
     synthetic_flows: int = Field(200_000, description="How many synthetic flows make a day.")
     s3_endpoint: str | None = Field(

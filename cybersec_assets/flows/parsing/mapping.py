@@ -5,7 +5,7 @@ A document maps columns of the raw layer to sources:
 
     {"timestamp": "ts", "bytes": {"sum": ["sent", "received"]}, "duration": {"column": "dur", "unit": "ms"}}
 
-Its key `preset` names a preset of which the other keys replace single columns. docs/formats.md describes the language.
+Its key `preset` names a preset of which the other keys replace single columns. docs/columns.md describes the language.
 How the values of a source are read is in `fields`.
 """
 

@@ -2,7 +2,7 @@
 
 A preset has a layout for each style of header, and for files without one. What a file of a layout always has is
 needed; the rest counts where it is there. Files without times get the day of the partition, and files without
-addresses get 0.0.0.0, so that such sets can be run at all; docs/formats.md says which.
+addresses get 0.0.0.0, so that such sets can be run at all; docs/columns.md says which.
 
 - CICFlowMeter: https://github.com/ahlashkari/CICFlowMeter (durations in microseconds, dates with the day first).
 - NetFlow v2: https://staff.itee.uq.edu.au/marius/NIDS_datasets/ (NF-*-v2 has no times, NF-*-v3 has).
