@@ -112,8 +112,6 @@ def test_a_time_that_is_right_is_taken(helm, cron):
 def test_an_ingress_that_the_network_closes_is_refused(helm, peers, ingress):
     """With the default peers no controller of another namespace came through: the refusal names both values."""
     closed = merged(OWN, {"networkPolicy": {peers: [{"podSelector": {}}]}})
-    assert f"networkPolicy.{peers} admits only pods of this namespace, but {ingress}.enabled" in helm.refusal(
-        closed
-    )
+    assert f"networkPolicy.{peers} admits only pods of this namespace, but {ingress}.enabled" in helm.refusal(closed)
     opened = merged(closed, {"networkPolicy": {"enabled": False}})
     assert helm.template(opened).returncode == 0
