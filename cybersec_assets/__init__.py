@@ -1,8 +1,7 @@
-"""Daily flow logs in; an audited anomaly detector and its verdicts out.
+"""Turn daily flow logs into a trained anomaly detector with an audit trail.
 
-The package's rooms, in the order in which data flows: `flows`, `features`, `model` know nothing of Dagster,
-S3 or SQL; `audit` knows only SQL; `stores` knows only objects; `resources` and `io_managers` join them to the
-outside; `assets` name the steps; `definitions` wires.
+`sources`, `flows`, `features` and `model` use neither Dagster nor S3 nor SQL. `audit` and `postgres` use only SQL, and
+`stores` only objects. `defs` and `definitions` connect them to Dagster. `operations` and `cli` are on top.
 """
 
 __version__ = "0.1.0"

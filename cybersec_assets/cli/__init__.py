@@ -1,1 +1,1 @@
-"""The command `cybersec`. Modules here parse arguments and print; the work is done in `operations`."""
+"""The command `cybersec`: parse arguments and print results. `operations` does the work."""

@@ -1,11 +1,11 @@
-"""Start the command `cybersec`; nothing heavy is imported before an interrupt ends in one line."""
+"""Start the command `cybersec`. Interrupts are handled before anything heavy is imported."""
 
 from cybersec_assets.cli import interrupts
 
 
 def main() -> None:
     """Run the command."""
-    interrupts.end_at_once()
+    interrupts.exit_at_once()
     from cybersec_assets.cli import app
 
     app.main()

@@ -1,6 +1,6 @@
-"""The command `cybersec`. Exit status: 0 good, 1 a finding, 2 wrong use or unreachable service, 130 interrupted.
+"""The command `cybersec`. Exit status: 0 success, 1 a finding, 2 wrong usage or unreachable service, 130 interrupted.
 
-Heavy modules are imported by the command that needs them, so that help and errors come at once.
+Each command imports the heavy modules that it needs, so that help and errors appear at once.
 """
 
 import datetime as dt
@@ -20,16 +20,16 @@ from cybersec_assets.errors import CybersecError, SettingsError, first_line
 from cybersec_assets.redaction import redact
 from cybersec_assets.settings import load_settings
 
-# Without markup help is plain text, which never cuts an option's name on a narrow terminal.
+# Without markup, help is plain text and never truncates an option's name on a narrow terminal.
 app = typer.Typer(
-    help="Daily flow logs in, an audited anomaly detector out.", no_args_is_help=True, rich_markup_mode=None
+    help="Turn daily flow logs into an audited anomaly detector.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(audit_app, name="audit")
 app.add_typer(stores_app, name="stores")
 
 
-def _tell_version(wanted: bool) -> None:  # noqa: FBT001 - typer gives an option's value so
-    if wanted:
+def _show_version(is_set: bool) -> None:  # noqa: FBT001 - typer passes the value by position
+    if is_set:
         typer.echo(f"cybersec-assets {metadata.version('cybersec-assets')}")
         raise typer.Exit
 
@@ -38,32 +38,33 @@ def _tell_version(wanted: bool) -> None:  # noqa: FBT001 - typer gives an option
 def _options(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version, and no more.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass
 
 
 @app.command()
-def run(  # noqa: PLR0913, PLR0917 - each is an option of the command
+def run(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command
     date: Annotated[
-        str | None, typer.Option(help="The day, YYYY-MM-DD, in the time zone of the sensor. Default: yesterday.")
+        str | None, typer.Option(help="The day, YYYY-MM-DD, in the sensor's time zone. Default: yesterday.")
     ] = None,
     first: Annotated[str | None, typer.Option("--from", help="The first of several days. Each day is a run.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="The last of several days.")] = None,
-    flows_uri: Annotated[str | None, typer.Option(help="A path, glob or s3:// URL, in place of FLOWS_URI.")] = None,
-    flows_format: Annotated[str | None, typer.Option(help="In place of FLOWS_FORMAT.")] = None,
-    flows_columns: Annotated[str | None, typer.Option(help="In place of FLOWS_COLUMNS.")] = None,
+    flows_uri: Annotated[str | None, typer.Option(help="A path, glob or s3:// URL. Overrides FLOWS_URI.")] = None,
+    flows_format: Annotated[str | None, typer.Option(help="Overrides FLOWS_FORMAT.")] = None,
+    flows_columns: Annotated[str | None, typer.Option(help="Overrides FLOWS_COLUMNS.")] = None,
     max_outside_day: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of flows that may have begun outside of the day. 0.2")
+        float | None,
+        typer.Option(min=0, max=1, help="Maximum share of flows that began outside of the day. Default: 0.2."),
     ] = None,
     max_rejected_share: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of lines that may be damaged. 0.01")
+        float | None, typer.Option(min=0, max=1, help="Maximum share of damaged lines. Default: 0.01.")
     ] = None,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the raw, silver and gold layers of a day, or of several days, and show the results."""
+    """Create the raw, silver and gold layers of a day, or of several days, and show the results."""
     given = {"flows_uri": flows_uri, "flows_format": flows_format, "flows_columns": flows_columns}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     _require_one_choice(date, first, last)
@@ -88,39 +89,39 @@ def _require_one_choice(date: str | None, first: str | None, last: str | None) -
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="Where the UI listens.", min=1, max=65535)] = 3000) -> None:
-    """Open Dagster's UI on this project; Ctrl-C ends it."""
+def ui(port: Annotated[int, typer.Option(help="The port of the UI.", min=1, max=65535)] = 3000) -> None:
+    """Start Dagster's UI for this project. Stop it with Ctrl-C."""
     from cybersec_assets.operations.run_day import WORKSPACE, fail_dead_runs_of, use_instance
 
     _require_free(port)
     home = load_settings().cybersec_home
     use_instance(home)
     fail_dead_runs_of(home)
-    # With `-m` Dagster would name the code location after the module, so that its schedules would be others.
+    # With `-m`, Dagster would name the code location after the module, and its schedules would be different ones.
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-p", str(port)]
-    os.execv(sys.executable, command)  # noqa: S606 - the process becomes Dagster's, so that signals reach it
+    os.execv(sys.executable, command)  # noqa: S606 - Dagster replaces this process, so that it receives the signals
 
 
 @app.command()
 def metrics(
-    port: Annotated[int, typer.Option(help="Where Prometheus finds it.", min=1, max=65535)] = 9464,
-    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.", min=1, max=65535)] = 9464,
+    host: Annotated[str, typer.Option(help="The address to listen on. 0.0.0.0 means all.")] = "127.0.0.1",
 ) -> None:
-    """Answer Prometheus with the audit's figures; Ctrl-C ends it."""
+    """Serve the audit's metrics to Prometheus. Stop it with Ctrl-C."""
     from cybersec_assets.operations.metrics_server import serve_metrics
 
     serve_metrics(load_settings(), host, port)
 
 
 def _require_free(port: int) -> None:
-    """Refuse a port that somebody listens on: Dagster itself would start a second daemon beside the first."""
+    """Refuse a port that is in use, because Dagster would start a second daemon."""
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise SettingsError(f"port {port} is in use, perhaps by a UI that is open already", "Give another --port")
+            raise SettingsError(f"port {port} is in use, perhaps by another UI", "Use another --port")
 
 
 def main() -> None:
-    """Run the command. Errors that a user can cause are reported in one line, without a traceback."""
+    """Run the command. Report errors that a user can cause in one line, without a traceback."""
     try:
         app()
     except CybersecError as error:
@@ -132,7 +133,7 @@ def main() -> None:
         )
     except KeyboardInterrupt:
         _exit(interrupts.LINE, interrupts.EXIT_STATUS)
-    except Exception:  # noqa: BLE001 - a bug, whose traceback must not show a secret
+    except Exception:  # noqa: BLE001 - the traceback of a bug must not contain secrets
         _exit(redact(traceback.format_exc()).rstrip("\n"), 1)
     except SystemExit as ended:
         # Typer prints nothing when a command is interrupted.
@@ -142,7 +143,7 @@ def main() -> None:
 
 
 def _exit(line: str, status: int) -> NoReturn:
-    """Print one line on standard error and exit. After an interrupt, errors that it caused are not printed."""
+    """Print a message on standard error and exit. After an interrupt, print that instead of the errors it caused."""
     was_interrupted = interrupts.were_seen()
     typer.echo(interrupts.LINE if was_interrupted else line, err=True)
     sys.exit(interrupts.EXIT_STATUS if was_interrupted else status)

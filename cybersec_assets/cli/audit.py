@@ -1,4 +1,4 @@
-"""The commands `cybersec audit …`: the audit's questions, its check, and its housekeeping."""
+"""The commands `cybersec audit …`: query, verify and reconcile the audit."""
 
 import datetime as dt
 import itertools
@@ -17,19 +17,21 @@ if TYPE_CHECKING:
     from cybersec_assets.audit.journal.queries import Audit, Row
     from cybersec_assets.defs.resources.audit import AuditResource
 
-audit_app = typer.Typer(help="Ask the audit what ran, on which data, with which result.", no_args_is_help=True)
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+audit_app = typer.Typer(
+    help="Show what ran, on which data and with which result, and verify the audit.", no_args_is_help=True
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Wide = Annotated[bool, typer.Option("--wide", help="Show all columns of tables, even on a narrow terminal.")]
 MOST_FINDINGS = 1_000
-SINCE = "Check only what was written from this moment on: ISO 8601, UTC."
-GRACE = "Seconds for which a phase's lock must stay free before it is taken for dead."
-DELETE = "Delete orphan objects that are old enough; a dry run, unless --no-dry-run is given."
-OLDER = "How old an orphan object must be to be deleted, in hours."
+SINCE = "Verify only what was written since this time: ISO 8601, UTC."
+GRACE = "Seconds for which a phase's lock must stay free before the phase counts as dead."
+DELETE = "Delete old orphan objects. Without --no-dry-run, only list them."
+OLDER = "The minimum age of an orphan object to delete, in hours."
 
 
 @audit_app.command("last-run")
 def last_run(wide: Wide = False, as_json: AsJson = False) -> None:
-    """When each phase ran last, and how it ended."""
+    """Show when each phase ran last, and how it ended."""
     view = View("Last run of each phase", wide=wide, as_json=as_json, keep=("at",))
     _show(view, lambda audit: audit.last_run())
 
@@ -38,8 +40,8 @@ def last_run(wide: Wide = False, as_json: AsJson = False) -> None:
 def lineage(
     model: Annotated[str, typer.Argument(help="An object's name or URI.")], wide: Wide = False, as_json: AsJson = False
 ) -> None:
-    """Which data trained a model: its object, all that it was made from, and what it was made with."""
-    from cybersec_assets.cli import audit_tables as render
+    """Show which data trained a model, with its parameters, code and libraries."""
+    from cybersec_assets.cli import tables
 
     with _audit() as audit:
         if not audit.exists():
@@ -47,11 +49,11 @@ def lineage(
             raise NoRecordError(problem, "Start with `cybersec run`, or correct CYBERSEC_HOME, PG_HOST and PG_DATABASE")
         rows = audit.ask().lineage(model)
     if as_json:
-        typer.echo(render.as_json(rows))
+        typer.echo(tables.as_json(rows))
         return
-    table = render.event_table(render.with_files(rows), render.LINEAGE_COLUMNS)
-    render.show(f"What {model} was made from", table, wide=wide, keep=("uri",))
-    for line in render.made_with(rows[0], wide=wide):
+    table = tables.event_table(tables.with_files(rows), tables.LINEAGE_COLUMNS)
+    tables.show(f"Lineage of {model}", table, wide=wide, keep=("uri",))
+    for line in tables.provenance_lines(rows[0], wide=wide):
         typer.echo(line)
 
 
@@ -61,20 +63,20 @@ def models_from(
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """Which models were trained from a source file."""
-    from cybersec_assets.cli.audit_tables import MODEL_COLUMNS
+    """Show which models were trained from a source file."""
+    from cybersec_assets.cli.tables import MODEL_COLUMNS
 
-    view = View(f"Models that were trained from {file}", MODEL_COLUMNS, wide=wide, as_json=as_json)
+    view = View(f"Models trained from {file}", MODEL_COLUMNS, wide=wide, as_json=as_json)
     _show(view, lambda audit: audit.models_from(file))
 
 
 @audit_app.command()
 def records(
-    date: Annotated[str | None, typer.Option(help="Of one day only, YYYY-MM-DD.")] = None,
+    date: Annotated[str | None, typer.Option(help="Show only this day, YYYY-MM-DD.")] = None,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
-    """How many records each phase handled."""
+    """Show how many records each phase handled."""
     from cybersec_assets.defs.partitions import read_day
 
     day = date and read_day(date).isoformat()
@@ -84,8 +86,8 @@ def records(
 
 @audit_app.command()
 def failures(wide: Wide = False, as_json: AsJson = False) -> None:
-    """Which phases failed, and why."""
-    from cybersec_assets.cli.audit_tables import FAILURE_COLUMNS
+    """Show which phases failed, and why."""
+    from cybersec_assets.cli.tables import FAILURE_COLUMNS
 
     view = View("Failed phases", FAILURE_COLUMNS, wide=wide, as_json=as_json)
     _show(view, lambda audit: audit.failures())
@@ -93,10 +95,10 @@ def failures(wide: Wide = False, as_json: AsJson = False) -> None:
 
 @audit_app.command()
 def anomalies(wide: Wide = False, as_json: AsJson = False) -> None:
-    """Which results stand out: anomaly rate out of its band, drift, records far off the usual of that weekday."""
-    from cybersec_assets.cli.audit_tables import ANOMALY_COLUMNS
+    """Show unusual results: an anomaly rate outside of its limits, drift, or an unusual number of records."""
+    from cybersec_assets.cli.tables import ANOMALY_COLUMNS
 
-    view = View("Results that stand out", ANOMALY_COLUMNS, wide=wide, as_json=as_json)
+    view = View("Unusual results", ANOMALY_COLUMNS, wide=wide, as_json=as_json)
     _show(view, lambda audit: audit.anomalies())
 
 
@@ -104,10 +106,10 @@ def anomalies(wide: Wide = False, as_json: AsJson = False) -> None:
 def verify(
     since: Annotated[str | None, typer.Option(help=SINCE, metavar="TIME")] = None, as_json: AsJson = False
 ) -> None:
-    """Check journal, event tables, signed heads and objects against each other; exit status 1 on damage."""
+    """Verify journal, event tables, signed heads and objects against each other. Exit with 1 if there is damage."""
     from cybersec_assets.audit.verify.findings import JOURNAL, Damage, Finding
     from cybersec_assets.audit.verify.verifier import Counts
-    from cybersec_assets.cli import audit_tables as render
+    from cybersec_assets.cli import tables
     from cybersec_assets.definitions import heads_from, verifier_from
 
     moment = _moment(since) if since else None
@@ -126,13 +128,12 @@ def verify(
         else:
             audit.require()
     if as_json:
-        typer.echo(render.as_json({"findings": [vars(finding) for finding in found]}))
+        typer.echo(tables.as_json({"findings": [vars(finding) for finding in found]}))
     else:
         for finding in found:
             typer.echo(f"{finding.id:<16} {finding.table} {finding.row}: {finding.what}")
-        typer.echo(
-            f"{len(found)} findings{' (there may be more)' if len(found) == MOST_FINDINGS else ''} in ", nl=False
-        )
+        more = " (there may be more)" if len(found) == MOST_FINDINGS else ""
+        typer.echo(f"{len(found)} findings{more} in ", nl=False)
         typer.echo(f"{counts.entries:,} entries, {counts.heads:,} signed heads and {counts.objects:,} objects.")
     raise typer.Exit(1 if found else 0)
 
@@ -145,31 +146,31 @@ def reconcile(
     dry_run: Annotated[bool, typer.Option(help="With --delete-orphans: only list them.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Close phases whose worker is dead; list objects without a row, and rows whose object is gone or changed."""
-    from cybersec_assets.cli import audit_tables as render
+    """Close phases of dead processes. List objects without a row, and rows whose object is missing or changed."""
+    from cybersec_assets.cli import tables
     from cybersec_assets.operations.reconcile import reconcile_all
 
     age = dt.timedelta(hours=older_than) if delete_orphans else None
     interrupts.raise_from_now()
     done = reconcile_all(load_settings(), grace, delete_older_than=age, dry_run=dry_run)
     if as_json:
-        typer.echo(render.as_json(vars(done)))
+        typer.echo(tables.as_json(vars(done)))
     else:
-        for line in render.reconciliation(done, dry_run=dry_run):
+        for line in tables.reconciliation_lines(done, dry_run=dry_run):
             typer.echo(line)
     raise typer.Exit(1 if done.damaged else 0)
 
 
 @audit_app.command("public-key")
 def public_key() -> None:
-    """Print the public half of the key that signs heads: what another machine puts into AUDIT_TRUSTED_KEYS."""
+    """Print the public key for AUDIT_TRUSTED_KEYS of other machines."""
     from cybersec_assets.audit.heads.keys import has_signing_key, public_half
 
     settings = load_settings()
     with _audit() as audit:
         if not has_signing_key(settings.cybersec_home, audit.heads.signing_key):
             problem = f"no runs here yet: there is no signing key in {settings.cybersec_home}"
-            raise NoRecordError(problem, "Start with `cybersec run`, which makes one, or set AUDIT_SIGNING_KEY")
+            raise NoRecordError(problem, "Start with `cybersec run`, which creates one, or set AUDIT_SIGNING_KEY")
         typer.echo(public_half(audit.heads.key()))
 
 
@@ -180,11 +181,11 @@ def _moment(text: str) -> dt.datetime:
         utc = moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     except (ValueError, OverflowError):
         raise SettingsError(
-            f"--since {quoted(text)} is no time", "Write it as 2026-11-22 or 2026-11-22T10:00"
+            f"--since {quoted(text)} is not a valid time", "Use a form such as 2026-11-22 or 2026-11-22T10:00"
         ) from None
     now = dt.datetime.now(dt.UTC)
     if utc > now:
-        problem = f"--since {quoted(text)} is in the future: nothing would be checked"
+        problem = f"--since {quoted(text)} is in the future, so nothing would be verified"
         raise SettingsError(problem, f"Use a time before {now:%Y-%m-%dT%H:%M} (UTC)")
     return utc.replace(tzinfo=None)
 
@@ -202,14 +203,14 @@ def _audit() -> "Iterator[AuditResource]":
 
 @dataclass(frozen=True)
 class View:
-    """How a question's rows are shown.
+    """How the rows of a query are shown.
 
     Attributes:
         title: The table's title.
         columns: The table's columns. Default: those of an event.
         wide: Show all columns, even on a narrow terminal.
         as_json: Print JSON instead of a table.
-        keep: The columns that a narrow terminal loses last.
+        keep: The columns that are left out last on a narrow terminal.
     """
 
     title: str
@@ -220,19 +221,19 @@ class View:
     keep: Sequence[str] = ()
 
 
-def _show(view: View, ask: "Callable[[Audit], list[Row]]") -> None:
-    """Print the rows that answer a question. An audit that does not exist yet has no rows and is not created."""
-    from cybersec_assets.cli import audit_tables as render
+def _show(view: View, query: "Callable[[Audit], list[Row]]") -> None:
+    """Print the rows of a query. An audit that does not exist yet has no rows and is not created."""
+    from cybersec_assets.cli import tables
 
     with _audit() as audit:
         exists = audit.exists()
-        rows = ask(audit.ask()) if exists else []
+        rows = query(audit.ask()) if exists else []
     if view.as_json:
-        typer.echo(render.as_json(rows))
+        typer.echo(tables.as_json(rows))
     elif not exists:
         typer.echo(f"{view.title}: none in {audit.location}: no runs here yet.")
     elif rows:
-        table = render.event_table(rows, view.columns or render.EVENT_COLUMNS)
-        render.show(view.title, table, wide=view.wide, keep=view.keep)
+        table = tables.event_table(rows, view.columns or tables.EVENT_COLUMNS)
+        tables.show(view.title, table, wide=view.wide, keep=view.keep)
     else:
         typer.echo(f"{view.title}: none in {audit.location}.")

@@ -1,4 +1,4 @@
-"""A day's run as the command line shows it: how far it is, then what was written where and what is strange."""
+"""Run a day and show it on the command line: the progress, then the results and the most anomalous flows."""
 
 import sys
 import tempfile
@@ -17,88 +17,84 @@ from cybersec_assets.audit.heads.keys import require_audit_folder
 from cybersec_assets.audit.journal.queries import Row, artifact_of
 from cybersec_assets.audit.journal.reconcile import live_phases
 from cybersec_assets.audit.journal.tables import PHASES
-from cybersec_assets.cli import audit_tables as render
-from cybersec_assets.cli import interrupts
+from cybersec_assets.cli import interrupts, tables
 from cybersec_assets.definitions import audit_from, flow_source_from, store_from
 from cybersec_assets.defs.partitions import day_of, require_day
 from cybersec_assets.defs.resources.audit import AuditResource
 from cybersec_assets.errors import AuditError, RunInProgressError, StoreError, UnsafeStoreError, quoted
 from cybersec_assets.flows.source import SYNTHETIC
-from cybersec_assets.operations.outcome import Outcome
-from cybersec_assets.operations.run_day import require_lock_folder, run_day, use_instance
+from cybersec_assets.operations.run_day import RunResult, require_lock_folder, run_day, use_instance
 from cybersec_assets.phases import EVALUATION, RAW
 from cybersec_assets.postgres.embedded import has_cluster
 from cybersec_assets.settings import Settings
 from cybersec_assets.stores.base import fetch_object
 
 TOP_ANOMALIES = 10
-Shown = pl.DataFrame | None
-"""The day's most anomalous flows, where there are any to show."""
-SHOWN = ["timestamp", "src_ip", "dst_ip", "dst_port", "protocol", "bytes", "duration", "label", "anomaly_score"]
+FLOW_COLUMNS = ["timestamp", "src_ip", "dst_ip", "dst_port", "protocol", "bytes", "duration", "label", "anomaly_score"]
 STEP_ENDS = {"STEP_SUCCESS": "[green]done", "STEP_FAILURE": "[red]FAILED", "STEP_SKIPPED": "skipped"}
 
 
 @dataclass(frozen=True)
 class DayReport:
-    """What a day's run came to.
+    """The results of a day's run.
 
     Attributes:
         day: The partition's key.
-        outcome: How the run ended.
+        result: How the run ended.
         rows: The audit's rows of the run.
-        metrics: The evaluation's figures, if it made any.
-        top_anomalies: The most anomalous flows, if there are any to show.
+        metrics: The metrics of the evaluation. None if there was no evaluation.
+        top_anomalies: The most anomalous flows. None if they cannot be read.
     """
 
     day: str
-    outcome: Outcome
+    result: RunResult
     rows: list[Row]
     metrics: dict[str, Any] | None
-    top_anomalies: Shown
+    top_anomalies: pl.DataFrame | None
 
 
 def run_and_report(
     day: str, settings: Settings, limits: Mapping[str, float], *, as_json: bool, wide: bool = False
 ) -> int:
-    """Run a day and show what came of it.
+    """Run a day and show the results.
 
     Args:
         day: The partition's key.
-        settings: Where from and where to.
+        settings: The sources, stores and database.
         limits: See `run_day`.
-        as_json: For machines: no progress, one JSON document.
-        wide: Show all columns of tables, however narrow the terminal is.
+        as_json: Print one JSON document and no progress.
+        wide: Show all columns of tables, even on a narrow terminal.
 
     Returns:
         The exit status.
 
     Raises:
-        CybersecError: The run cannot succeed: there is no such day, a setting is invalid, no log matches, the audit
-            cannot be reached, objects on the S3 server could be overwritten, or another run of the day works. Nothing
-            was started.
+        CybersecError: No run was started, because it cannot succeed: the day is not a partition, a setting is invalid,
+            no log matches, the audit cannot be reached, objects on the S3 server could be overwritten, or another run
+            of the day is in progress.
     """
     require_day(day, settings.cybersec_start_date, settings.zone)
     require_logs(day, settings)
     with audit_of_runs(settings) as audit:
         report = report_of(day, audit, settings, limits, quiet=as_json)
     if as_json:
-        typer.echo(render.as_json(document(report, settings)))
+        typer.echo(tables.as_json(document(report, settings)))
     else:
         _summarize(report, settings, wide=wide)
-    return report.outcome.exit_status
+    return report.result.exit_status
 
 
 @contextmanager
 def audit_of_runs(settings: Settings) -> Iterator[AuditResource]:
-    """Open the audit for runs and for the questions about them; an embedded server is kept up between them.
+    """Open the audit for runs and for reading their results. An embedded server runs until the block ends.
 
     Raises:
-        UnsafeStoreError: On the S3 server objects could be overwritten.
-        AuditError: The audit cannot be reached, or the home holds files of somebody else.
-        SettingsError: The home holds files of somebody else.
+        UnsafeStoreError: Objects on the S3 server could be overwritten.
+        AuditError: The audit cannot be reached, or the home contains files of another program.
+        SettingsError: The home contains files of another program.
     """
     interrupts.raise_from_now()
-    # A home that holds somebody else's files is refused before anything is made in it.
+    # A home with files of another program is refused before anything is created in it.
     require_audit_folder(settings.cybersec_home)
     require_lock_folder(settings.cybersec_home)
     if settings.pg_host is None:
@@ -112,7 +108,7 @@ def audit_of_runs(settings: Settings) -> Iterator[AuditResource]:
 
 
 def require_logs(day: str, settings: Settings) -> None:
-    """Check a day's source before its run: a mistyped setting would mark a day as failed that may be good.
+    """Check a day's source before its run, so that a mistyped setting does not mark the day as failed.
 
     Raises:
         CybersecError: A setting is invalid, or no log matches.
@@ -125,22 +121,23 @@ def require_logs(day: str, settings: Settings) -> None:
 def report_of(
     day: str, audit: AuditResource, settings: Settings, limits: Mapping[str, float], *, quiet: bool
 ) -> DayReport:
-    """Run a day, print its errors, and return what came of it.
+    """Run a day, print its errors, and return its results.
 
     Raises:
-        RunInProgressError: Another run of the day works.
+        RunInProgressError: Another run of the day is in progress.
     """
-    if phases := live_phases(audit.connect(), day):
+    phases = live_phases(audit.connect(), day)
+    if phases:
         raise RunInProgressError(day, phases[0].run_id)
-    outcome = _run_quietly(day, settings, limits) if quiet else _run_showing_progress(day, settings, limits)
-    for error in outcome.errors:
-        say(error)
-    rows, metrics = _recorded(audit, outcome)
-    return DayReport(day, outcome, rows, metrics, _strangest(rows, settings))
+    result = run_day(day, settings, lambda *_: None, limits) if quiet else _run_showing_progress(day, settings, limits)
+    for error in result.errors:
+        print_error(error)
+    rows, metrics = _recorded(audit, result)
+    return DayReport(day, result, rows, metrics, _top_anomalies(rows, settings))
 
 
 def _require_safe_store(settings: Settings) -> None:
-    """Refuse an S3 server on which objects could be overwritten; one that is away is the run's to record."""
+    """Refuse an S3 server on which objects could be overwritten. The run records one that cannot be reached."""
     try:
         store_from(settings).require_conditional_writes()
     except UnsafeStoreError:
@@ -149,11 +146,7 @@ def _require_safe_store(settings: Settings) -> None:
         return
 
 
-def _run_quietly(day: str, settings: Settings, limits: Mapping[str, float]) -> Outcome:
-    return run_day(day, settings, lambda *_: None, limits)
-
-
-def _run_showing_progress(day: str, settings: Settings, limits: Mapping[str, float]) -> Outcome:
+def _run_showing_progress(day: str, settings: Settings, limits: Mapping[str, float]) -> RunResult:
     columns = (SpinnerColumn(), TextColumn("{task.description:<24}"), TextColumn("{task.fields[state]}"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         tasks = {asset: progress.add_task(asset, total=1, start=False, visible=False, state="") for asset in PHASES}
@@ -170,18 +163,18 @@ def _run_showing_progress(day: str, settings: Settings, limits: Mapping[str, flo
         return run_day(day, settings, notify, limits)
 
 
-def _recorded(audit: AuditResource, outcome: Outcome) -> tuple[list[Row], dict[str, Any] | None]:
-    """Ask the audit for a run's rows and metrics; an audit that is away has failed the run, and was told."""
+def _recorded(audit: AuditResource, result: RunResult) -> tuple[list[Row], dict[str, Any] | None]:
+    """Return the audit's rows and metrics of a run. Print an error of the audit unless the run failed."""
     try:
-        return audit.ask().of_run(outcome.run_id), audit.ask().metrics(outcome.run_id)
+        return audit.ask().of_run(result.run_id), audit.ask().metrics(result.run_id)
     except AuditError as error:
-        if not outcome.errors:
-            say(str(error))
+        if not result.errors:
+            print_error(str(error))
         return [], None
 
 
-def _strangest(rows: list[Row], settings: Settings) -> Shown:
-    """Read the day's most anomalous flows from the evaluation's object, if the run made one."""
+def _top_anomalies(rows: list[Row], settings: Settings) -> pl.DataFrame | None:
+    """Return the day's most anomalous flows, read from the evaluation's object."""
     made = [row for row in rows if row["asset"] == EVALUATION.asset and row["uri"]]
     if not made:
         return None
@@ -190,16 +183,17 @@ def _strangest(rows: list[Row], settings: Settings) -> Shown:
         try:
             fetch_object(store_from(settings).open(), artifact_of(made[0]), file)
         except StoreError as error:
-            # The day is made and recorded; that its flows cannot be shown now does not undo it.
-            say(str(error))
+            # The run was successful and is recorded, even if its flows cannot be shown now.
+            print_error(str(error))
             return None
-        # Flows that tie are shown in the order of time, so that two runs show the same.
-        ranked = pl.scan_parquet(file).select(SHOWN).top_k(TOP_ANOMALIES, by=["anomaly_score", *SHOWN[:2]])
-        return ranked.sort(["anomaly_score", *SHOWN[:2]], descending=True).collect(engine="streaming")
+        # Flows with the same score are sorted by time, so that two runs show the same flows.
+        order = ["anomaly_score", *FLOW_COLUMNS[:2]]
+        ranked = pl.scan_parquet(file).select(FLOW_COLUMNS).top_k(TOP_ANOMALIES, by=order)
+        return ranked.sort(order, descending=True).collect(engine="streaming")
 
 
 def source_of(report: DayReport, settings: Settings) -> str:
-    """Return where a day's flows came from, for people."""
+    """Return where a day's flows came from, as text."""
     rows = report.rows
     files = [entry["file"] for row in rows if row["asset"] == RAW.asset for entry in row["inputs"]]
     if files == [SYNTHETIC]:
@@ -210,20 +204,20 @@ def source_of(report: DayReport, settings: Settings) -> str:
     return f"none were read from {quoted(settings.flows_uri)}" if settings.flows_uri else "none"
 
 
-def say(error: str) -> None:
+def print_error(error: str) -> None:
     """Print an error on standard error."""
     typer.echo(f"error: {error}", err=True)
 
 
 def document(report: DayReport, settings: Settings) -> dict[str, Any]:
-    """Return a day's report for machines."""
-    outcome = report.outcome
+    """Return a day's report as a JSON document."""
+    result = report.result
     return {
         "date": report.day,
-        "run_id": outcome.run_id,
-        "success": not outcome.errors,
-        "errors": outcome.errors,
-        "notes": outcome.notes,
+        "run_id": result.run_id,
+        "success": not result.errors,
+        "errors": result.errors,
+        "notes": result.notes,
         "flows": source_of(report, settings),
         "phases": report.rows,
         "metrics": report.metrics,
@@ -235,19 +229,19 @@ def _summarize(report: DayReport, settings: Settings, *, wide: bool) -> None:
     rows = report.rows
     shown = report.top_anomalies
     if rows:
-        table = render.event_table(rows, render.RUN_COLUMNS)
-        render.show(f"What the audit says of {report.day}", table, wide=wide, keep=("records", "uri"))
+        table = tables.event_table(rows, tables.RUN_COLUMNS)
+        tables.show(f"Audit records of {report.day}", table, wide=wide, keep=("records", "uri"))
     if report.metrics is not None and shown is not None:
-        typer.echo(render.metrics_line(report.metrics, wide=wide))
-        render.show(f"The {shown.height} most anomalous flows", render.flow_table(shown), wide=wide)
-    for note in report.outcome.notes:
+        typer.echo(tables.metrics_lines(report.metrics, wide=wide))
+        tables.show(f"The {shown.height} most anomalous flows", tables.flow_table(shown), wide=wide)
+    for note in report.result.notes:
         typer.echo(f"note      {note}")
     typer.echo(f"flows     {source_of(report, settings)}")
     show_places(settings)
 
 
 def show_places(settings: Settings) -> None:
-    """Print where objects and audit are, and how to open the UI."""
+    """Print the places of the objects and the audit, and how to open the UI."""
     typer.echo(f"objects   {store_from(settings).location}")
     typer.echo(f"audit     {audit_from(settings).location}")
     typer.echo(f"the UI    {sys.argv[0]} ui")

@@ -6,15 +6,14 @@ from typing import Any
 
 import typer
 
-from cybersec_assets.cli import audit_tables as render
-from cybersec_assets.cli import interrupts
+from cybersec_assets.cli import interrupts, tables
 from cybersec_assets.cli.run import (
     DayReport,
     audit_of_runs,
     document,
+    print_error,
     report_of,
     require_logs,
-    say,
     show_places,
     source_of,
 )
@@ -22,14 +21,14 @@ from cybersec_assets.definitions import flow_source_from
 from cybersec_assets.defs.partitions import read_day, require_day
 from cybersec_assets.defs.resources.audit import AuditResource
 from cybersec_assets.errors import CybersecError, RunInterruptedError, SettingsError
-from cybersec_assets.operations.outcome import Outcome
+from cybersec_assets.operations.run_day import RunResult
 from cybersec_assets.phases import RAW
 from cybersec_assets.settings import Settings
 
 INTERRUPTED = RunInterruptedError.exit_status
 RESULTS = {0: "SUCCESS", INTERRUPTED: "interrupted"}
 RUN_CHARS = 8
-"""Dagster's pages show this many characters of a run's ID."""
+"""The number of characters of a run's ID that Dagster's UI shows."""
 
 
 def run_days_and_report(
@@ -54,7 +53,7 @@ def run_days_and_report(
             is invalid, the audit cannot be reached, or objects on the S3 server could be overwritten.
     """
     days = _days(first, last, settings)
-    # An invalid setting would fail every day, so it is refused before the first. A day without logs fails alone.
+    # An invalid setting would fail every day, so it is refused before the first. A missing log fails only its day.
     flow_source_from(settings).source().mapping(read_day(first))
     reports = list[DayReport]()
     with audit_of_runs(settings) as audit:
@@ -62,17 +61,17 @@ def run_days_and_report(
             if not as_json:
                 typer.echo(f"{day}, day {number} of {len(days)}", err=True)
             reports.append(_report_of(day, audit, settings, limits, quiet=as_json))
-            status = reports[-1].outcome.exit_status
+            status = reports[-1].result.exit_status
             if status == INTERRUPTED:
                 break
             if status and number < len(days) and not as_json:
                 typer.echo(f"{day} failed; going on with {days[number]}", err=True)
     not_run = days[len(reports) :]
     if as_json:
-        typer.echo(render.as_json(_document(first, last, reports, not_run, settings)))
+        typer.echo(tables.as_json(_document(first, last, reports, not_run, settings)))
     else:
         _summarize(reports, not_run, settings)
-    statuses = {report.outcome.exit_status for report in reports}
+    statuses = {report.result.exit_status for report in reports}
     return INTERRUPTED if INTERRUPTED in statuses else int(statuses != {0})
 
 
@@ -94,7 +93,7 @@ def _days(first: str, last: str, settings: Settings) -> list[str]:
 def _report_of(
     day: str, audit: AuditResource, settings: Settings, limits: Mapping[str, float], *, quiet: bool
 ) -> DayReport:
-    """Run a day. An error that prevents the run becomes the day's outcome."""
+    """Run a day. An error that prevents the run becomes the day's result."""
     error: CybersecError
     try:
         require_logs(day, settings)
@@ -105,8 +104,8 @@ def _report_of(
         # The summary reports the interrupt.
         interrupts.forget()
         error = RunInterruptedError()
-    say(str(error))
-    return DayReport(day, Outcome("", [str(error)], error.exit_status, []), [], None, None)
+    print_error(str(error))
+    return DayReport(day, RunResult("", [str(error)], error.exit_status, []), [], None, None)
 
 
 def _document(
@@ -115,7 +114,7 @@ def _document(
     return {
         "from": first,
         "to": last,
-        "success": not not_run and all(report.outcome.exit_status == 0 for report in reports),
+        "success": not not_run and all(report.result.exit_status == 0 for report in reports),
         "days": [document(report, settings) for report in reports],
         "not_run": not_run,
     }
@@ -127,14 +126,14 @@ def _summarize(reports: list[DayReport], not_run: list[str], settings: Settings)
     for report in reports:
         records = next((f"{row['records']:,}" for row in report.rows if row["asset"] == RAW.asset), "")
         rate = f"{report.metrics['anomaly_rate']:.4f}" if report.metrics else ""
-        run = report.outcome.run_id[:RUN_CHARS]
+        run = report.result.run_id[:RUN_CHARS]
         typer.echo(f"{report.day}  {_result(report):<11}  {records:>13}  {rate:>12}  {run}".rstrip())
     for day in not_run:
         typer.echo(f"{day}  not run")
     for report in reports:
-        for note in report.outcome.notes:
+        for note in report.result.notes:
             typer.echo(f"note      {report.day}: {note}")
-    # A day that was refused before its run has read nothing, and its error says why.
+    # A day that was refused before its run has no source.
     sources = {report.day: source_of(report, settings) for report in reports if report.rows}
     if len(set(sources.values())) == 1:
         typer.echo(f"flows     {next(iter(sources.values()))}")
@@ -151,4 +150,4 @@ def _summarize(reports: list[DayReport], not_run: list[str], settings: Settings)
 
 
 def _result(report: DayReport) -> str:
-    return RESULTS.get(report.outcome.exit_status, "FAILED")
+    return RESULTS.get(report.result.exit_status, "FAILED")

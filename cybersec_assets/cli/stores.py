@@ -1,4 +1,4 @@
-"""The commands `cybersec stores …`: what the pods of a cluster do with the stores before and beside their work."""
+"""The commands `cybersec stores …`, which the pods of a cluster run to prepare and maintain the stores."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from cybersec_assets.cli import interrupts
 from cybersec_assets.settings import load_settings
 
 stores_app = typer.Typer(help="Prepare PostgreSQL and the object store for a cluster.", no_args_is_help=True)
-Timeout = Annotated[float, typer.Option(help="For how many seconds the stores are waited for.", min=0)]
+Timeout = Annotated[float, typer.Option(help="How many seconds to wait for the stores.", min=0)]
 
 
 @stores_app.command()
@@ -22,16 +22,16 @@ def reach(timeout: Timeout = 15.0) -> None:
 
 @stores_app.command()
 def prepare(timeout: Timeout = 300.0) -> None:
-    """Make buckets, databases, roles and schemas where they are missing; safe to run again."""
-    from cybersec_assets.operations.provision import prepare as make_ready
+    """Create the buckets, databases, roles and schemas that are missing. It is safe to run again."""
+    from cybersec_assets.operations.provision import prepare as prepare_stores
 
     interrupts.raise_from_now()
-    make_ready(load_settings(), timeout, typer.echo)
+    prepare_stores(load_settings(), timeout, typer.echo)
 
 
 @stores_app.command()
 def wait(timeout: Timeout = 300.0) -> None:
-    """Wait until `prepare` of this very release has run."""
+    """Wait until `prepare` of this release has run."""
     from cybersec_assets.operations.provision import wait_until_prepared
 
     interrupts.raise_from_now()
@@ -40,19 +40,21 @@ def wait(timeout: Timeout = 300.0) -> None:
 
 @stores_app.command()
 def check() -> None:
-    """Write to both stores, read the objects back, and check that exactly one of 16 writers of a name succeeds."""
-    from cybersec_assets.operations.provision import check as try_out
+    """Write to both stores and read it back. Check that exactly one of 16 writers of a name succeeds."""
+    from cybersec_assets.operations.provision import check as check_stores
 
     interrupts.raise_from_now()
-    try_out(load_settings())
+    check_stores(load_settings())
     typer.echo("Both stores return what was written, and exactly one of 16 writers of a name succeeds.")
 
 
 @stores_app.command()
-def prune(days: Annotated[int, typer.Option(help="For how many days a run is kept after its end.", min=1)]) -> None:
-    """Take runs that ended long ago out of Dagster's database, but not what says which days are made."""
-    from cybersec_assets.operations.prune import prune as take_out
+def prune(days: Annotated[int, typer.Option(help="How many days to keep a run after its end.", min=1)]) -> None:
+    """Delete old runs from Dagster's database, but keep the record of which days are materialized."""
+    from cybersec_assets.operations.prune import prune as delete_old_runs
 
     interrupts.raise_from_now()
-    pruned = take_out(load_settings(), days)
-    typer.echo(f"Deleted {pruned.deleted} runs, and {pruned.events} events of {pruned.kept} that made what is newest.")
+    pruned = delete_old_runs(load_settings(), days)
+    typer.echo(
+        f"Deleted {pruned.deleted} runs, and {pruned.events} events of {pruned.kept} runs with newest materializations."
+    )

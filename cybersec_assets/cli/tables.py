@@ -1,8 +1,11 @@
-"""Print tables that fit the terminal: cells are folded, and less important columns are left out.
+"""Show what the audit and the store contain: tables that fit the terminal, lines of text, and JSON.
 
-The width is `COLUMNS`, or the terminal's where that is not set. Output to a file or a pipe is not narrowed.
+A table is as wide as `COLUMNS`, or as the terminal if that is not set. Cells are folded, and less important columns are
+left out. Output to a file or a pipe is not narrowed.
 """
 
+import datetime as dt
+import json
 import os
 import re
 import shutil
@@ -10,13 +13,37 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cybersec_assets.audit.journal.queries import Row
+    from cybersec_assets.operations.reconcile import Reconciled
+
+EVENT_COLUMNS = ("asset", "partition_key", "estado", "records", "rejected", "at", "uri", "error")
+RUN_COLUMNS = EVENT_COLUMNS[:-1]
+LINEAGE_COLUMNS = ("asset", "partition_key", "records", "rejected", "at", "uri", "size_bytes", "sha256", "run_id")
+FAILURE_COLUMNS = ("asset", "partition_key", "attempt", "at", "error", "run_id")
+MODEL_COLUMNS = ("model", "partition_key", "trained_at", "records", "file", "file_size", "file_sha256", "run_id")
+ANOMALY_COLUMNS = ("what", "asset", "partition_key", "value", "low", "high", "uri", "run_id")
+HEADERS = {
+    "partition_key": "day",
+    "run_id": "run",
+    "at": "at (UTC)",
+    "timestamp": "time (UTC)",
+    "estado": "status",
+}
+"""The headers of columns whose header is not their name."""
+GROUPED = {"records", "rejected", "bytes", "size_bytes", "file_size"}
+"""The columns of amounts, whose digits are grouped."""
 MEASURED_WITH = 10_000
+"""The width at which a table is measured, in characters."""
 GAP = 2
 FOLDED = {
     "asset": 16,
@@ -80,8 +107,9 @@ def show(title: str, table: Table, *, wide: bool = False, keep: Sequence[str] = 
         title: The table's title.
         table: The table. Its cells are text.
         wide: Print all columns in full, even on a narrow terminal.
-        keep: The headers of the columns that are left out last.
+        keep: The names of the columns that are left out last.
     """
+    keep = [HEADERS.get(name, name) for name in keep]
     width = None if wide else terminal_width()
     left_out: list[str] = []
     if width is not None:
@@ -110,7 +138,7 @@ def fitted(table: Table, width: int, keep: Sequence[str] = ()) -> tuple[Table, l
         dropped = next((name for name in order if name in headers), headers[-1])
         left_out.append(dropped)
         columns.pop(headers.index(dropped))
-    return _table(columns, _widths(columns, width)), left_out
+    return _fitted_table(columns, _widths(columns, width)), left_out
 
 
 def new_table() -> Table:
@@ -139,6 +167,104 @@ def fold(text: str, width: int) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
+def as_json(value: Any) -> str:
+    """Return a value as JSON. Times are ISO 8601 with their zone."""
+    return json.dumps(value, default=_plain, indent=2)
+
+
+def event_table(rows: "Sequence[Row]", columns: Sequence[str] = EVENT_COLUMNS) -> Table:
+    """Return a table of rows of the audit. Columns without a value are left out."""
+    counted = [row | {"rejected": (row.get("rejected") or {}).get("lines")} for row in rows]
+    return _full_table(columns, [[row[name] for name in columns] for row in counted])
+
+
+def with_files(rows: "Sequence[Row]") -> "list[Row]":
+    """Return the rows of a lineage, followed by a row for each source file."""
+    empty = dict.fromkeys(LINEAGE_COLUMNS)
+    files = [entry for row in rows for entry in row["inputs"] if "file" in entry]
+    return [*rows] + [
+        empty | {"asset": "source", "uri": f["file"], "size_bytes": f.get("size"), "sha256": f.get("sha256")}
+        for f in files
+    ]
+
+
+def provenance_lines(row: "Row", *, wide: bool = False) -> list[str]:
+    """Return the lines about an artifact's parameters, code and libraries."""
+    provenance = {"with": row["details"], "code": row["code_version"], "libraries": row["libraries"]}
+    lines = [f"{name:<9} {_on_one_line(value)}" for name, value in provenance.items() if value]
+    return lines if wide else [part for line in lines for part in wrapped(line, " " * 10)]
+
+
+def reconciliation_lines(done: "Reconciled", *, dry_run: bool) -> list[str]:
+    """Return the lines about what `audit reconcile` found and did."""
+    would = "would be deleted" if dry_run else "deleted"
+    lines = [f"abandoned {each['asset']} for {each['partition_key']}, run {each['run_id']}" for each in done.abandoned]
+    lines += [f"orphan    {each['uri']} of {_cell('', each['modified'])}" for each in done.orphans]
+    lines += [f"{would} {uri}" for uri in done.deleted]
+    lines += [f"{each['what']:<9} {each['uri']}, of {each['table']} row {each['row']}" for each in done.damaged]
+    phases = f"{len(done.abandoned)} phases abandoned, {done.alive} alive"
+    objects = f"{len(done.orphans)} objects without a row, {len(done.deleted)} {would}"
+    return [*lines, f"{phases}; {objects}; {len(done.damaged)} rows whose object is missing or changed."]
+
+
+def flow_table(flows: "pl.DataFrame") -> Table:
+    """Return a table of flows with their scores."""
+    return _full_table(flows.columns, flows.rows())
+
+
+def metrics_lines(metrics: dict[str, Any], *, wide: bool = False) -> str:
+    """Return the main metrics of an evaluation, in as many lines as the terminal needs."""
+    names = ("anomaly_rate", "score_mean", "score_std", "auroc", "average_precision", "precision_at_100")
+    shown = [f"{name} {metrics[name]:.4f}" for name in names if name in metrics]
+    width = None if wide else terminal_width()
+    lines = [""]
+    for each in shown:
+        longer = f"{lines[-1]}  {each}" if lines[-1] else each
+        if width is not None and len(longer) > width and lines[-1]:
+            lines.append(each)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
+
+
+def _full_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    filled = [i for i in range(len(columns)) if any(row[i] not in (None, "") for row in rows)]
+    table = new_table()
+    for i in filled:
+        numeric = all(isinstance(row[i], int | float | None) for row in rows)
+        table.add_column(HEADERS.get(columns[i], columns[i]), justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_printable(_cell(columns[i], row[i])) for i in filled))
+    return table
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dt.datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if name in GROUPED else str(value)
+
+
+def _printable(text: str) -> str:
+    """Escape characters that would move the terminal's cursor or change its colours."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def _on_one_line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_on_one_line(part)}" for name, part in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dt.datetime):
+        return value.replace(tzinfo=value.tzinfo or dt.UTC).isoformat()
+    return str(value)
+
+
 def _narrowest(columns: Sequence[_Column]) -> int:
     return sum(column.narrowest for column in columns) + GAP * (len(columns) - 1)
 
@@ -154,7 +280,7 @@ def _widths(columns: Sequence[_Column], width: int) -> list[int]:
     return widths
 
 
-def _table(columns: Sequence[_Column], widths: Sequence[int]) -> Table:
+def _fitted_table(columns: Sequence[_Column], widths: Sequence[int]) -> Table:
     table = new_table()
     for column, width in zip(columns, widths, strict=True):
         header = Text("\n".join(fold(column.header, width)))

@@ -1,1 +1,1 @@
-"""Operations of the commands and of the cluster's Jobs: run a day, provision, reconcile, prune, serve metrics."""
+"""What the commands and the cluster's Jobs do: run a day, provision, reconcile, prune, and serve metrics."""

@@ -1,6 +1,6 @@
-"""The audit's figures for Prometheus: asked anew at each scrape, and kept nowhere.
+"""Serve the audit's metrics to Prometheus. They are read at each scrape and not cached.
 
-Nothing of Dagster, Polars or SQLAlchemy is imported: the process waits all day, and what it waits with is memory.
+Dagster, Polars and SQLAlchemy are not imported, so that the long-running process needs little memory.
 """
 
 import logging
@@ -22,64 +22,61 @@ from cybersec_assets.settings import Settings
 LOGGER = logging.getLogger(__name__)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GAUGES = {
-    "last_success": ("cybersec_last_success_timestamp_seconds", "When the asset's last success was written."),
-    "records": ("cybersec_last_success_records", "How many records the asset's last success handled."),
-    "seconds": ("cybersec_last_success_duration_seconds", "How long the asset's last success took."),
-    "anomaly_rate": ("cybersec_anomaly_ratio", "Share of flows that the last evaluation found strange."),
-    "min_anomaly_rate": ("cybersec_anomaly_ratio_min", "The lower end of the band that it was judged by."),
-    "max_anomaly_rate": ("cybersec_anomaly_ratio_max", "The upper end of that band."),
+    "last_success": ("cybersec_last_success_timestamp_seconds", "Time of the asset's last success."),
+    "records": ("cybersec_last_success_records", "Number of records of the asset's last success."),
+    "seconds": ("cybersec_last_success_duration_seconds", "Duration of the asset's last success."),
+    "anomaly_rate": ("cybersec_anomaly_ratio", "Share of anomalous flows in the last evaluation."),
+    "min_anomaly_rate": ("cybersec_anomaly_ratio_min", "Lower limit of the accepted anomaly ratio."),
+    "max_anomaly_rate": ("cybersec_anomaly_ratio_max", "Upper limit of the accepted anomaly ratio."),
 }
-"""Name and help of each gauge, by the field that it shows."""
+"""The name and help of each gauge, by the field of `PhaseMetrics`."""
 
 
 class AuditCollector(Collector):
-    """Give the audit's figures as metrics.
+    """Collect the audit's metrics.
 
     Args:
-        ask: Gives the figures, or raises AuditError.
+        read: Returns the metrics, or raises AuditError.
     """
 
-    def __init__(self, ask: Callable[[], list[PhaseMetrics]]) -> None:
-        """Note whom to ask; nothing is asked yet."""
-        self._ask = ask
+    def __init__(self, read: Callable[[], list[PhaseMetrics]]) -> None:
+        self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        """Ask, and say whether there was an answer."""
+        """Yield the metrics, and whether the audit could be read."""
         try:
-            figures = self._ask()
+            metrics = self._read()
         except AuditError as error:
             LOGGER.warning("%s", error)
-            yield _up(answers=False)
+            yield _up(is_up=False)
         else:
-            yield _up(answers=True)
-            yield _failures(figures)
-            yield from (_gauge(field, figures) for field in GAUGES)
+            yield _up(is_up=True)
+            yield _failures(metrics)
+            yield from (_gauge(field, metrics) for field in GAUGES)
 
 
 def serve_metrics(settings: Settings, host: str, port: int) -> None:
-    """Answer scrapes until the process is told to end.
+    """Serve metrics until the process gets SIGTERM or SIGINT.
 
     Args:
-        settings: Where the audit is.
+        settings: The audit.
         host: The address to listen on.
         port: The port.
 
     Raises:
-        SettingsError: Nobody can listen there.
-        AuditError: No run has made the embedded audit yet.
+        SettingsError: The address or port cannot be used.
+        AuditError: The embedded audit does not exist yet.
     """
-    for each in STOP_SIGNALS:
-        signal.signal(each, _end)
+    for number in STOP_SIGNALS:
+        signal.signal(number, _exit)
     with ExitStack() as stack:
-        place = _place(settings, stack)
-        registry = CollectorRegistry()
-        registry.register(AuditCollector(lambda: read_metrics(**place)))
+        registry = audit_registry(settings, stack)
         with blocked(STOP_SIGNALS):
             try:
                 start_http_server(port, host, registry)
             except OSError as error:
                 raise SettingsError(
-                    f"nobody can listen on {host}:{port}: {error}", "Give another --port or --host"
+                    f"cannot listen on {host}:{port}: {error}", "Use another --port or --host"
                 ) from None
             # Unlike pause(), sigwait() also returns for a signal that arrived just before it was called.
             signal.sigwait(STOP_SIGNALS)
@@ -87,9 +84,9 @@ def serve_metrics(settings: Settings, host: str, port: int) -> None:
 
 @contextmanager
 def blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
-    """Block signals of this process until the block ends, so that sigwait() can receive them.
+    """Block signals until the `with` block ends, so that sigwait() can receive them.
 
-    Threads that start meanwhile keep the signals blocked.
+    Threads that start in the meantime keep the signals blocked.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
@@ -98,12 +95,24 @@ def blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end(*_: object) -> None:
+def _exit(*_: object) -> None:
     raise SystemExit(0)
 
 
-def _place(settings: Settings, stack: ExitStack) -> dict[str, Any]:
-    """Give libpq's parameters; the embedded server, where no host is given, runs as long as the stack."""
+def audit_registry(settings: Settings, stack: ExitStack) -> CollectorRegistry:
+    """Return a registry with the audit's metrics. An embedded server runs until the stack is closed.
+
+    Raises:
+        AuditError: The embedded audit does not exist yet.
+    """
+    connection = _connection(settings, stack)
+    registry = CollectorRegistry()
+    registry.register(AuditCollector(lambda: read_metrics(**connection)))
+    return registry
+
+
+def _connection(settings: Settings, stack: ExitStack) -> dict[str, Any]:
+    """Return libpq's parameters."""
     if settings.pg_host is None:
         if not has_cluster(settings.cybersec_home):
             raise AuditError(f"no runs here yet in {settings.cybersec_home}", "Start with `cybersec run`")
@@ -113,21 +122,22 @@ def _place(settings: Settings, stack: ExitStack) -> dict[str, Any]:
     return settings.pg_server | role | {"dbname": settings.pg_database}
 
 
-def _up(*, answers: bool) -> Metric:
-    return GaugeMetricFamily("cybersec_audit_up", "Whether the audit's database answers.", float(answers))
+def _up(*, is_up: bool) -> Metric:
+    return GaugeMetricFamily("cybersec_audit_up", "Whether the audit's database can be read.", float(is_up))
 
 
-def _failures(figures: list[PhaseMetrics]) -> Metric:
-    family = CounterMetricFamily("cybersec_phase_failures", "How many of the asset's phases failed.", labels=["asset"])
-    for each in figures:
+def _failures(metrics: list[PhaseMetrics]) -> Metric:
+    family = CounterMetricFamily("cybersec_phase_failures", "Number of failed phases of the asset.", labels=["asset"])
+    for each in metrics:
         family.add_metric([each.asset], each.failures)
     return family
 
 
-def _gauge(field: str, figures: list[PhaseMetrics]) -> Metric:
-    name, told = GAUGES[field]
-    family = GaugeMetricFamily(name, told, labels=["asset"])
-    for each in figures:
-        if (value := getattr(each, field)) is not None:
+def _gauge(field: str, metrics: list[PhaseMetrics]) -> Metric:
+    name, description = GAUGES[field]
+    family = GaugeMetricFamily(name, description, labels=["asset"])
+    for each in metrics:
+        value = getattr(each, field)
+        if value is not None:
             family.add_metric([each.asset], value)
     return family

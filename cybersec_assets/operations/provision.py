@@ -1,8 +1,8 @@
-"""What a cluster's first pod does for all others: wait for the stores, then make whatever they lack.
+"""Prepare the stores of a cluster: wait for them, then create what is missing.
 
-    buckets → the audit's database, roles and schema → Dagster's database and schema → the mark that others wait for
+    buckets → the audit's database, roles and schema → Dagster's database and schema → a mark that other pods wait for
 
-Every step may be done again, and while pods of an earlier release run.
+Every step can be repeated, also while pods of an earlier release run.
 """
 
 import os
@@ -12,7 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from cybersec_assets.artifact import fingerprint_of
 from cybersec_assets.audit.journal.tables import SCHEMA_VERSION
@@ -23,78 +31,83 @@ from cybersec_assets.stores.base import CHECKS
 
 PAUSE_SECONDS = 0.5
 LOGS = "logs"
-"""The bucket, after the prefix, that Dagster's compute logs go to."""
+"""The bucket of Dagster's compute logs, after the prefix."""
 Say = Callable[[str], None]
 
 
 def prepare(settings: Settings, seconds: float, say: Say) -> None:
-    """Make what is missing.
+    """Create the buckets, databases, roles and schemas that are missing.
 
     Args:
-        settings: Where everything is.
-        seconds: For how long a store that is away is waited for.
-        say: Is told, in a line each, what is waited for and what is done.
+        settings: The stores.
+        seconds: How long to wait for a store that cannot be reached.
+        say: Called with a line for each store that is waited for, and for each finished step.
 
     Raises:
-        CybersecError: A store stays away, or refuses.
+        CybersecError: A store cannot be reached in time, or refuses.
     """
-    instance = dagster_database(settings)
+    database = dagster_database(settings)
     steps: tuple[tuple[str, Callable[[], None]], ...] = (
         ("buckets", lambda: _make_buckets(settings)),
         ("the audit's database, roles and schema", lambda: _make_audit(settings)),
-        ("Dagster's database", lambda: instance.create(_maker(settings))),
+        ("Dagster's database", lambda: database.create(_administrator(settings))),
         ("Dagster's schema", _migrate_instance),
-        (f"marked for {instance.program}", instance.mark),
+        (f"marked for {database.program}", database.mark),
     )
     for what, step in steps:
-        _persistently(seconds, say)(step)
+        _retrying(seconds, say)(step)
         say(f"ready: {what}")
 
 
 def reach(settings: Settings, seconds: float, say: Say) -> None:
-    """Log in to both stores, to PostgreSQL as every role that is there, and change nothing.
+    """Log in to both stores, and to PostgreSQL as every existing role, and change nothing.
 
     Args:
-        settings: Where everything is.
-        seconds: For how long a store that is away, or refuses, is asked again.
-        say: Is told, in a line each, what is waited for and what was reached.
+        settings: The stores.
+        seconds: How long to retry a store that cannot be reached, or refuses.
+        say: Called with a line for each store that is waited for, and for each that was reached.
 
     Raises:
-        CybersecError: A store stays away, or refuses.
+        CybersecError: A store cannot be reached in time, or refuses.
     """
-    instance, maker = dagster_database(settings), _maker(settings)
-    others = [Login(settings.pg_user, os.environ.get("PG_PASSWORD")), instance.login]
+    database = dagster_database(settings)
+    administrator = _administrator(settings)
+    others = [Login(settings.pg_user, os.environ.get("PG_PASSWORD")), database.login]
     for what, step in (
-        (f"PostgreSQL as {maker.user}", lambda: instance.check_logins(maker, others)),
+        (f"PostgreSQL as {administrator.user}", lambda: database.check_logins(administrator, others)),
         ("the object store", lambda: _list_a_bucket(settings)),
     ):
-        _persistently(seconds, say)(step)
+        _retrying(seconds, say)(step)
         say(f"reached: {what}")
 
 
 def wait_until_prepared(settings: Settings, seconds: float) -> None:
-    """Return as soon as everything is prepared for this very program.
+    """Return as soon as the stores are prepared for this version of the program.
 
     Raises:
-        AuditError: It is not after so many seconds; the message says what was seen last.
+        AuditError: They are not after `seconds`. The message has the last cause.
     """
-    instance, deadline = dagster_database(settings), time.monotonic() + seconds
-    seen = f"nothing is prepared for {instance.program}"
-    while time.monotonic() < deadline:
-        try:
-            if instance.is_marked():
-                return
-        except AuditLostError as error:
-            seen = error.problem
-        time.sleep(PAUSE_SECONDS)
-    raise AuditError(f"not ready after {seconds:.0f} s: {seen}", "Read the log of `cybersec stores prepare`")
+    database = dagster_database(settings)
+    retrying = Retrying(
+        retry=retry_if_exception_type(AuditLostError) | retry_if_result(lambda is_marked: not is_marked),
+        wait=wait_fixed(PAUSE_SECONDS),
+        stop=stop_after_delay(seconds),
+    )
+    try:
+        retrying(database.is_marked)
+    except RetryError as ended:
+        error = ended.last_attempt.exception()
+        cause = error.problem if isinstance(error, CybersecError) else f"nothing is prepared for {database.program}"
+        raise AuditError(
+            f"not ready after {seconds:.0f} s: {cause}", "Read the log of `cybersec stores prepare`"
+        ) from error
 
 
 def check(settings: Settings) -> None:
-    """Write to both stores and read it back, and let 16 writers race for one name of the object store.
+    """Write to both stores and read it back, and check that one of 16 concurrent writers of a name succeeds.
 
     Raises:
-        CybersecError: A store is away, refuses, returns something else, or lets other than one writer win.
+        CybersecError: A store cannot be reached, refuses or returns something else, or other than one writer succeeds.
     """
     from cybersec_assets.definitions import audit_from, store_from
     from cybersec_assets.stores.s3 import S3Store
@@ -103,14 +116,15 @@ def check(settings: Settings) -> None:
     dagster_database(settings).mark()
     with audit_from(settings).session() as audit:
         audit.ask().last_run()
-    store, bucket = store_from(settings).open(), f"{settings.cybersec_bucket_prefix}-{LOGS}"
+    store = store_from(settings).open()
+    bucket = f"{settings.cybersec_bucket_prefix}-{LOGS}"
     with TemporaryDirectory() as folder:
         file = Path(folder) / "check"
         file.write_text(f"{time.time_ns()}")
         name = f"{CHECKS}{file.read_text()}"
         store.create(bucket, name, file, fingerprint_of(file))
         if store.fingerprint(bucket, name) != fingerprint_of(file):
-            raise StoreError(f"s3://{bucket}/{name} is not what was written", "Read the object store's log")
+            raise StoreError(f"s3://{bucket}/{name} is not what was written", "Read the log of the object store")
         with suppress(StoreError):
             store.delete(bucket, name)
     if isinstance(store, S3Store):
@@ -118,20 +132,20 @@ def check(settings: Settings) -> None:
 
 
 def dagster_database(settings: Settings) -> DagsterDatabase:
-    """Give Dagster's database.
+    """Return Dagster's database.
 
     Raises:
-        SettingsError: The environment names none.
+        SettingsError: It is not set.
     """
     if settings.pg_host is None or settings.dagster_pg_user is None:
-        raise SettingsError("Dagster's own database is not named", "Set PG_HOST and DAGSTER_PG_USER")
+        raise SettingsError("Dagster's own database is not set", "Set PG_HOST and DAGSTER_PG_USER")
     return DagsterDatabase(
         settings, Login(settings.dagster_pg_user, os.environ.get("DAGSTER_PG_PASSWORD")), SCHEMA_VERSION
     )
 
 
-def _maker(settings: Settings) -> Login:
-    """Give the role that may make others: the migrations', or the application's own."""
+def _administrator(settings: Settings) -> Login:
+    """Return the role that creates the others: that of the migrations, or the application's own."""
     if settings.pg_migration_user:
         return Login(settings.pg_migration_user, os.environ.get("PG_MIGRATION_PASSWORD"))
     return Login(settings.pg_user, os.environ.get("PG_PASSWORD"))
@@ -168,20 +182,20 @@ def _migrate_instance() -> None:
         instance.upgrade()
 
 
-def _persistently(seconds: float, say: Say) -> Retrying:
-    """Give tenacity's loop for a step whose store may be starting; what stops it is told once."""
-    told = set[str]()
+def _retrying(seconds: float, say: Say) -> Retrying:
+    """Return the retries of a step whose store may be starting. Each problem is reported once."""
+    reported = set[str]()
 
-    def tell(state: RetryCallState) -> None:
+    def report(state: RetryCallState) -> None:
         error = state.outcome and state.outcome.exception()
-        if isinstance(error, CybersecError) and error.problem not in told:
-            told.add(error.problem)
+        if isinstance(error, CybersecError) and error.problem not in reported:
+            reported.add(error.problem)
             say(f"waiting: {error.problem}")
 
     return Retrying(
         retry=retry_if_exception_type((AuditLostError, StoreError)),
         wait=wait_fixed(PAUSE_SECONDS),
         stop=stop_after_delay(seconds),
-        before_sleep=tell,
+        before_sleep=report,
         reraise=True,
     )

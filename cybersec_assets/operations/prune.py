@@ -1,10 +1,10 @@
-"""What `cybersec stores prune` does: runs that ended long ago leave Dagster's database. The audit is another one.
+"""Delete old runs from Dagster's database (`cybersec stores prune`). The audit is another database and stays complete.
 
-    ended long ago → is a partition's newest materialization of this run?
-                     ├── no:  the run goes, with all that it logged
-                     └── yes: it stays, with its events of assets, checks and the run itself; the others go
+    Has an old run the newest materialization of a partition?
+    ├── no:  delete the run and all of its events
+    └── yes: keep the run and its events of assets, of checks and of the run itself; delete its other events
 
-By those materializations alone Dagster knows which days are made: without them it would show them as missing.
+Without these materializations, Dagster would show the days as missing.
 """
 
 import os
@@ -17,12 +17,12 @@ from cybersec_assets.settings import Settings
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was done.
+    """The result of `prune`.
 
     Attributes:
-        deleted: How many runs went.
-        kept: How many ended long ago, and stay.
-        events: How many events of those went.
+        deleted: The number of deleted runs.
+        kept: The number of old runs that were kept.
+        events: The number of deleted events of the kept runs.
     """
 
     deleted: int
@@ -31,11 +31,11 @@ class Pruned:
 
 
 def prune(settings: Settings, days: int) -> Pruned:
-    """Delete what nobody needs of runs that ended so many days ago.
+    """Delete the unneeded data of runs that ended more than `days` ago.
 
     Raises:
-        SettingsError: The environment names no instance of Dagster's, or not its database.
-        AuditError: The database refuses, or is away.
+        SettingsError: Dagster's instance or its database is not set.
+        AuditError: The database refuses, or cannot be reached.
     """
     if not os.environ.get("DAGSTER_HOME"):
         raise SettingsError("DAGSTER_HOME is not set", "Set it to the folder of the instance's dagster.yaml")
@@ -47,7 +47,7 @@ def prune(settings: Settings, days: int) -> Pruned:
     kept = [run_id for run_id, needed in needed_by_run.items() if needed]
     with dg.DagsterInstance.get() as instance:
         for run_id in deleted:
-            # Dagster deletes the run first: of one that is interrupted there, nobody would ever find the events again.
+            # Dagster deletes the run first. If that were interrupted, its events would never be found again.
             instance.event_log_storage.delete_events(run_id)
             instance.delete_run(run_id)
     return Pruned(len(deleted), len(kept), database.thin_out(kept))

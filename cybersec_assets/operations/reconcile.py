@@ -1,6 +1,6 @@
-"""What `cybersec audit reconcile` does: dead phases are closed, and store and audit are held against each other.
+"""Close the phases of dead processes, and compare the store with the audit (`cybersec audit reconcile`).
 
-open phases → their locks, twice → ABANDONED → a signed head → objects without a row, rows without their object
+open phases → probe their locks twice → ABANDONED → signed head → objects without a row, rows without their object
 """
 
 import datetime as dt
@@ -32,14 +32,14 @@ from cybersec_assets.stores.base import CHECKS, ObjectStore, split_uri, utc_now
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What was found, and what was done about it.
+    """The result of `reconcile_all`.
 
     Attributes:
         abandoned: The phases that were closed.
-        alive: How many phases are open and live.
+        alive: The number of open phases whose process is alive.
         orphans: Objects that no row names: `uri` and `modified`.
-        deleted: The orphans that were deleted or, in a dry run, would be: old objects with the names of a run's files.
-        damaged: Rows whose object is gone or changed: `table`, `row`, `uri` and `what`.
+        deleted: The orphans that were deleted or, in a dry run, would be. Only old objects with names of artifacts.
+        damaged: Rows whose object is missing or changed: `table`, `row`, `uri` and `what`.
     """
 
     abandoned: list[dict[str, Any]]
@@ -52,52 +52,60 @@ class Reconciled:
 def reconcile_all(
     settings: Settings, grace: float, *, delete_older_than: dt.timedelta | None = None, dry_run: bool = True
 ) -> Reconciled:
-    """Close what is dead, and take stock.
+    """Close dead phases, and return what differs between the store and the audit.
 
     Args:
-        settings: Where everything is.
-        grace: For how many seconds a lock must stay free where a run is not known to be over.
-        delete_older_than: Delete orphan objects of that age; none, if not given.
-        dry_run: Tell what would be deleted instead.
+        settings: The store and the audit.
+        grace: The seconds for which a lock must stay free if it is not known that the run has ended.
+        delete_older_than: Delete orphan objects of this age. Default: none.
+        dry_run: Return what would be deleted, and delete nothing.
 
     Raises:
-        NoRecordError: No run has made the audit yet.
-        AuditError: The audit is away.
-        StoreError: The store is away, or belongs to another audit, so that nothing may be deleted.
+        NoRecordError: The audit does not exist yet.
+        AuditError: The audit cannot be reached.
+        StoreError: The store cannot be reached, or belongs to another audit, so that nothing may be deleted.
     """
-    store, prefix = store_from(settings).open(), settings.cybersec_bucket_prefix
+    store = store_from(settings).open()
+    prefix = settings.cybersec_bucket_prefix
     with audit_from(settings).session() as audit, ExitStack() as stack:
-        # Beside an audit that does not exist every object would be an orphan.
+        # Without an audit, every object would be an orphan.
         audit.require()
         if delete_older_than is not None:
             _require_own_store(settings, audit)
         use_instance(settings.cybersec_home)
         instance = stack.enter_context(dg.DagsterInstance.get())
         closed, open_count = _close_dead(audit, settings.cybersec_home, grace, instance)
-        # Listed before the rows are read: an object whose row comes meanwhile is no orphan.
+        # The objects are listed before the rows, so that a row that is written in the meantime is not missed.
         objects = list(_objects(store, prefix))
         recorded = audit.ask().objects()
         named = {artifact.uri for _, artifact in recorded}
-        orphans = [each for each in objects if each["uri"] not in named]
-        before = utc_now() - delete_older_than if delete_older_than else None
-        old = [
-            str(each["uri"])
-            for each in orphans
-            if before and each["modified"] < before and _is_ours(prefix, str(each["uri"]))
-        ]
+        orphans = [found for found in objects if found["uri"] not in named]
+        old = list[str]()
+        if delete_older_than is not None:
+            before = utc_now() - delete_older_than
+            old = [each["uri"] for each in orphans if each["modified"] < before and _is_ours(prefix, each["uri"])]
         for uri in [] if dry_run else old:
             store.delete(*split_uri(uri))
-        return Reconciled([_told(phase) for phase in closed], open_count, orphans, old, list(_damaged(store, recorded)))
+        abandoned = [
+            {
+                "asset": phase.asset,
+                "partition_key": phase.partition,
+                "run_id": phase.run_id,
+                "attempt": phase.attempt,
+            }
+            for phase in closed
+        ]
+        return Reconciled(abandoned, open_count, orphans, old, list(_damaged(store, recorded)))
 
 
 def _is_ours(prefix: str, uri: str) -> bool:
-    """Return whether an object's bucket and name are those of a run's files, so that no other program owns it."""
+    """Return whether an object has the bucket and name of an artifact, so that no other program owns it."""
     bucket, name = split_uri(uri)
     return any(bucket == f"{prefix}-{kind.bucket}" and kind.is_name(name) for kind in (*KINDS.values(), QUARANTINED))
 
 
 def _require_own_store(settings: Settings, audit: AuditResource) -> None:
-    """Refuse to delete from the store of another audit, where every object would look like an orphan.
+    """Refuse to delete from the store of another audit, in which every object looks like an orphan.
 
     Raises:
         StoreError: The newest head in the store was not signed for an entry of this audit.
@@ -117,13 +125,15 @@ def _require_own_store(settings: Settings, audit: AuditResource) -> None:
 def _close_dead(
     audit: AuditResource, home: Path, grace: float, instance: dg.DagsterInstance
 ) -> tuple[list[Phase], int]:
-    journal, is_over = audit.journal(), is_over_in(instance)
+    journal = audit.journal()
+    is_over = is_over_in(instance)
     closed, doubtful, alive = reconcile(journal, home, grace, is_over)
     if doubtful:
         time.sleep(grace)
         more, doubtful, alive = reconcile(journal, home, grace, is_over)
         closed += more
-    if (tail := journal.tail()) is not None:
+    tail = journal.tail()
+    if tail is not None:
         audit.heads.put(tail)
     return closed, alive
 
@@ -137,13 +147,9 @@ def _objects(store: ObjectStore, prefix: str) -> Iterator[dict[str, Any]]:
 
 def _damaged(store: ObjectStore, recorded: list[tuple[Row, Artifact]]) -> Iterator[dict[str, Any]]:
     for row, artifact in recorded:
-        told = {"table": row["table_name"], "row": row["id"], "uri": artifact.uri}
+        details = {"table": row["table_name"], "row": row["id"], "uri": artifact.uri}
         try:
             if store.fingerprint(*split_uri(artifact.uri)) != artifact.fingerprint:
-                yield told | {"what": "changed"}
+                yield details | {"what": "changed"}
         except ObjectMissingError:
-            yield told | {"what": "gone"}
-
-
-def _told(phase: Phase) -> dict[str, Any]:
-    return {"asset": phase.asset, "partition_key": phase.partition, "run_id": phase.run_id, "attempt": phase.attempt}
+            yield details | {"what": "gone"}

@@ -1,1 +1,1 @@
-"""Immutable objects in buckets, on an S3 server or in folders. Knows nothing of Dagster or SQL."""
+"""Immutable objects in buckets, on an S3 server or in folders. Uses neither Dagster nor SQL."""

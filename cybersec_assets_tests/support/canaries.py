@@ -1,4 +1,4 @@
-"""Secrets that a test plants, and a search of every place that a run leaves something in."""
+"""Set secrets in the environment, and search for them in every place that a run writes to."""
 
 import base64
 import gzip
@@ -28,7 +28,7 @@ SECRETS = (
 
 
 def canary_of(variable: str) -> str:
-    """Return the secret of a variable: 32 bytes in base64, as keys are."""
+    """Return the secret of a variable: 32 bytes in base64, like a key."""
     return base64.b64encode(hashlib.sha256(variable.encode()).digest()).decode()
 
 
@@ -36,7 +36,7 @@ CANARIES = {variable: canary_of(variable) for variable in SECRETS}
 
 
 def found_in(place: str, content: bytes, canaries: dict[str, str]) -> list[str]:
-    """Return `place: variable` for each secret in some bytes, and for each half of one, as a cut would leave it."""
+    """Return `place: variable` for each secret, or half of a truncated secret, in some bytes."""
     parts = {
         variable: (value[: len(value) // 2].encode(), value[len(value) // 2 :].rstrip("=").encode())
         for variable, value in canaries.items()
@@ -44,22 +44,22 @@ def found_in(place: str, content: bytes, canaries: dict[str, str]) -> list[str]:
     return [f"{place}: {variable}" for variable, halves in parts.items() if any(half in content for half in halves)]
 
 
-def search(settings: Settings, dagster_home: Path, told: str, canaries: dict[str, str]) -> list[str]:
-    """Return where secrets are: in what was printed, in Dagster's home, in the stores, in the audit, in its metrics.
+def search(settings: Settings, dagster_home: Path, printed: str, canaries: dict[str, str]) -> list[str]:
+    """Return the places with secrets: the output, Dagster's home, the stores, the audit and its metrics.
 
     Args:
-        settings: Where the audit and the objects are.
-        dagster_home: Dagster's own databases and compute logs.
-        told: What was printed to stdout and stderr.
+        settings: The audit and the objects.
+        dagster_home: Dagster's databases and compute logs.
+        printed: The output on stdout and stderr.
         canaries: The secrets by variable.
     """
-    places = [("printed", told.encode()), *_files(dagster_home), *_files(settings.cybersec_home)]
+    places = [("printed", printed.encode()), *_files(dagster_home), *_files(settings.cybersec_home)]
     places += [*_rows(settings), ("metrics", _metrics(settings))]
     return [each for place, content in places for each in found_in(place, content, canaries)]
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Give every file, and what a compressed one holds; the home's own key is where it belongs."""
+    """Yield the content of every file, decompressed. The home's own signing key is not searched for."""
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file != folder / SIGNING_KEY:
             content = file.read_bytes()
@@ -72,7 +72,7 @@ def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _rows(settings: Settings) -> Iterator[tuple[str, bytes]]:
-    """Give every row of every table of the audit's database."""
+    """Yield the rows of every table of the audit's database."""
     with audit_from(settings).session() as audit, audit.connect().engine.connect() as connection:
         tables: list[Any] = sa.inspect(connection).get_table_names(schema="public")
         for table in tables:
@@ -81,19 +81,15 @@ def _rows(settings: Settings) -> Iterator[tuple[str, bytes]]:
 
 
 def _metrics(settings: Settings) -> bytes:
-    """Give what Prometheus is told."""
+    """Return what Prometheus reads."""
     from contextlib import ExitStack
 
-    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client import generate_latest
 
-    from cybersec_assets.audit.journal.metrics import read_metrics
-    from cybersec_assets.operations.metrics_server import AuditCollector, _place
+    from cybersec_assets.operations.metrics_server import audit_registry
 
     with ExitStack() as stack:
-        place = _place(settings, stack)
-        registry = CollectorRegistry()
-        registry.register(AuditCollector(lambda: read_metrics(**place)))
-        return generate_latest(registry)
+        return generate_latest(audit_registry(settings, stack))
 
 
 def plant(monkeypatch: Any) -> None:

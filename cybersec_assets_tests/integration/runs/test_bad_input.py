@@ -10,7 +10,7 @@ import pytest
 from cybersec_assets.definitions import build_definitions
 from cybersec_assets.errors import SettingsError
 from cybersec_assets.flows.clean import clean
-from cybersec_assets.operations.outcome import outcome_of
+from cybersec_assets.operations.run_day import result_of
 from cybersec_assets_tests.conftest import DAY, stored_files
 from cybersec_assets_tests.support.flows.logs import CSV, abortive_parquet
 
@@ -127,9 +127,9 @@ def test_a_padded_gzip(make_settings, materialize, tmp_path):
     expected = [f"{tmp_path}/{n}.log.gz: 512 zero bytes after the end of its gzip data are ignored" for n in range(7)]
     (raw,) = result.asset_materializations_for_node("raw__network_events")
     assert raw.metadata["source_notes"].value == expected
-    notes = outcome_of(result.run_id, result.all_events).notes
+    notes = result_of(result.run_id, result.all_events).notes
     assert [note for note in notes if "ignored" in note] == expected[:5]
-    assert "the same of 2 more files; the run's log names them" in notes
+    assert "the same for 2 more files, which the run's log names" in notes
 
 
 def test_a_missing_column(make_settings, materialize, log):
@@ -171,7 +171,7 @@ def test_labels_of_unknown_words_are_told(make_settings, materialize, tmp_path):
     expected = (
         f"9 flows have labels of unknown words, which give no verdict: 'Zyxx' (3), {cut} (2), 'qqa' (1), 'qqb' (1), …"
     )
-    assert expected in outcome_of(result.run_id, result.all_events).notes
+    assert expected in result_of(result.run_id, result.all_events).notes
     (evaluation,) = result.asset_materializations_for_node("gold__evaluation")
     assert "auroc" in evaluation.metadata
 

@@ -1,4 +1,4 @@
-"""The command line where something is wrong: one line, its exit status, and a FAILED row where a phase had begun."""
+"""Errors on the command line: one line, an exit status, and a FAILED row if a phase had started."""
 
 import json
 import re
@@ -15,7 +15,6 @@ pytestmark = pytest.mark.usefixtures("in_environment")
 
 
 def test_bad_input_is_one_line(cybersec, tmp_path):
-    """A file that is not a log ends the run with one line on standard error; the audit shows the failure."""
     (tmp_path / "conn.log").write_bytes(b"")
     status, out, err = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/conn.log")
     errors = [line for line in err.splitlines() if line.startswith("error:")]
@@ -44,7 +43,7 @@ def test_bad_input_is_one_line(cybersec, tmp_path):
     ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_a_mistyped_setting_starts_no_run(cybersec, monkeypatch, options, variables, message):
-    """A mistake of the operator must not mark a day as failed."""
+    """A mistyped setting must not mark a day as failed."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     status, out, err = cybersec("run", "--date", DAY, *options, "--json")
@@ -56,8 +55,7 @@ def test_a_mistyped_setting_starts_no_run(cybersec, monkeypatch, options, variab
     assert json.loads(cybersec("audit", "failures", "--json")[1]) == []
 
 
-def test_phases_that_never_began_are_not_shown(cybersec, tmp_path):
-    """The progress of a run that failed in its first phase has that phase and no other."""
+def test_phases_that_did_not_start_are_not_shown(cybersec, tmp_path):
     names = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n"
     (tmp_path / "flows.csv").write_text(names + "1999-01-01 00:00:00,10.0.0.1,10.0.0.2,5,1,tcp\n")
     status, _, err = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/flows.csv")
@@ -68,8 +66,7 @@ def test_phases_that_never_began_are_not_shown(cybersec, tmp_path):
     assert "gold/" not in err
 
 
-def test_a_broken_rule_is_a_finding(cybersec, tmp_path):
-    """Data that breaks a rule ends with status 1, which tells it from wrong use."""
+def test_a_broken_quality_rule_exits_with_1(cybersec, tmp_path):
     names = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n"
     (tmp_path / "flows.csv").write_text(names + "1999-01-01 00:00:00,10.0.0.1,10.0.0.2,5,1,tcp\n")
     status, out, err = cybersec("run", "--date", DAY, "--flows-uri", f"{tmp_path}/flows.csv", "--json")
@@ -79,7 +76,7 @@ def test_a_broken_rule_is_a_finding(cybersec, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("date", "said"),
+    ("date", "message"),
     [
         ("2019-01-01", "2019-01-01 is before CYBERSEC_START_DATE=2025-01-01. Set CYBERSEC_START_DATE=2019-01-01"),
         ("2999-01-01", "2999-01-01 is not over yet (UTC). Use a day up to yesterday"),
@@ -88,30 +85,26 @@ def test_a_broken_rule_is_a_finding(cybersec, tmp_path):
         ("2026-1-5", "'2026-1-5' is no date"),
     ],
 )
-def test_a_day_that_is_no_partition_is_refused(cybersec, date, said):
-    """A day before the start or not over yet, or no day at all, is refused in one line before anything is made."""
+def test_a_date_that_is_not_a_partition_is_refused(cybersec, date, message):
     status, out, err = cybersec("run", "--date", date)
     assert (status, out, len(err.splitlines())) == (2, "", 1)
-    assert err.startswith(f"error: {said}")
+    assert err.startswith(f"error: {message}")
 
 
-def test_records_of_no_date_are_refused(cybersec):
-    """A day that is no date is not the same as a day without records."""
+def test_records_of_an_invalid_date_are_an_error(cybersec):
     assert cybersec("audit", "records", "--date", "foo")[0] == 2
     assert cybersec("audit", "records", "--date", DAY)[1].startswith("Records handled: none in ")
 
 
 @pytest.mark.parametrize("variable", ["PG_PORT", "CYBERSEC_SCHEDULE_CRON"])
-def test_a_wrong_variable_is_named(cybersec, monkeypatch, variable):
-    """A variable with an impossible value is named with the value, whichever command reads it."""
+def test_an_invalid_variable_is_named_with_its_value(cybersec, monkeypatch, variable):
     monkeypatch.setenv(variable, "many")
     status, _, err = cybersec("run", "--date", DAY)
     errors = [line for line in err.splitlines() if line.startswith("error:")]
     assert (status, len(errors), errors[0].startswith(f"error: {variable}='many'")) == (2, 1, True)
 
 
-def test_a_run_that_fails_before_its_phases_says_so(cybersec, monkeypatch):
-    """Where a resource cannot be made the run is no success, for people and for machines."""
+def test_a_run_that_fails_before_its_first_phase_is_reported(cybersec, monkeypatch):
 
     def refuse(*_):
         raise RuntimeError("no resource")
@@ -122,8 +115,7 @@ def test_a_run_that_fails_before_its_phases_says_so(cybersec, monkeypatch):
     assert err == "error: RuntimeError: no resource. Read the run's log in `cybersec ui`.\n"
 
 
-def test_an_audit_that_is_away_is_one_line(cybersec, monkeypatch):
-    """A database that cannot be reached is named, with status 2."""
+def test_an_unreachable_audit_is_one_line(cybersec, monkeypatch):
     monkeypatch.setenv("PG_HOST", "127.0.0.1")
     monkeypatch.setenv("PG_PORT", "1")
     status, _, err = cybersec("audit", "records")
@@ -131,8 +123,7 @@ def test_an_audit_that_is_away_is_one_line(cybersec, monkeypatch):
     assert "127.0.0.1:1" in err
 
 
-def test_a_home_that_cannot_be_made_is_one_line(cybersec, monkeypatch, tmp_path):
-    """A CYBERSEC_HOME below a file is named, with status 2."""
+def test_a_home_that_cannot_be_created_is_one_line(cybersec, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("CYBERSEC_HOME", str(tmp_path / "file" / "home"))
     status, out, err = cybersec("run", "--date", DAY)
@@ -140,15 +131,13 @@ def test_a_home_that_cannot_be_made_is_one_line(cybersec, monkeypatch, tmp_path)
     assert f"{tmp_path}/file" in err
 
 
-def test_a_dagster_home_that_is_none_is_one_line(cybersec, monkeypatch):
-    """A DAGSTER_HOME that Dagster would refuse is named, with status 2."""
+def test_an_invalid_dagster_home_is_one_line(cybersec, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", "not/absolute")
     status, _, err = cybersec("run", "--date", DAY)
     assert (status, err.startswith("error: DAGSTER_HOME='not/absolute'")) == (2, True)
 
 
-def test_a_scratch_that_cannot_be_made_fails_the_first_phase(cybersec, monkeypatch, tmp_path):
-    """A CYBERSEC_SCRATCH below a file ends in one line and a FAILED row."""
+def test_a_scratch_folder_that_cannot_be_created_fails_the_first_phase(cybersec, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("CYBERSEC_SCRATCH", str(tmp_path / "file" / "scratch"))
     status, _, err = cybersec("run", "--date", DAY)
@@ -157,8 +146,7 @@ def test_a_scratch_that_cannot_be_made_fails_the_first_phase(cybersec, monkeypat
     assert len(json.loads(cybersec("audit", "failures", "--json")[1])) == 1
 
 
-def test_a_run_without_its_audit_says_so_once(cybersec, monkeypatch):
-    """A run whose audit cannot be reached is not started, and ends in one line."""
+def test_a_run_without_a_reachable_audit_is_not_started(cybersec, monkeypatch):
     monkeypatch.setenv("PG_HOST", "127.0.0.1")
     monkeypatch.setenv("PG_PORT", "1")
     status, out, err = cybersec("run", "--date", DAY, "--json")
@@ -167,14 +155,12 @@ def test_a_run_without_its_audit_says_so_once(cybersec, monkeypatch):
 
 
 def test_an_unknown_object_is_one_line(cybersec):
-    """Lineage of what the audit does not know says where to find names."""
     status, _, err = cybersec("audit", "lineage", "model_x.pkl")
     assert (status, "knows no object model_x.pkl" in err) == (2, True)
 
 
 @pytest.mark.parametrize("port", ["-1", "0", "65536", "99999", "http"])
-def test_a_port_that_is_none_is_wrong_use(cybersec, port):
-    """A port that no server can have is refused as any wrong option is, before anything is made."""
+def test_an_invalid_port_is_wrong_usage(cybersec, port):
     status, out, err = cybersec("ui", "--port", port)
     assert (status, out) == (2, "")
     assert err.splitlines()[-1].startswith("Error: Invalid value for '--port'")
@@ -185,8 +171,7 @@ def test_a_port_that_is_none_is_wrong_use(cybersec, port):
     "command",
     [["run"], ["ui"], ["metrics"], ["audit"], *(["audit", name] for name in ("verify", "reconcile", "records"))],
 )
-def test_help_cuts_no_name(cybersec, monkeypatch, command, width):
-    """On a narrow terminal each option's name is whole."""
+def test_help_truncates_no_option_on_a_narrow_terminal(cybersec, monkeypatch, command, width):
     monkeypatch.setenv("COLUMNS", width)
     status, out, _ = cybersec(*command, "--help")
     assert status == 0
@@ -196,8 +181,8 @@ def test_help_cuts_no_name(cybersec, monkeypatch, command, width):
         assert set(re.findall(r"--[a-z-]+", out)) >= {"--max-rejected-share", "--max-outside-day", "--flows-columns"}
 
 
-def test_a_port_that_is_taken_is_refused(cybersec):
-    """A second UI on the same port is refused, instead of starting a second daemon beside the first."""
+def test_a_port_in_use_is_refused(cybersec):
+    """Dagster would start a second daemon beside the first."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -206,8 +191,8 @@ def test_a_port_that_is_taken_is_refused(cybersec):
     assert (status, f"port {port} is in use" in err) == (2, True)
 
 
-def test_the_readme_says_which_commands_have_json():
-    """All commands but those that the README names, and `stores`, have --json."""
+def test_the_commands_with_results_have_json():
+    """The commands of `stores` are not checked."""
     groups = typer.main.get_group(app).commands
     named = {name: each for name, each in groups.items() if not isinstance(each, TyperGroup)}
     audit = groups["audit"]

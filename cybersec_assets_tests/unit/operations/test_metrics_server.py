@@ -1,4 +1,4 @@
-"""The exporter as Prometheus meets it: a process of its own, asked over HTTP."""
+"""The metrics server as a process that is scraped over HTTP."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ HEAVY = {"dagster", "polars", "sklearn", "sqlalchemy", "numpy", "boto3"}
 
 @pytest.fixture
 def environment(settings, tmp_path):
-    """All that the exporter knows."""
+    """The environment of the metrics server."""
     return {
         "PATH": os.defpath,
         "PG_HOST": settings.pg_host,
@@ -36,8 +36,8 @@ def environment(settings, tmp_path):
 
 
 @pytest.fixture
-def exporter(environment):
-    """Start exporters, and give what each is asked by; none outlives the test."""
+def metrics_server(environment):
+    """Return a function that starts a server and returns its process and a function that scrapes it."""
     started = []
 
     def start(**changed):
@@ -56,7 +56,7 @@ def exporter(environment):
 
 
 def scrape(process, port):
-    """Give each sample's value by its name and asset, as soon as somebody answers."""
+    """Return the samples by name and asset, as soon as the server responds."""
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -71,35 +71,33 @@ def scrape(process, port):
             return {(each.name, each.labels.get("asset")): each.value for each in samples}
 
 
-def test_a_scrape_gives_the_audits_figures(exporter, journal):
-    """Each asset's failures are a counter, what succeeded has its gauges, and the next scrape has what came since."""
+def test_a_scrape_returns_the_metrics_of_the_audit(metrics_server, journal):
+    """Each scrape reads them again."""
     succeed(journal, RAW.asset, "raw-1", records=7)
-    _, ask = exporter()
-    told = ask()
-    assert told["cybersec_audit_up", None] == 1
-    assert told["cybersec_last_success_records", RAW.asset] == 7
-    assert told["cybersec_last_success_timestamp_seconds", RAW.asset] == pytest.approx(time.time(), abs=60)
-    assert ("cybersec_last_success_records", EVALUATION.asset) not in told
-    assert [told["cybersec_phase_failures_total", asset] for asset in PHASES] == [0, 0, 0, 0]
+    _, scrape_again = metrics_server()
+    samples = scrape_again()
+    assert samples["cybersec_audit_up", None] == 1
+    assert samples["cybersec_last_success_records", RAW.asset] == 7
+    assert samples["cybersec_last_success_timestamp_seconds", RAW.asset] == pytest.approx(time.time(), abs=60)
+    assert ("cybersec_last_success_records", EVALUATION.asset) not in samples
+    assert [samples["cybersec_phase_failures_total", asset] for asset in PHASES] == [0, 0, 0, 0]
     fail(journal, EVALUATION.asset)
-    assert ask()["cybersec_phase_failures_total", EVALUATION.asset] == 1
+    assert scrape_again()["cybersec_phase_failures_total", EVALUATION.asset] == 1
 
 
-def test_a_database_that_is_away_is_told_as_such(exporter, tmp_path):
-    """With nobody to ask, each scrape is answered all the same: the database is not up, and nothing else is said."""
-    process, ask = exporter(PG_HOST=str(tmp_path))
-    assert ask() == ask() == {("cybersec_audit_up", None): 0}
+def test_an_unreachable_database_is_reported_as_down(metrics_server, tmp_path):
+    process, scrape_again = metrics_server(PG_HOST=str(tmp_path))
+    assert scrape_again() == scrape_again() == {("cybersec_audit_up", None): 0}
     process.terminate()
-    said = process.communicate()[1]
-    assert said.count("cannot use the database") == said.count("\n") >= 2
+    log = process.communicate()[1]
+    assert log.count("cannot use the database") == log.count("\n") >= 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_when_it_is_told_to(exporter, database, number):
-    """A signal ends it at once, with status 0 and without a word."""
+def test_a_signal_stops_the_server_at_once(metrics_server, database, number):
     assert database.url.database
-    process, ask = exporter()
-    ask()
+    process, scrape_again = metrics_server()
+    scrape_again()
     since = time.monotonic()
     process.send_signal(number)
     assert process.communicate(timeout=5)[1] == ""
@@ -118,35 +116,33 @@ for _ in range(5000):
 
 
 def test_no_signal_is_lost_however_early_it_arrives():
-    """A process that calls signal.pause() instead waits for ever after some hundred rounds."""
+    """With signal.pause() instead, the process would wait for ever after some hundred rounds."""
     subprocess.run([sys.executable, "-c", WAIT], timeout=60, check=True)
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="tells memory by Linux's /proc")
-def test_it_needs_little_memory(exporter, database):
-    """After some scrapes the process has less memory than it would have with any of the heavy libraries."""
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from Linux's /proc")
+def test_the_server_needs_little_memory(metrics_server, database):
+    """Any of the heavy libraries would exceed the limit."""
     assert database.url.database
-    process, ask = exporter()
+    process, scrape_again = metrics_server()
     for _ in range(5):
-        ask()
+        scrape_again()
     pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
     assert pages * os.sysconf("SC_PAGE_SIZE") < MOST_MEMORY
 
 
-def test_nothing_heavy_is_imported():
-    """What the exporter imports brings none of the libraries that it does not use."""
+def test_the_server_imports_no_heavy_library():
     modules = "cybersec_assets.cli.app, cybersec_assets.operations.metrics_server"
     program = f"import sys, {modules}; print(sorted({HEAVY} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-def test_a_port_in_use(environment):
-    """Where somebody listens already it says so in one line, and exits with 2."""
+def test_a_port_in_use_is_one_line(environment):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         command = [COMMAND, "metrics", "--port", str(port)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: nobody can listen on 127.0.0.1:{port}: ")
+    assert done.stderr.startswith(f"error: cannot listen on 127.0.0.1:{port}: ")
     assert done.stderr.count("\n") == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from cybersec_assets.defs.assets.past_days import NAME
-from cybersec_assets.operations.outcome import outcome_of
+from cybersec_assets.operations.run_day import result_of
 from cybersec_assets_tests.conftest import DAY
 
 NEXT_DAY = "2026-01-03"
@@ -59,7 +59,7 @@ def test_a_past_day_whose_logs_grew_is_told(make_settings, materialize, write_lo
     assert check.metadata["value"].value == 2
     for word in (f"{DAY}: {tmp_path}/{DAY}.a.csv has changed", f"{DAY}.b.csv is new. Materialize raw/network_events"):
         assert word in check.metadata["changes"].value
-    (note,) = outcome_of(result.run_id, result.all_events).notes
+    (note,) = result_of(result.run_id, result.all_events).notes
     assert note.startswith(f"{DAY}: {tmp_path}/{DAY}.a.csv has changed")
     assert note.endswith("Materialize raw/network_events of that day again (1 more: see the check past_days_unchanged)")
     materialize(settings, ["raw/network_events"])
