@@ -1,1 +1,1 @@
-"""Tests and test support: chart."""
+"""Tests of the chart, rendered by a real Helm."""

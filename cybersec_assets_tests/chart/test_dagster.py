@@ -1,4 +1,4 @@
-"""The rendered `dagster.yaml`, read by Dagster's own machinery, and the Job that it makes of a run."""
+"""The rendered `dagster.yaml`, read by Dagster itself, and the Job that Dagster makes for a run."""
 
 import dagster as dg
 import pytest
@@ -21,27 +21,27 @@ ONE_OF_A_DAY = {"key": "dagster/partition", "limit": 1, "value": {"applyLimitPer
 
 @pytest.fixture
 def instance(manifests):
-    """The configuration of Dagster's instance."""
+    """Return the configuration of Dagster's instance."""
     return dagster_yaml(manifests)
 
 
 @pytest.fixture
 def environment(monkeypatch):
-    """The variables that the configuration names."""
+    """Set the variables that the configuration names."""
     values = {"PG_HOST": "db", "PG_PORT": "6432", "DAGSTER_PG_USER": "dagster", "DAGSTER_PG_DATABASE": "own"}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
 
 
 def processed(config_class, config):
-    """Give a configuration as Dagster's class of it gets it."""
+    """Return a configuration as Dagster's class receives it."""
     result = process_config(resolve_to_config_type(config_class.config_type()), config)
     assert result.success, result.errors
     return result.value
 
 
 def test_dagster_accepts_it(manifests, instance, tmp_path):
-    """Dagster reads the file as an instance's, and finds each class that it names."""
+    """Dagster loads the file as an instance's configuration and finds each class that it names."""
     (tmp_path / "dagster.yaml").write_text(find(manifests, "ConfigMap", "-instance")["data"]["dagster.yaml"])
     read, _ = dagster_instance_config(str(tmp_path))
     assert read["run_monitoring"] == instance["run_monitoring"]
@@ -53,7 +53,7 @@ def test_dagster_accepts_it(manifests, instance, tmp_path):
 
 @pytest.mark.usefixtures("environment")
 def test_the_storage_names_its_driver(instance):
-    """Storage is in its own database, by the driver that Dagster's storage works with; no password is in the file."""
+    """The storage uses its own database and psycopg2, and the file contains no password."""
     storage = processed(DagsterPostgresStorage, instance["storage"]["postgres"])
     database = storage["postgres_db"]
     assert database["scheme"] == "postgresql+psycopg2"
@@ -62,7 +62,7 @@ def test_the_storage_names_its_driver(instance):
 
 
 def test_logs_go_to_the_prefixs_bucket(helm):
-    """Compute logs go to `<prefix>-logs` on the S3 server of the artifacts, checked against its CA."""
+    """Compute logs are stored in `<prefix>-logs` on the S3 server of the artifacts, checked with its CA."""
     values = merged(OWN, {"bucketPrefix": "acme-flows"})
     config = processed(S3ComputeLogManager, dagster_yaml(helm.manifests(values))["compute_logs"]["config"])
     assert config["bucket"] == "acme-flows-logs"
@@ -70,8 +70,8 @@ def test_logs_go_to_the_prefixs_bucket(helm):
     assert config["verify_cert_path"] == "/etc/cybersec/s3/ca.crt"
 
 
-def test_a_run_is_watched_and_starts_over_as_a_whole(instance):
-    """A run that died is failed and retried; it is never taken up half-way, and a failed asset is not retried."""
+def test_a_run_is_monitored_and_retried_as_a_whole(instance):
+    """A run that died fails and is retried as a whole. A run with a failed asset is not retried."""
     monitoring = instance["run_monitoring"]
     assert monitoring["enabled"]
     assert (monitoring["poll_interval_seconds"], monitoring["max_resume_run_attempts"]) == (30, 0)
@@ -79,7 +79,7 @@ def test_a_run_is_watched_and_starts_over_as_a_whole(instance):
 
 
 def run_queue(instance, folder):
-    """Give the run queue's configuration as the daemon gets it, from an instance that only lacks the stores."""
+    """Return the run queue's configuration as the daemon gets it, from an instance without the stores."""
     outside = {"storage", "compute_logs", "local_artifact_storage", "run_launcher"}
     kept = {name: value for name, value in instance.items() if name not in outside}
     (folder / "dagster.yaml").write_text(yaml.safe_dump(kept))
@@ -87,8 +87,8 @@ def run_queue(instance, folder):
         return opened.get_concurrency_config().run_queue_config
 
 
-def test_runs_at_once_are_limited(helm, tmp_path):
-    """The daemon's run queue takes as many runs at once as the values say, and at most one of a day."""
+def test_concurrent_runs_are_limited(helm, tmp_path):
+    """The run queue allows as many concurrent runs as the values say, and at most one of each day."""
     values = merged(DEMO, {"runs": {"maxConcurrent": 7}})
     queue = run_queue(dagster_yaml(helm.manifests(values)), tmp_path)
     assert queue.max_concurrent_runs == 7
@@ -96,7 +96,7 @@ def test_runs_at_once_are_limited(helm, tmp_path):
 
 
 def test_limits_of_tags_keep_the_limit_of_days(helm, tmp_path):
-    """A limit on another tag comes beside that of days; one on the days' own tag takes its place."""
+    """A limit on another tag is added to that of days. A limit on the tag of days replaces it."""
     backfills = {"key": "dagster/backfill", "limit": 3}
     two_of_a_day = ONE_OF_A_DAY | {"limit": 2}
     for given, found in (([backfills], [backfills, ONE_OF_A_DAY]), ([two_of_a_day], [two_of_a_day])):
@@ -105,7 +105,7 @@ def test_limits_of_tags_keep_the_limit_of_days(helm, tmp_path):
 
 
 def test_backfills_leave_room_for_the_schedule(helm, tmp_path):
-    """With limits of tags the queue holds back a third run of backfills and a second of the same day, and no other."""
+    """The queue blocks a third run of a backfill and a second run of a day, and no other."""
     limits = run_queue(dagster_yaml(helm.manifests(OWN)), tmp_path).tag_concurrency_limits
 
     def run(day, **more):
@@ -119,13 +119,13 @@ def test_backfills_leave_room_for_the_schedule(helm, tmp_path):
 
 
 def test_kubernetes_ends_a_run_only_after_dagster(instance):
-    """The Job's own deadline comes after Dagster's, which tells people why."""
+    """The Job's deadline is later than Dagster's, which gives the reason."""
     deadline = run_job(instance)["spec"]["activeDeadlineSeconds"]
     assert deadline > instance["run_monitoring"]["max_runtime_seconds"]
 
 
 def test_a_runs_pod(instance, manifests):
-    """A run's pod is restricted, has no token, never starts twice, and is found by the release's labels."""
+    """It is restricted, has no token, never restarts, and has the release's labels."""
     job = run_job(instance)
     template = job["spec"]["template"]
     assert faults(template["spec"]) == []
@@ -139,7 +139,7 @@ def test_a_runs_pod(instance, manifests):
 
 
 def test_a_run_has_the_code_locations_environment(instance, manifests):
-    """A run knows just what the server of its code does: what that shows in the Launchpad holds in the run."""
+    """A run has the same variables as the code location, so that the Launchpad shows what the run uses."""
     (server,) = find(manifests, "Deployment", "-code")["spec"]["template"]["spec"]["containers"]
     (run,) = run_job(instance)["spec"]["template"]["spec"]["containers"]
     names = [each["name"] for each in run["env"]]
@@ -149,8 +149,8 @@ def test_a_run_has_the_code_locations_environment(instance, manifests):
     assert {name: given[name] for name in expected} == expected
 
 
-def test_a_run_sees_the_logs_and_cannot_change_them(helm):
-    """The claim with the flow logs is mounted read-only, twice over; scratch is an emptyDir with a limit."""
+def test_a_run_reads_the_logs_and_cannot_change_them(helm):
+    """The claim and its mount are read-only. Scratch is an emptyDir with a limit."""
     spec = run_job(dagster_yaml(helm.manifests(OWN)))["spec"]["template"]["spec"]
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert volumes["flows"]["persistentVolumeClaim"] == {"claimName": "sensor-logs", "readOnly": True}
@@ -159,8 +159,8 @@ def test_a_run_sees_the_logs_and_cannot_change_them(helm):
     assert mounts["flows"] == {"name": "flows", "mountPath": "/flows", "readOnly": True}
 
 
-def test_who_launches_runs_cannot_change_their_pods(instance):
-    """Tags of a run may choose resources and nodes; image, volumes, environment and namespace are not theirs."""
+def test_tags_of_a_run_cannot_change_its_pod(instance):
+    """Tags of a run may set resources and nodes, but not the image, volumes, environment or namespace."""
     config = launcher_config(instance)
     allowed = config["only_allow_user_defined_k8s_config_fields"]
     assert allowed["container_config"] == {"resources": True}
@@ -170,7 +170,7 @@ def test_who_launches_runs_cannot_change_their_pods(instance):
 
 
 def test_the_workspace_is_the_code_locations_service(manifests):
-    """`workspace.yaml` names the Service of the code location, and its port."""
+    """`workspace.yaml` names the Service of the code location and its port."""
     text = find(manifests, "ConfigMap", "-instance")["data"]["workspace.yaml"]
     (server,) = yaml.safe_load(text)["load_from"]
     service = find(manifests, "Service", "-code")
@@ -180,7 +180,6 @@ def test_the_workspace_is_the_code_locations_service(manifests):
 
 
 def test_the_values_of_a_run_reach_its_job(helm):
-    """Resources, deadline and time to live are the values'."""
     values = merged(
         DEMO,
         {

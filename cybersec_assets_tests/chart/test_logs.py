@@ -1,4 +1,4 @@
-"""Which pods' logs are JSON: those that live on, and those of runs."""
+"""The pods whose logs are JSON: those that stay, and those of runs."""
 
 import pytest
 
@@ -9,8 +9,8 @@ JSON = ["python", "-m", "cybersec_assets.operations.json_logging"]
 
 
 @pytest.mark.parametrize("suffix", ["-webserver", "-daemon", "-code", "-metrics"])
-def test_programs_that_live_on_write_json(helm, values, suffix):
-    """The container's command is what makes logs JSON, its arguments the program's own command line."""
+def test_long_running_programs_write_json(helm, values, suffix):
+    """The container's command makes the logs JSON, and its arguments are the program's command line."""
     manifests = helm.manifests(merged(values, {"metrics": {"enabled": True}}))
     (container,) = find(manifests, "Deployment", suffix)["spec"]["template"]["spec"]["containers"]
     assert container["command"] == JSON
@@ -18,7 +18,7 @@ def test_programs_that_live_on_write_json(helm, values, suffix):
 
 
 def test_runs_write_json(manifests):
-    """The run launcher keeps the command, and adds the run's own arguments."""
+    """The run launcher keeps the command and adds the run's arguments."""
     (container,) = run_job(dagster_yaml(manifests))["spec"]["template"]["spec"]["containers"]
     assert container["command"] == JSON
     assert container["args"][:3] == ["dagster", "api", "execute_run"]

@@ -1,4 +1,4 @@
-"""Every manifest that the chart makes: known to Kubernetes, restricted, with least rights."""
+"""Every manifest of the chart is valid and restricted, and has the least rights."""
 
 import json
 import re
@@ -41,36 +41,36 @@ ROLES = {
 
 
 def as_kubernetes_reads_it(manifest):
-    """Give what is left of a manifest after it went through the client's model of its kind."""
+    """Return a manifest after a round trip through the Kubernetes client's model of its kind."""
     client = kubernetes.client.ApiClient()
     answer = SimpleNamespace(data=json.dumps(manifest))
     return client.sanitize_for_serialization(client.deserialize(answer, f"V1{manifest['kind']}"))
 
 
 def test_kubernetes_knows_every_field(manifests):
-    """No manifest has a field that the models of its kind do not have, and all are in the release's namespace."""
+    """Every manifest is in the release's namespace."""
     assert len(manifests) > 20
     for manifest in manifests:
         assert as_kubernetes_reads_it(manifest) == manifest
         assert manifest["metadata"]["namespace"] == NAMESPACE
 
 
-def test_a_field_that_kubernetes_does_not_know_would_show(manifests):
-    """The negative control of the test above."""
+def test_an_unknown_field_is_detected(manifests):
+    """Negative control of the test above."""
     daemon = find(manifests, "Deployment", "-daemon")
     daemon["spec"]["template"]["spec"]["initContainer"] = []
     assert as_kubernetes_reads_it(daemon) != daemon
 
 
 def test_all_pods_are_restricted(manifests):
-    """Each pod meets Pod Security "restricted", and has a read-only root file system."""
+    """Each pod meets Pod Security "restricted" and has a read-only root file system."""
     found = {name: faults(spec) for name, spec, _ in pods(manifests)}
     assert len(found) >= 7
     assert not any(found.values()), found
 
 
-def test_only_who_needs_it_gets_a_token(manifests):
-    """The web server, the daemon and the uninstall get a token of the Kubernetes API, and only they have a role."""
+def test_only_pods_that_need_a_token_get_one(manifests):
+    """Only the web server, the daemon and the uninstall job have a token and a role."""
     with_token = {name for name, spec, _ in pods(manifests) if spec.get("automountServiceAccountToken") is not False}
     assert with_token == ROLES.keys()
     bound = {each["subjects"][0]["name"] for each in manifests if each["kind"] == "RoleBinding"}
@@ -78,7 +78,7 @@ def test_only_who_needs_it_gets_a_token(manifests):
 
 
 def test_the_roles_are_least(manifests):
-    """The roles have the rights that the launcher's calls need, and no others; no wildcard, nothing cluster-wide."""
+    """The roles have the rights that the launcher uses. There is no wildcard and no cluster role."""
     roles = {
         each["metadata"]["name"]: {
             (resource, verb) for rule in each["rules"] for resource in rule["resources"] for verb in rule["verbs"]
@@ -91,33 +91,33 @@ def test_the_roles_are_least(manifests):
 
 
 def test_there_is_never_a_second_daemon(manifests):
-    """One replica, and the old one goes before the new one comes."""
+    """There is one replica, and the old pod ends before the new one starts."""
     spec = find(manifests, "Deployment", "-daemon")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
 def test_a_web_server_never_meets_two_revisions_of_the_code(manifests):
-    """The old pod goes before the new one comes, or the web server could keep the old definitions."""
+    """The old pod ends before the new one starts. Otherwise the web server could keep the old definitions."""
     assert find(manifests, "Deployment", "-code")["spec"]["strategy"] == {"type": "Recreate"}
 
 
-def test_the_code_location_is_asked_by_grpc(manifests):
-    """Its probes are gRPC health checks of Dagster's service, which start no process."""
+def test_the_code_location_is_probed_by_grpc(manifests):
+    """The probes are gRPC health checks, which start no process."""
     (container,) = find(manifests, "Deployment", "-code")["spec"]["template"]["spec"]["containers"]
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["grpc"] == {"port": 3030, "service": "DagsterApi"}
 
 
-def test_all_wait_for_the_setup(manifests):
-    """Whoever opens the stores waits for the setup first, but what comes before it, and the test that comes after."""
+def test_pods_wait_for_the_setup(manifests):
+    """Every pod that opens the stores waits, except those that run before the setup and the test that runs later."""
     waiting = {name for name, spec, _ in pods(manifests) if "wait-for-setup" in str(spec.get("initContainers"))}
     own = {name for name, spec, _ in pods(manifests) if "cybersec-assets:" in spec["containers"][0]["image"]}
     others = {f"{FULLNAME}-{name}" for name in ("setup-1", "test-stores", "clear")}
     assert own - waiting - {f"{FULLNAME}-reach"} == others
 
 
-def test_stores_of_ones_own_are_reached_before_anything_is_made(helm):
-    """A hook logs in to them and Helm shows what it says; it needs nothing of the release. Bundled ones have none."""
+def test_external_stores_are_checked_before_the_install(helm):
+    """A hook connects to them and needs nothing of the release. Helm shows its output. Bundled stores have no hook."""
     job = find(helm.manifests(OWN), "Job", "-reach")
     assert job["metadata"]["annotations"] == {
         "helm.sh/hook": "pre-install,pre-upgrade",
@@ -133,7 +133,7 @@ def test_stores_of_ones_own_are_reached_before_anything_is_made(helm):
 
 
 def test_the_uninstall_ends_with_the_runs(manifests):
-    """What deletes the runs' Jobs comes last, needs nothing that is gone by then, and leaves nothing of its own."""
+    """The hook that deletes the runs' Jobs runs last, needs nothing that is already deleted, and leaves nothing."""
     job = find(manifests, "Job", "-clear")
     hooks = [each for each in manifests if each["metadata"].get("annotations", {}).get("helm.sh/hook") == "post-delete"]
     assert {each["kind"] for each in hooks} == {"Job", "ServiceAccount", "Role", "RoleBinding", "NetworkPolicy"}
@@ -151,8 +151,8 @@ def test_the_uninstall_ends_with_the_runs(manifests):
     assert selector.keys() == {f"app.kubernetes.io/{name}" for name in ("name", "instance", "component")}
 
 
-def test_only_the_setup_knows_the_owner(manifests):
-    """The password of the migrations' role is in the setup's environment, in the bundled server's, and nowhere else."""
+def test_only_the_setup_has_the_owners_password(manifests):
+    """Only the setup, the hook and the bundled server have the password of the migration role."""
     knowing = {
         name
         for name, spec, _ in pods(manifests)
@@ -162,8 +162,8 @@ def test_only_the_setup_knows_the_owner(manifests):
     assert f"{FULLNAME}-setup-1" in knowing
 
 
-def test_the_pruning_has_no_password_of_the_audit(helm, manifests):
-    """It opens Dagster's database alone, keeps runs as long as the values say, and can be left out."""
+def test_pruning_has_no_password_of_the_audit(helm, manifests):
+    """It opens only Dagster's database, keeps runs as long as the values say, and is optional."""
     job = find(manifests, "CronJob", "-prune")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     (container,) = job["containers"]
     assert container["args"] == ["cybersec", "stores", "prune", "--days", "180"]
@@ -174,8 +174,8 @@ def test_the_pruning_has_no_password_of_the_audit(helm, manifests):
     assert not [each for each in without if each["metadata"]["name"].endswith("-prune")]
 
 
-def test_no_variable_is_named_twice(manifests):
-    """Each container's environment has each variable once, and names what it refers to before that."""
+def test_no_variable_is_set_twice(manifests):
+    """A variable that refers to another comes after it."""
     for name, spec, _ in pods(manifests):
         for container in [*spec.get("initContainers", []), *spec["containers"]]:
             variables = [each["name"] for each in container.get("env", [])]
@@ -184,20 +184,20 @@ def test_no_variable_is_named_twice(manifests):
                 assert variables.index("DAGSTER_PG_PASSWORD") < variables.index("PGPASSWORD")
 
 
-def test_stores_of_ones_own_bring_none(helm):
-    """With one's own stores and signing key the release has no store, and no Secret of its own."""
+def test_external_stores_replace_the_bundled_ones(helm):
+    """With its own stores and signing key the release has no store and no Secret."""
     kinds = {each["kind"] for each in helm.manifests(OWN)}
     assert not kinds & {"StatefulSet", "Secret", "PersistentVolumeClaim"}
 
 
 def test_an_upgrade_changes_nothing_but_the_setups_name(helm):
-    """Rendered again with the same values, all is the same; an upgrade has a setup of its own revision."""
+    """The same values render the same manifests."""
     assert helm.manifests(OWN) == helm.manifests(OWN)
     assert helm.manifests(OWN, "--is-upgrade") == helm.manifests(OWN)
 
 
-def test_a_change_of_the_instance_restarts_who_reads_it(helm):
-    """Pods that hold `dagster.yaml` start anew when it changes, and not for a change of something else."""
+def test_a_change_of_the_instance_restarts_its_pods(helm):
+    """Pods that mount `dagster.yaml` restart when it changes, and not when another value does."""
 
     def checksums(values):
         deployments = [each for each in helm.manifests(values) if each["kind"] == "Deployment"]
@@ -208,8 +208,7 @@ def test_a_change_of_the_instance_restarts_who_reads_it(helm):
     assert checksums(merged(OWN, {"webserver": {"service": {"port": 8080}}})) == {before}
 
 
-def test_helm_finds_no_fault(helm):
-    """`helm lint --strict` passes."""
+def test_helm_lint_passes(helm):
     file = helm.folder / "values.yaml"
     file.write_text(yaml.safe_dump(OWN))
     command = [helm.program, "lint", "--strict", CHART, "--values", file, *KUBERNETES]

@@ -1,4 +1,4 @@
-"""The exporter in the chart: its rights, its ways through the network, and rules that Prometheus can read."""
+"""The metrics exporter in the chart: its rights, its network access, and the Prometheus rules."""
 
 import promql_parser
 import pytest
@@ -26,7 +26,7 @@ EXPRESSIONS = {
     "CybersecAuditDown": f"cybersec_audit_up{{{OURS}}} == 0",
     "CybersecExporterDown": f"up{{{OURS}}} == 0 or absent(up{{{OURS}}})",
 }
-"""What promtool was asked about, with series of two pods that follow one another and of scrapes that failed."""
+"""The expressions that were checked with promtool, with series of two successive pods and of failed scrapes."""
 SENT = {
     "cybersec_audit_up",
     "cybersec_last_success_timestamp_seconds",
@@ -35,23 +35,23 @@ SENT = {
     "cybersec_anomaly_ratio_min",
     "cybersec_anomaly_ratio_max",
 }
-"""What the rules need of what the exporter sends; its own test has the names."""
+"""The metrics that the rules use. The exporter's own test checks the names."""
 
 
 @pytest.fixture
 def rendered(helm, values):
-    """The chart with an exporter, and all that goes with it."""
+    """Return the chart with an exporter and all its options."""
     return helm.manifests(merged(values, ALL))
 
 
 def rules(manifests):
-    """Give the rules, by their names."""
+    """Return the rules by name."""
     (group,) = find(manifests, "PrometheusRule", "-alerts")["spec"]["groups"]
     return {rule["alert"]: rule for rule in group["rules"]}
 
 
 def selectors(expression):
-    """Give every vector selector of an expression."""
+    """Yield every vector selector of an expression."""
     if isinstance(expression, promql_parser.VectorSelector):
         yield expression
     for name in ("lhs", "rhs", "expr", "args", "vector_selector"):
@@ -60,15 +60,15 @@ def selectors(expression):
             yield from selectors(each)
 
 
-def test_there_is_none_unless_it_is_asked_for(helm, values):
-    """By default the release has nothing for Prometheus; without the operator's options, nothing of its kinds."""
+def test_there_is_no_exporter_by_default(helm, values):
+    """By default nothing is rendered for Prometheus, and the operator's kinds only with the operator's options."""
     assert "metrics" not in {labels["app.kubernetes.io/component"] for _, _, labels in pods(helm.manifests(values))}
     plain = helm.manifests(merged(values, {"metrics": {"enabled": True}}))
     assert not {each["kind"] for each in plain} & OPERATOR
 
 
-def test_its_manifests_are_kubernetes_own(rendered):
-    """Kubernetes knows every field of them, and the pod is restricted and has no token."""
+def test_its_manifests_are_valid(rendered):
+    """Kubernetes knows every field, and the pod is restricted and has no token."""
     for manifest in rendered:
         if manifest["kind"] not in OPERATOR:
             assert as_kubernetes_reads_it(manifest) == manifest
@@ -77,24 +77,24 @@ def test_its_manifests_are_kubernetes_own(rendered):
     assert spec["automountServiceAccountToken"] is False
 
 
-def test_it_knows_the_audits_database_alone(rendered):
-    """Its environment has no key of the store, none that signs, and no role but one of the audit's."""
+def test_it_has_credentials_of_the_audit_only(rendered):
+    """Its environment has no key of the object store, no signing key, and no role but one of the audit."""
     (container,) = find(rendered, "Deployment", "-metrics")["spec"]["template"]["spec"]["containers"]
     names = {each["name"] for each in container["env"]}
     assert names - {"PG_SSLROOTCERT"} == {"PG_HOST", "PG_PORT", "PG_SSLMODE", "PG_DATABASE", "PG_USER", "PG_PASSWORD"}
 
 
 @pytest.mark.parametrize(("change", "secret"), [({}, "audit-app"), (OWN_ROLE, "metrics-db")])
-def test_whose_password_it_has(helm, change, secret):
-    """The application's role, or one that values name for it."""
+def test_its_role(helm, change, secret):
+    """It uses the application's role, or one that the values name."""
     manifests = helm.manifests(merged(merged(OWN, ALL), change))
     (container,) = find(manifests, "Deployment", "-metrics")["spec"]["template"]["spec"]["containers"]
     (password,) = [each for each in container["env"] if each["name"] == "PG_PASSWORD"]
     assert password["valueFrom"]["secretKeyRef"]["name"] == secret
 
 
-def test_its_ways_through_the_network(helm):
-    """It reaches PostgreSQL and nothing else; nobody of the release asks it, but whom values name."""
+def test_its_network_access(helm):
+    """It reaches only PostgreSQL, and is reached only by the peers that the values name."""
     manifests = helm.manifests(merged(DEMO, ALL | {"networkPolicy": {"metricsFrom": [{"podSelector": {}}]}}))
     pod = labels_by_component(manifests)
     reach = {
@@ -110,15 +110,15 @@ def _goes(manifests, pod, target, port):
     return may_go(manifests, pod["metrics"], pod[target], port)
 
 
-def test_a_server_of_ones_own_is_reached_by_its_port(helm):
-    """The port of the PostgreSQL server that values name is open to it, that of the S3 server is not."""
+def test_an_external_server_is_reached_by_its_port(helm):
+    """The port of the configured PostgreSQL is open to it, and that of the S3 server is not."""
     manifests = helm.manifests(merged(OWN, ALL))
     metrics = labels_by_component(manifests)["metrics"]
     assert [may_go(manifests, metrics, None, port) for port in (6432, 9443, 443)] == [True, False, False]
 
 
 def test_the_monitor_finds_the_service(rendered):
-    """The ServiceMonitor's selector takes the exporter's Service alone, by a port that it has."""
+    """The ServiceMonitor selects only the exporter's Service, by a port that it has."""
     monitor = find(rendered, "ServiceMonitor", "-metrics")
     wanted = monitor["spec"]["selector"]["matchLabels"].items()
     services = [each for each in rendered if each["kind"] == "Service" and wanted <= each["metadata"]["labels"].items()]
@@ -128,7 +128,7 @@ def test_the_monitor_finds_the_service(rendered):
 
 
 def test_the_rules_are_promql_about_this_release(rendered):
-    """Every expression parses, asks for metrics that there are, and of this release alone."""
+    """Every expression parses, uses existing metrics, and selects this release only."""
     asked = set()
     for rule in rules(rendered).values():
         found = list(selectors(promql_parser.parse(rule["expr"])))
@@ -140,8 +140,8 @@ def test_the_rules_are_promql_about_this_release(rendered):
     assert asked == SENT | {"up"}
 
 
-def test_when_each_of_them_warns(rendered):
-    """To the letter, the expressions are those that are known to warn when they should; so is how long they wait."""
+def test_the_expressions_of_the_rules(rendered):
+    """The expressions and waiting times are exactly those that were checked with promtool."""
     assert {name: rule["expr"] for name, rule in rules(rendered).items()} == EXPRESSIONS
     assert {name: rule.get("for") for name, rule in rules(rendered).items()} == {
         "CybersecModelStale": "5m",
@@ -153,8 +153,8 @@ def test_when_each_of_them_warns(rendered):
     }
 
 
-def test_how_long_there_may_be_no_model(helm, values):
-    """Values say after how many hours both rules warn; a release that has no schedule has neither."""
+def test_the_hours_without_a_model(helm, values):
+    """The values set the hours of both rules. A release without a schedule has neither rule."""
     weekly = rules(helm.manifests(merged(values, merged(ALL, {"metrics": {"staleAfterHours": 170}}))))
     assert weekly["CybersecModelStale"]["expr"] == EXPRESSIONS["CybersecModelStale"].replace("26 *", "170 *")
     assert weekly["CybersecModelMissing"]["for"] == "170h"
@@ -162,12 +162,12 @@ def test_how_long_there_may_be_no_model(helm, values):
     assert EXPRESSIONS.keys() - by_hand.keys() == {"CybersecModelStale", "CybersecModelMissing"}
 
 
-def test_an_expression_that_is_none_does_not_parse():
-    """The negative control of the test above."""
+def test_an_invalid_expression_does_not_parse():
+    """Negative control of the test above."""
     with pytest.raises(ValueError, match=r"invalid|unexpected"):
         promql_parser.parse("cybersec_audit_up{job=} == 0")
 
 
-def test_braces_of_prometheus_reach_it(rendered):
-    """What Prometheus fills in later is still in the summaries."""
+def test_placeholders_reach_prometheus(rendered):
+    """The placeholders that Prometheus fills in are still in the summaries."""
     assert "{{ $labels.asset }}" in rules(rendered)["CybersecPhaseFailed"]["annotations"]["summary"]

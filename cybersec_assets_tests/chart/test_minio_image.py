@@ -1,4 +1,4 @@
-"""The recipe for MinIO's image: pinned, not root, and what the chart runs of it. The build itself takes ten minutes."""
+"""The recipe of MinIO's image: pinned, without root, and consistent with the chart. It is not built here."""
 
 import re
 
@@ -11,19 +11,19 @@ RECIPE = (CHART.parent / "images" / "minio" / "Dockerfile").read_text()
 
 @pytest.fixture
 def pod(helm):
-    """The pod that runs the image."""
+    """Return the spec of the pod that runs the image."""
     return find(helm.manifests(DEMO), "StatefulSet", "-minio")["spec"]["template"]["spec"]
 
 
-def test_what_is_built_is_pinned():
-    """The module's version is one commit's, and whoever builds chooses the base."""
+def test_the_source_is_pinned():
+    """The module's version is that of one commit, and the base image is an argument."""
     assert re.search(r"^ARG VERSION=v0\.0\.0-\d{14}-[0-9a-f]{12}$", RECIPE, re.MULTILINE)
     assert re.search(r"^ARG BASE=\S+:\S+$", RECIPE, re.MULTILINE)
     assert "FROM ${BASE} AS build\n" in RECIPE
 
 
 def test_the_pod_runs_as_the_images_user(pod):
-    """User, entrypoint and port are the pod's, and what that user may write to is mounted there."""
+    """The pod has the image's user, entrypoint and port, and mounts the folders that the user may write to."""
     user = re.search(r"^USER (\d+):(\d+)$", RECIPE, re.MULTILINE)
     assert user
     assert (int(user[1]), int(user[2])) == (pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsGroup"])

@@ -1,4 +1,4 @@
-"""NetworkPolicies, read as a network plugin does: who may talk to whom."""
+"""NetworkPolicies, evaluated as a network plugin does: which pod may connect to which."""
 
 from cybersec_assets_tests.support.cluster.chart import CONTROLLER, DEMO, OWN, dagster_yaml, merged, pods
 from cybersec_assets_tests.support.cluster.run_job import run_job
@@ -8,26 +8,26 @@ NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 
 def labels_by_component(manifests):
-    """Give each component's pods' labels, those of runs among them."""
+    """Return the labels of each component's pods, including those of runs."""
     found = {labels["app.kubernetes.io/component"]: labels for _, _, labels in pods(manifests)}
     run = run_job(dagster_yaml(manifests))["spec"]["template"]["metadata"]["labels"]
     return found | {"run": run}
 
 
 def selects(selector, labels):
-    """Tell whether a label selector takes a pod."""
+    """Return whether a label selector matches a pod."""
     if not selector.get("matchLabels", {}).items() <= labels.items():
         return False
     return all(labels.get(each["key"]) in each["values"] for each in selector.get("matchExpressions", []))
 
 
 def policies(manifests):
-    """Give the policies' specs."""
+    """Return the specs of the policies."""
     return [each["spec"] for each in manifests if each["kind"] == "NetworkPolicy"]
 
 
 def may_go(manifests, source, target, port):
-    """Tell whether a pod may send to another, and the other may take it; None is an address outside."""
+    """Return whether a pod may connect to another. A target of None is an address outside of the cluster."""
     leaves = any(
         matches(rule.get("to"), target, port, rule)
         for spec in policies(manifests)
@@ -38,7 +38,7 @@ def may_go(manifests, source, target, port):
 
 
 def may_come(manifests, source, target, port):
-    """Tell whether a pod may take what another sends, be that one of the release or not."""
+    """Return whether a pod accepts connections from another pod, of the release or not."""
     return any(
         matches(rule.get("from"), source, port, rule)
         for spec in policies(manifests)
@@ -48,14 +48,14 @@ def may_come(manifests, source, target, port):
 
 
 def matches(peers, labels, port, rule):
-    """Tell whether a rule takes a peer at a port; a rule without peers takes all."""
+    """Return whether a rule matches a peer at a port. A rule without peers matches all."""
     at_port = port in {each["port"] for each in rule.get("ports", [])}
     known = peers is None or (labels is not None and any(is_peer(peer, labels) for peer in peers))
     return at_port and known
 
 
 def is_peer(peer, labels):
-    """Tell whether a peer takes a pod; one of another namespace has that namespace's labels among its own."""
+    """Return whether a peer matches a pod. The labels of a pod in another namespace include that namespace's."""
     namespace = labels.get(NAMESPACE_LABEL)
     if "namespaceSelector" not in peer:
         return namespace is None and selects(peer["podSelector"], labels)
@@ -63,8 +63,8 @@ def is_peer(peer, labels):
     return selects(peer["namespaceSelector"], own) and selects(peer.get("podSelector", {}), labels)
 
 
-def test_every_pod_is_closed_first(manifests):
-    """One policy without a rule takes every pod of the release, those of runs among them, in both directions."""
+def test_every_pod_is_isolated_by_default(manifests):
+    """One policy without rules selects every pod of the release and of its runs, in both directions."""
     (deny,) = [spec for spec in policies(manifests) if set(spec["policyTypes"]) == {"Ingress", "Egress"}]
     assert not deny.get("ingress")
     assert not deny.get("egress")
@@ -72,8 +72,8 @@ def test_every_pod_is_closed_first(manifests):
         assert selects(deny["podSelector"], labels), component
 
 
-def test_who_talks_to_whom_in_a_trial(helm):
-    """The stores are reached by those who use them and go nowhere; the code by web server and daemon alone."""
+def test_connections_in_a_demo(helm):
+    """Only their clients reach the stores, which reach nothing. Only the web server and the daemon reach the code."""
     manifests = helm.manifests(DEMO)
     pod = labels_by_component(manifests)
     assert pod.keys() == CLIENTS | {"postgresql", "minio", "clear"}
@@ -87,20 +87,19 @@ def test_who_talks_to_whom_in_a_trial(helm):
     assert reach == expected | {("webserver", "code"), ("daemon", "code")}
 
 
-def test_only_who_has_a_token_reaches_the_api_server(manifests):
-    """A run, which runs the users' code, reaches no API server, and neither does any other pod."""
+def test_only_pods_with_a_token_reach_the_api_server(manifests):
+    """Runs, which execute the users' code, do not reach it."""
     pod = labels_by_component(manifests)
     assert {name for name in pod if may_go(manifests, pod[name], None, 6443)} == {"webserver", "daemon", "clear"}
 
 
-def test_all_find_names(manifests):
-    """Every pod reaches DNS."""
+def test_every_pod_reaches_dns(manifests):
     for labels in labels_by_component(manifests).values():
         assert may_go(manifests, labels, None, 53)
 
 
-def test_stores_of_ones_own_are_reached_by_their_ports(helm):
-    """Each client reaches the ports of the servers that values name; flows are fetched by runs alone."""
+def test_external_stores_are_reached_by_their_ports(helm):
+    """Each client reaches the ports of the servers in the values. Only runs fetch flows."""
     manifests = helm.manifests(OWN)
     pod = labels_by_component(manifests)
     clients = CLIENTS | {"webserver-readonly"}
@@ -114,8 +113,8 @@ def test_stores_of_ones_own_are_reached_by_their_ports(helm):
         assert {name for name in pod if may_go(manifests, pod[name], None, port)} == who
 
 
-def test_ports_behind_services_are_opened_as_well(helm):
-    """Where a network judges by the ports of pods, values name them, and all who use the stores reach those too."""
+def test_ports_behind_services_are_open(helm):
+    """Some network plugins match the ports of pods. The values name them, and all clients of the stores reach them."""
     own = merged(OWN, {"metrics": {"enabled": True}, "networkPolicy": {"storePorts": [9001]}})
     manifests = helm.manifests(own)
     pod = labels_by_component(manifests)
@@ -124,8 +123,8 @@ def test_ports_behind_services_are_opened_as_well(helm):
     assert not [name for name in pod if may_go(closed, pod[name], None, 9001)]
 
 
-def test_the_hook_reaches_stores_that_the_release_did_not_have(helm):
-    """Before an upgrade the policies are those of the trial that was there; the hook brings the way for itself."""
+def test_the_hook_reaches_new_stores(helm):
+    """Before an upgrade the policies are those of the earlier demo. The hook brings its own policy."""
     trial, own = helm.manifests(DEMO), helm.manifests(OWN)
     labels = labels_by_component(own)["reach"]
     hooks = [each for each in own if "helm.sh/hook-weight" in each["metadata"].get("annotations", {})]
@@ -135,7 +134,7 @@ def test_the_hook_reaches_stores_that_the_release_did_not_have(helm):
 
 
 def test_the_ingress_controller_reaches_the_web_servers_and_nothing_else(helm):
-    """Who values name may come in from another namespace, to the web servers' port only; no other namespace may."""
+    """Only the namespace in the values may connect, and only to the web servers' port."""
     manifests = helm.manifests(OWN)
     pod = labels_by_component(manifests)
     for namespace, who in (("traefik", {"webserver", "webserver-readonly"}), ("elsewhere", set())):
@@ -145,7 +144,7 @@ def test_the_ingress_controller_reaches_the_web_servers_and_nothing_else(helm):
 
 
 def test_the_read_only_web_server_has_peers_of_its_own(helm):
-    """Who may only look reaches that web server, and not the one that launches runs; both read the code location."""
+    """Its peers reach it and not the other web server. Both web servers reach the code location."""
     manifests = helm.manifests(merged(OWN, {"networkPolicy": {"webserverFrom": [CONTROLLER]}}))
     pod = labels_by_component(manifests)
     somebody = {"app": "dashboard"}
@@ -153,6 +152,5 @@ def test_the_read_only_web_server_has_peers_of_its_own(helm):
     assert may_go(manifests, pod["webserver-readonly"], pod["code"], 3030)
 
 
-def test_they_can_be_left_out(helm):
-    """Without `networkPolicy.enabled` there is none."""
+def test_network_policies_can_be_disabled(helm):
     assert policies(helm.manifests(merged(DEMO, {"networkPolicy": {"enabled": False}}))) == []

@@ -1,4 +1,4 @@
-"""Wrong values: Helm refuses them, and names the value."""
+"""Invalid values: Helm refuses them and names the value."""
 
 import pytest
 from dagster._utils.schedules import is_valid_cron_schedule
@@ -18,7 +18,7 @@ MISSING = {
     "webserver.ingress.host": {"webserver": {"ingress": {"host": ""}}},
     "webserver.readOnly.ingress.host": {"webserver": {"readOnly": {"ingress": {"host": ""}}}},
 }
-IN_VAIN = {
+WITHOUT_EFFECT = {
     "metrics.serviceMonitor": ("metrics.enabled", {"metrics": {"serviceMonitor": True}}),
     "metrics.alerts": ("metrics.enabled", {"metrics": {"alerts": True}}),
     "webserver.readOnly.ingress.enabled": (
@@ -30,7 +30,7 @@ IN_VAIN = {
         {"metrics": {"enabled": True}, "postgresql": {"metrics": {"user": "metrics"}}},
     ),
 }
-"""Values that nothing comes of without another."""
+"""Values that have no effect without another value."""
 WRONG = [
     ("image", {"image": {"repo": "x"}}),
     ("pullPolicy", {"image": {"pullPolicy": "Sometimes"}}),
@@ -56,30 +56,29 @@ WRONG = [
 
 
 @pytest.mark.parametrize("name", MISSING)
-def test_a_value_that_is_missing_is_named(helm, name):
-    """What has to be given and is not is named in full."""
+def test_a_missing_value_is_named(helm, name):
     assert f"{name} is empty" in helm.refusal(merged(OWN, MISSING[name]))
 
 
-@pytest.mark.parametrize("name", IN_VAIN)
+@pytest.mark.parametrize("name", WITHOUT_EFFECT)
 @pytest.mark.parametrize("base", [OWN, DEMO], ids=["own", "demo"])
 def test_a_value_without_effect_is_refused(helm, base, name):
-    """What would change nothing, as another value is missing, is named with that one, and both in full."""
-    needed, change = IN_VAIN[name]
+    """A value that has no effect without another is named together with the other."""
+    needed, change = WITHOUT_EFFECT[name]
     said = helm.refusal(merged(base, change))
     assert f"{name} is set, but {needed} is " in said
     assert "leave" in said
 
 
-def test_a_trial_names_the_image_that_nobody_publishes(helm):
+def test_a_demo_requires_the_image_of_minio(helm):
     """MinIO's image has no default, and the message says why."""
     said = helm.refusal(merged(DEMO, {"demo": {"minio": {"image": ""}}}))
     assert "demo.minio.image is empty: no maintained public image" in said
 
 
 @pytest.mark.parametrize(("name", "change"), WRONG)
-def test_a_value_that_is_wrong_is_named(helm, name, change):
-    """The schema refuses what nothing could be made of, and its message has the value's name."""
+def test_an_invalid_value_is_named(helm, name, change):
+    """The message of the schema contains the value's name."""
     assert name in helm.refusal(merged(OWN, change))
 
 
@@ -87,8 +86,8 @@ def test_a_value_that_is_wrong_is_named(helm, name, change):
     "cron",
     ["60 2 * * *", "0 24 * * *", "0 2 0 * *", "0 2 * 13 *", "0 2 * * 7", "0 2 * *", "*/0 2 * * *", "0 2 * * MONDAY"],
 )
-def test_a_time_that_is_wrong_is_named(helm, cron):
-    """A field out of the range that Kubernetes has for it is refused at once, wherever a time is given."""
+def test_an_invalid_cron_expression_is_named(helm, cron):
+    """A field out of Kubernetes' range is refused in every cron expression of the values."""
     for jobs in ({"schedule": {"cron": cron}}, {"audit": {"reconcile": {"cron": cron}}}, {"prune": {"cron": cron}}):
         said = helm.refusal(merged(OWN, jobs))
         assert "cron" in said
@@ -99,8 +98,8 @@ def test_a_time_that_is_wrong_is_named(helm, cron):
     "cron",
     ["*/2 * * * *", "0 2 * * MON-FRI", "0,30 1-5/2 1 Jan,7 0", "05 02 31 12 6", "*/120 0-6 ? * sun", "0 2 1 * ?"],
 )
-def test_a_time_that_is_right_is_taken(helm, cron):
-    """Dagster knows it, and the schema takes it for the schedule and for the CronJobs."""
+def test_a_valid_cron_expression_is_accepted(helm, cron):
+    """Both Dagster and the schema accept it, for the schedule and for the CronJobs."""
     assert is_valid_cron_schedule(cron)
     jobs = {"schedule": {"cron": cron}, "audit": {"verify": {"cron": cron}}, "prune": {"cron": cron}}
     assert helm.template(merged(OWN, jobs)).returncode == 0
@@ -109,8 +108,8 @@ def test_a_time_that_is_right_is_taken(helm, cron):
 @pytest.mark.parametrize(
     ("peers", "ingress"), [("webserverFrom", "webserver.ingress"), ("readOnlyFrom", "webserver.readOnly.ingress")]
 )
-def test_an_ingress_that_the_network_closes_is_refused(helm, peers, ingress):
-    """With the default peers no controller of another namespace came through: the refusal names both values."""
+def test_an_ingress_that_the_network_policy_blocks_is_refused(helm, peers, ingress):
+    """The default peers exclude a controller in another namespace. The message names both values."""
     closed = merged(OWN, {"networkPolicy": {peers: [{"podSelector": {}}]}})
     assert f"networkPolicy.{peers} admits only pods of this namespace, but {ingress}.enabled" in helm.refusal(closed)
     opened = merged(closed, {"networkPolicy": {"enabled": False}})

@@ -1,4 +1,4 @@
-"""Secrets: in Secrets and nowhere else, made once, and never made where they could not be kept."""
+"""Secrets are stored in Secrets only, generated once, and never generated where they could not be kept."""
 
 import base64
 
@@ -9,13 +9,13 @@ SECRET_VARIABLES = ("PASSWORD", "SECRET_KEY", "ACCESS_KEY", "SIGNING_KEY", "SECR
 
 
 def generated(manifests):
-    """Give the generated Secret's data, decoded."""
+    """Return the data of the generated Secret, decoded."""
     data = find(manifests, "Secret", "-generated")["data"]
     return {name: base64.b64decode(value).decode() for name, value in data.items()}
 
 
-def test_what_is_generated_is_strong_and_all_different(helm):
-    """The signing key has 32 bytes, passwords 32 characters, no two are alike, and no two installs share one."""
+def test_generated_secrets_are_strong_and_unique(helm):
+    """The signing key has 32 bytes, passwords have 32 characters, and no two values are equal, even across installs."""
     first, second = (generated(helm.manifests(DEMO)) for _ in range(2))
     assert len(base64.b64decode(first.pop("signing-key"))) == 32
     assert first.keys() == {
@@ -29,8 +29,8 @@ def test_what_is_generated_is_strong_and_all_different(helm):
     assert len({*first.values(), *second.values()}) == 11
 
 
-def test_no_secret_is_anywhere_else(helm):
-    """No value of the generated Secret shows in another manifest: not in a ConfigMap, a variable or an annotation."""
+def test_secrets_are_in_secrets_only(helm):
+    """No generated value appears in another manifest."""
     manifests = helm.manifests(DEMO)
     others = str([each for each in manifests if each["kind"] != "Secret"])
     for value in generated(manifests).values():
@@ -48,8 +48,8 @@ def test_variables_that_hold_secrets_refer_to_secrets(manifests):
     assert seen > 20
 
 
-def test_free_key_names_reach_the_references(helm):
-    """The keys that values name are the keys that the pods read, also where the user's name is one of them."""
+def test_configured_key_names_reach_the_references(helm):
+    """The pods read the keys that the values name, including one for a user name."""
     (setup,) = find(helm.manifests(OWN), "Job", "-setup-1")["spec"]["template"]["spec"]["containers"]
     references = {
         each["name"]: tuple(each["valueFrom"]["secretKeyRef"].values()) for each in setup["env"] if "valueFrom" in each
@@ -69,8 +69,8 @@ def test_free_key_names_reach_the_references(helm):
     }
 
 
-def test_how_logs_are_read_reaches_the_runs(helm):
-    """The mapping of columns, and the key to pseudonyms by its Secret, are in the environment of runs; else neither."""
+def test_mapping_and_pseudonym_key_reach_the_runs(helm):
+    """The column mapping and the pseudonym key are in the environment of runs if the values set them."""
     flows = {"columns": "bytes=sbytes+dbytes", "pseudonyms": {"existingSecret": "pseudonyms", "keyKey": "k"}}
     for values, expected in (
         (DEMO, {}),
@@ -88,14 +88,14 @@ def test_how_logs_are_read_reaches_the_runs(helm):
         assert given["FLOWS_TIMEZONE"] == {"value": "UTC"}
 
 
-def test_every_format_may_be_named(helm):
-    """The schema takes each format that there is a reader for."""
+def test_every_format_is_accepted(helm):
+    """The schema accepts every format that has a reader."""
     for name in (AUTO, *readers()):
         assert helm.manifests(merged(DEMO, {"flows": {"format": name}}))
 
 
-def test_one_key_signs_for_all(manifests):
-    """Every pod that signs takes the same key of the same Secret."""
+def test_all_pods_sign_with_one_key(manifests):
+    """Every pod that signs uses the same key of the same Secret."""
     keys = [
         tuple(each["valueFrom"]["secretKeyRef"].values())
         for _, spec, _ in pods(manifests)
@@ -107,7 +107,7 @@ def test_one_key_signs_for_all(manifests):
 
 
 def test_nothing_is_generated_where_it_could_not_be_kept(helm):
-    """A rendering that asks no cluster fails and says what to do, for a trial and for a missing signing key."""
+    """Rendering without a cluster fails with a remedy, in a demo and without a signing key."""
     own_without_key = merged(OWN, {"audit": {"existingSecret": ""}})
     for values in (DEMO, own_without_key):
         said = helm.refusal(values, asks_cluster=False)

@@ -1,4 +1,4 @@
-"""Heavy days in the chart: who may make pods, only where it is asked for, and only for the job that does."""
+"""A pod for each step: it is optional, and only the job that needs it may create pods."""
 
 import json
 
@@ -17,12 +17,12 @@ ACCOUNT = f"{FULLNAME}-step-pods"
 
 @pytest.fixture
 def rendered(helm, values):
-    """The chart for heavy days."""
+    """Return the chart with a pod for each step."""
     return helm.manifests(merged(values, ON))
 
 
 def rights(manifests, account):
-    """Give what an account may do."""
+    """Return the rights of an account."""
     roles = [
         binding["roleRef"]["name"]
         for binding in manifests
@@ -38,8 +38,8 @@ def rights(manifests, account):
     }
 
 
-def asked_for(make_settings, account=ACCOUNT):
-    """Give what the job asks of the run launcher, by its tags."""
+def requested(make_settings, account=ACCOUNT):
+    """Return the configuration that the job requests from the run launcher through its tags."""
     tags = (
         build_definitions(make_settings(cybersec_step_pods_account=account)).resolve_job_def("daily_training_pods").tags
     )
@@ -47,12 +47,12 @@ def asked_for(make_settings, account=ACCOUNT):
 
 
 def pod_of_run(instance, asked):
-    """Give the pod spec of a run whose job asks for something."""
+    """Return the pod spec of a run whose job requests a configuration."""
     return run_job(instance, asked)["spec"]["template"]["spec"]
 
 
-def test_nobody_may_make_pods_unless_it_is_asked_for(manifests):
-    """By default there is no such account, runs have no way to the API server, and tags may choose no account."""
+def test_no_run_may_create_pods_by_default(manifests):
+    """There is no such account, runs cannot reach the API server, and tags cannot choose an account."""
     assert not [each for each in manifests if each["metadata"]["name"] == ACCOUNT]
     allowed = launcher_config(dagster_yaml(manifests))["only_allow_user_defined_k8s_config_fields"]["pod_spec_config"]
     assert allowed == {"node_selector": True, "tolerations": True}
@@ -60,7 +60,7 @@ def test_nobody_may_make_pods_unless_it_is_asked_for(manifests):
 
 
 def test_the_account_has_the_rights_that_the_executor_uses(rendered):
-    """Jobs are made, looked at and ended, with their pods, and nothing else; Kubernetes knows every field."""
+    """It may create, read and delete Jobs and their pods, and nothing else."""
     assert rights(rendered, ACCOUNT) == {
         ("jobs", "create"),
         ("jobs", "delete"),
@@ -74,7 +74,7 @@ def test_the_account_has_the_rights_that_the_executor_uses(rendered):
 
 
 def test_the_code_location_and_runs_know_the_account(rendered):
-    """The job's tags are made where the account's name is known, and the same in the run."""
+    """The code location sets the job's tags, and the run must set the same ones."""
     (server,) = find(rendered, "Deployment", "-code")["spec"]["template"]["spec"]["containers"]
     (run,) = run_job(dagster_yaml(rendered))["spec"]["template"]["spec"]["containers"]
     for container in (server, run):
@@ -82,27 +82,27 @@ def test_the_code_location_and_runs_know_the_account(rendered):
 
 
 def test_the_jobs_run_gets_account_and_token(rendered, make_settings):
-    """The launcher takes what the job's tags ask for; the pod stays restricted; the account is one that there is."""
-    spec = pod_of_run(dagster_yaml(rendered), asked_for(make_settings))
+    """The launcher accepts the job's tags, the pod stays restricted, and the account exists."""
+    spec = pod_of_run(dagster_yaml(rendered), requested(make_settings))
     assert (spec["serviceAccountName"], spec["automountServiceAccountToken"]) == (ACCOUNT, True)
     assert faults(spec) == []
     assert find(rendered, "ServiceAccount", "-step-pods")
 
 
-def test_other_runs_and_steps_get_neither(rendered):
-    """A run of another job, and each step's pod, which takes nothing of the run's tags, has no token."""
+def test_other_runs_and_steps_get_no_token(rendered):
+    """The pods of other jobs and of steps do not use the job's tags."""
     spec = run_job(dagster_yaml(rendered))["spec"]["template"]["spec"]
     assert (spec["serviceAccountName"], spec["automountServiceAccountToken"]) == (f"{FULLNAME}-run", False)
 
 
 def test_without_the_value_the_launcher_refuses(manifests, make_settings):
-    """The negative control: the same tags at a release without `runs.podPerStep`."""
+    """Negative control: the same tags in a release without `runs.podPerStep`."""
     with pytest.raises(Exception, match="violated the allowed list: pod_spec_config"):
-        pod_of_run(dagster_yaml(manifests), asked_for(make_settings))
+        pod_of_run(dagster_yaml(manifests), requested(make_settings))
 
 
 def test_only_that_jobs_pods_reach_the_api_server(rendered):
-    """By Dagster's own label: pods of the job go to the API server, those of other jobs do not."""
+    """They are selected by Dagster's own label."""
     labels = run_job(dagster_yaml(rendered))["spec"]["template"]["metadata"]["labels"]
     assert not may_go(rendered, labels | {"dagster/job": "daily_training"}, None, 6443)
     assert may_go(rendered, labels | {"dagster/job": "daily_training_pods"}, None, 6443)

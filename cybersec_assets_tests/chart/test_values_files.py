@@ -37,19 +37,19 @@ NEEDED = {"name", "image", "port"}
 
 @pytest.fixture
 def official():
-    """The values for Dagster's official chart."""
+    """Return the values for Dagster's official chart."""
     return yaml.safe_load((FILES / "dagster-official.yaml").read_text())
 
 
 @pytest.fixture
 def deployment(official):
-    """The one code location in them."""
+    """Return the code location in them."""
     (found,) = official["dagster-user-deployments"]["deployments"]
     return found
 
 
-def test_bitnamis_postgresql_is_used_as_it_is(helm):
-    """Host, databases, roles and the keys of both Secrets reach the setup; its superuser reaches nobody else."""
+def test_bitnamis_postgresql_is_used_unchanged(helm):
+    """Host, databases, roles and the keys of both Secrets reach the setup. Only the setup gets the superuser."""
     own = {name: value for name, value in OWN.items() if name not in ("postgresql", "runs")}
     values = merged(own, yaml.safe_load((FILES / "postgresql-bitnami.yaml").read_text()))
     manifests = helm.manifests(values)
@@ -72,8 +72,8 @@ def test_bitnamis_postgresql_is_used_as_it_is(helm):
     assert "'mlops-postgresql'" not in str(others)
 
 
-def test_the_official_charts_values_are_known_to_it(official, deployment):
-    """Every name is one that the official chart's schema has, and what that needs is there."""
+def test_the_values_are_in_the_official_charts_schema(official, deployment):
+    """Every name is in the official chart's schema, and the required ones are present."""
     assert official.keys() == {"dagsterWebserver", "dagster-user-deployments", "runLauncher"}
     assert official["runLauncher"] == {"type": "K8sRunLauncher"}
     assert official["dagster-user-deployments"].keys() <= SUBCHART
@@ -84,14 +84,14 @@ def test_the_official_charts_values_are_known_to_it(official, deployment):
 
 
 def test_the_official_charts_workspace_has_the_code_locations_name(official, deployment):
-    """The workspace names the code location as all other ways in do, and reaches the deployment's Service."""
+    """The workspace uses the same name as all other ways to open the code location."""
     workspace = official["dagsterWebserver"]["workspace"]
     server = {"host": deployment["name"], "port": deployment["port"], "name": "cybersec_assets"}
     assert workspace == {"enabled": True, "servers": [server]}
 
 
 def test_its_variables_are_those_that_the_code_reads(deployment):
-    """Each variable is a setting, each key of the Secret that the file says how to make is a secret, none is both."""
+    """Each variable is a setting, each key of the Secret is a secret, and none is both."""
     settings = {name.upper() for name in Settings.model_fields}
     assert deployment["env"].keys() <= settings
     (secret,) = deployment["envSecrets"]
@@ -101,7 +101,7 @@ def test_its_variables_are_those_that_the_code_reads(deployment):
 
 
 def test_its_pod_is_restricted(deployment):
-    """The pod of the code location meets Pod Security "restricted", and scratch is where it may write."""
+    """The scratch folder is the one mounted volume."""
     container = {"name": "code", "securityContext": deployment["securityContext"]}
     spec = {"securityContext": deployment["podSecurityContext"], "volumes": deployment["volumes"]}
     assert faults(spec | {"containers": [container]}) == []
@@ -109,8 +109,8 @@ def test_its_pod_is_restricted(deployment):
     assert mount["mountPath"] == deployment["env"]["CYBERSEC_SCRATCH"]
 
 
-def test_its_chart_is_of_the_images_dagster():
-    """The version that the file names is the Dagster that the lock has."""
+def test_the_chart_has_the_version_of_the_locked_dagster():
+    """The version in the file is that of Dagster in the lock."""
     named = re.search(r"--version (\S+)", (FILES / "dagster-official.yaml").read_text())
     locked = re.search(r"^dagster==(\S+)", (CHART.parents[1] / "requirements.lock").read_text(), re.MULTILINE)
     assert named
@@ -119,7 +119,7 @@ def test_its_chart_is_of_the_images_dagster():
 
 
 def test_its_arguments_start_a_code_server(deployment, tmp_path):
-    """With these variables and arguments `dagster api grpc`, as the official chart calls it, serves the project."""
+    """`dagster api grpc` with these variables and arguments serves the project."""
     port, log = free_port(), tmp_path / "log"
     command = ["dagster", "api", "grpc", "-h", HOST, "-p", str(port), *deployment["dagsterApiGrpcArgs"]]
     made_up = {name: base64.b64encode(bytes(32)).decode() for name in secret_keys()}
@@ -133,11 +133,11 @@ def test_its_arguments_start_a_code_server(deployment, tmp_path):
 
 
 def secret_keys():
-    """Give the keys that the file says to make the Secret with."""
+    """Return the keys with which the file says to create the Secret."""
     return set(re.findall(r"--from-literal=(\w+)=", (FILES / "dagster-official.yaml").read_text()))
 
 
 def is_healthy(port):
-    """Ask as the official chart's probe does."""
+    """Run the probe of the official chart."""
     command = [Path(sys.executable).parent / "dagster", "api", "grpc-health-check", "-p", str(port)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""The web servers: one that launches and ends runs, one that only shows them, and the ways in."""
+"""The web servers: one that launches and ends runs, a read-only one, and their Ingresses."""
 
 import json
 import urllib.request
@@ -18,12 +18,12 @@ ALLOWED, REFUSED = "RunNotFoundError", "UnauthorizedError"
 
 
 def server(manifests, suffix):
-    """Give a web server's pod."""
+    """Return the pod template of a web server."""
     return find(manifests, "Deployment", suffix)["spec"]["template"]
 
 
-def test_there_is_one_unless_two_are_wanted(helm):
-    """A second web server, its Service and its account come with `webserver.readOnly.enabled`; an Ingress does not."""
+def test_the_second_web_server_is_optional(helm):
+    """The second has a Service and an account with `webserver.readOnly.enabled`, and no Ingress by default."""
     names = {each["metadata"]["name"] for each in helm.manifests(DEMO) if each["kind"] != "NetworkPolicy"}
     assert not [name for name in names if "readonly" in name]
     manifests = helm.manifests(READ_ONLY)
@@ -33,7 +33,7 @@ def test_there_is_one_unless_two_are_wanted(helm):
 
 
 def test_they_differ_in_name_rights_and_one_argument(helm):
-    """The second has no token and no role; all else of its pod is the first's, with `--read-only` added."""
+    """The second has no token, no role, and `--read-only`. All else is the same."""
     manifests = helm.manifests(READ_ONLY)
     first, second = (server(manifests, suffix)["spec"] for suffix in BOTH)
     assert (first["automountServiceAccountToken"], second["automountServiceAccountToken"]) == (True, False)
@@ -47,8 +47,8 @@ def test_they_differ_in_name_rights_and_one_argument(helm):
     assert {k: v for k, v in first.items() if k not in own} == {k: v for k, v in second.items() if k not in own}
 
 
-def test_each_service_finds_its_own_pod(helm):
-    """No Service takes the other web server's pods, and each names the port that its container has."""
+def test_each_service_selects_its_own_pod(helm):
+    """Each Service selects one web server only, and names a port of its container."""
     manifests = helm.manifests(READ_ONLY)
     labels = {name: labels for name, _, labels in pods(manifests)}
     for suffix in BOTH:
@@ -60,7 +60,7 @@ def test_each_service_finds_its_own_pod(helm):
 
 
 def test_an_ingress_leads_to_its_service(helm):
-    """Host, class, certificate and annotations are the values'; each Ingress leads to its own web server."""
+    """Host, class, certificate and annotations are those of the values."""
     manifests = helm.manifests(OWN)
     first, second = (find(manifests, "Ingress", suffix) for suffix in BOTH)
     assert first["metadata"]["annotations"] == {"cert-manager.io/cluster-issuer": "own"}
@@ -79,8 +79,8 @@ def test_an_ingress_leads_to_its_service(helm):
 
 
 @pytest.mark.parametrize(("suffix", "answer"), [(BOTH[0], ALLOWED), (BOTH[1], REFUSED)])
-def test_the_read_only_one_changes_nothing(helm, tmp_path, suffix, answer):
-    """Started with the arguments of its pod and without a token, it shows runs, and refuses what the first would do."""
+def test_the_read_only_web_server_changes_nothing(helm, tmp_path, suffix, answer):
+    """Started with its pod's arguments and without a token, it shows runs and refuses what the first allows."""
     with started(helm.manifests(READ_ONLY), suffix, tmp_path) as url:
         assert ask(url, '{"query": "{ runsOrError { __typename } }"}')["runsOrError"]["__typename"] == "Runs"
         assert ask(url, DELETE)["deletePipelineRun"]["__typename"] == answer
@@ -88,7 +88,7 @@ def test_the_read_only_one_changes_nothing(helm, tmp_path, suffix, answer):
 
 @contextmanager
 def started(manifests, suffix, folder):
-    """Start a real web server on the rendered run launcher, with a storage of its own; give its URL."""
+    """Start a real web server with the rendered run launcher and its own storage, and yield its URL."""
     config = {name: dagster_yaml(manifests)[name] for name in ("telemetry", "run_coordinator", "run_launcher")}
     (folder / "dagster.yaml").write_text(yaml.safe_dump(config))
     workspace, port = folder / "workspace.yaml", free_port()
@@ -103,7 +103,7 @@ def started(manifests, suffix, folder):
 
 
 def answers(url):
-    """Tell whether somebody answers."""
+    """Return whether a server answers."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return answer.status == 200
@@ -112,7 +112,7 @@ def answers(url):
 
 
 def ask(url, query):
-    """Ask a web server's GraphQL."""
+    """Send a GraphQL query to a web server."""
     request = urllib.request.Request(f"{url}/graphql", query.encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)["data"]

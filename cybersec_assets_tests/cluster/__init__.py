@@ -1,1 +1,1 @@
-"""Tests and test support: cluster."""
+"""Tests of the image and the chart on a real cluster."""

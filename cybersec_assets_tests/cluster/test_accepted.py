@@ -1,4 +1,4 @@
-"""What the chart renders, as a real API server takes it: every field known, every value valid, every pod restricted."""
+"""The API server accepts the rendered chart: it knows every field, and every pod is restricted."""
 
 import json
 
@@ -9,28 +9,28 @@ COMMAND = ("kubectl", "apply", "--dry-run=server", "--validate=strict", "--warni
 
 
 def sent(cluster, manifests):
-    """Have the API server check manifests, in the namespace that they are for."""
+    """Validate manifests on the API server, in their namespace."""
     accounts = [each for each in manifests if each["kind"] == "ServiceAccount"]
     with namespace(cluster, NAMESPACE) as own:
-        # A pod is refused where its account is not there.
+        # A pod is refused if its service account does not exist.
         own.kubectl("apply", "-f", "-", given=listed(accounts))
         return cluster.attempt(*COMMAND, given=listed(manifests))
 
 
 def listed(manifests):
-    """Give manifests as one."""
+    """Return manifests as one list."""
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
 
 
-def test_the_api_server_takes_every_manifest(cluster, manifests):
-    """Strictly validated on the server's side, with warnings as errors, as those of Pod Security."""
+def test_the_api_server_accepts_every_manifest(cluster, manifests):
+    """Validation is strict, and warnings count as errors, including those of Pod Security."""
     done = sent(cluster, manifests)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count(" (server dry run)") == len(manifests)
 
 
-def test_the_api_server_refuses_what_it_does_not_know(cluster, manifests):
-    """The same way refuses a field that is not there, and warns of a pod that is not restricted."""
+def test_the_api_server_refuses_an_unknown_field(cluster, manifests):
+    """Negative control: it refuses an unknown field and warns about a pod that is not restricted."""
     deployment = find(manifests, "Deployment", "-daemon")
     deployment["spec"]["replica"] = 1
     assert 'unknown field "replica"' in sent(cluster, manifests).stderr

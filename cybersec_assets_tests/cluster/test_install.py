@@ -1,4 +1,4 @@
-"""From an empty namespace to an audited model, on a real cluster; then away again."""
+"""From an empty namespace to an audited model on a real cluster, and the uninstall."""
 
 import json
 import time
@@ -18,13 +18,13 @@ OTHERS_RUN = (RUNS, "app.kubernetes.io/name=cybersec-assets", "app.kubernetes.io
 
 @pytest.fixture(scope="module")
 def done(release):
-    """A run that the web server was asked for, from its launch to its end."""
+    """Launch a run through the web server and wait for its end."""
     run_id = release.materialize(DAY)
     return run_id, release.finished(run_id, 180)
 
 
 def test_an_install_is_ready(installed, measured):
-    """`helm install --wait` comes back with all pods ready, the setup done and its stores there."""
+    """`helm install --wait` returns with all pods ready and the setup finished."""
     release, seconds = installed
     pods = release.namespace.get("pods", "-l", "app.kubernetes.io/component in (webserver,daemon,code)")
     assert len(pods) == 3
@@ -33,12 +33,12 @@ def test_an_install_is_ready(installed, measured):
 
 
 def test_helms_test_passes(release):
-    """`helm test` writes and reads through both stores."""
+    """`helm test` writes to both stores and reads from them."""
     assert "Succeeded" in release.namespace.cluster.call("helm", "test", RELEASE, "-n", release.namespace.name)
 
 
 def test_a_day_materialized_in_the_ui_is_audited(release, done):
-    """The run launcher's pod makes all four phases; the audit names objects that are there, in full."""
+    """One pod runs all four phases, and the audit names objects that exist with the recorded bytes."""
     run_id, run = done
     assert run["status"] == "SUCCESS", run
     assert set(release.phases(run_id).values()) == {"SUCCESS"}
@@ -59,8 +59,8 @@ def test_a_day_materialized_in_the_ui_is_audited(release, done):
             assert s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == size
 
 
-def test_a_runs_pod_may_do_little(release, done, measured):
-    """A run's pod has no token and no way to write to its root."""
+def test_a_runs_pod_is_restricted(release, done, measured):
+    """It has no token and cannot write to its root file system."""
     run_id, run = done
     (job,) = release.namespace.get("jobs", "-l", f"dagster/run-id={run_id}")
     spec = job["spec"]["template"]["spec"]
@@ -70,7 +70,7 @@ def test_a_runs_pod_may_do_little(release, done, measured):
 
 
 def test_idle_pods_are_measured(release, measured):
-    """The kubelet tells how much memory each of the release's pods has in use; all but the stores are added up."""
+    """Report the memory in use by each pod, and the total without the stores."""
     (node,) = json.loads(release.namespace.cluster.call("kubectl", "get", "nodes", "-o", "json"))["items"]
     path = f"/api/v1/nodes/{node['metadata']['name']}/proxy/stats/summary"
     idle = {
@@ -84,7 +84,7 @@ def test_idle_pods_are_measured(release, measured):
 
 
 def test_logs_outlive_the_pod(release, done):
-    """After the run's Job and pod are deleted the web server still shows what the run printed."""
+    """The web server shows the output of a run whose Job and pod were deleted."""
     run_id, run = done
     release.namespace.kubectl("delete", "job", "-l", f"dagster/run-id={run_id}")
     eventually(lambda: not release.namespace.get("pods", "-l", f"dagster/run-id={run_id}"), 60, "the pod to be gone")
@@ -94,14 +94,14 @@ def test_logs_outlive_the_pod(release, done):
 
 
 def test_the_daily_schedule_fires(installed):
-    """With a near time the schedule, and only that, launches a run for the day before, which succeeds in its pod."""
+    """The schedule launches a run for the day before, and the run succeeds in its pod."""
     release, _ = installed
 
     def scheduled():
         return [run for run in release.runs() if run["tags"].get("dagster/schedule_name") == "daily_training_schedule"]
 
     assert scheduled() == []
-    # Every minute, as nobody knows how long the upgrade takes; the day is the run's key, so that there is one run.
+    # Every minute, as the upgrade may take long. The day is the run's key, so that there is only one run.
     release.upgrade("schedule.cron=* * * * *", "schedule.enabled=true")
     day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
     (run,) = eventually(scheduled, 240, "the schedule's run")
@@ -111,7 +111,7 @@ def test_the_daily_schedule_fires(installed):
 
 
 def test_an_upgrade_keeps_the_generated_passwords(release):
-    """An upgrade with the same values leaves the Secret as it was, and changes no pod."""
+    """An upgrade with the same values changes neither the Secret nor any pod."""
     release.upgrade()
     before = release.namespace.secret(f"{FULLNAME}-generated"), generations(release)
     release.upgrade()
@@ -119,7 +119,7 @@ def test_an_upgrade_keeps_the_generated_passwords(release):
 
 
 def test_an_upgrade_without_the_old_secret_is_refused(release):
-    """New passwords would lock everybody out: Helm names the Secret that is gone, and goes on once it is back."""
+    """New passwords would not match the stores'. Helm names the missing Secret, and continues once it is back."""
     name = f"{FULLNAME}-generated"
     kept = json.loads(release.namespace.kubectl("get", "secret", name, "-o", "json"))
     kept["metadata"] = {each: kept["metadata"][each] for each in ("name", "labels", "annotations")}
@@ -134,14 +134,14 @@ def test_an_upgrade_without_the_old_secret_is_refused(release):
 
 
 def generations(release):
-    """Give each Deployment's generation, which any change of its spec counts up."""
+    """Return the generation of each Deployment, which increases with every change of its spec."""
     return {each["metadata"]["name"]: each["metadata"]["generation"] for each in release.namespace.get("deployments")}
 
 
 def test_an_uninstall_leaves_the_volumes_and_nothing_else(cluster, settings):
-    """What stays are the claims of the bundled stores; a new install beside them is refused, and says why.
+    """Only the volume claims of the bundled stores remain, and a new install beside them is refused with the reason.
 
-    Runs go, too, that of somebody else's release in the namespace does not: the negative control.
+    Runs are deleted. As the negative control, a run of another release in the namespace is not.
     """
     with namespace(cluster, "cybersec-test-uninstall") as own:
         release = Release(own, settings)

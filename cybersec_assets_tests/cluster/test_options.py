@@ -1,4 +1,4 @@
-"""What a release may have besides: an exporter for Prometheus, a web server that only shows, a pod for each step."""
+"""Optional parts of a release: the metrics exporter, the read-only web server, and a pod for each step."""
 
 import json
 import urllib.request
@@ -19,20 +19,20 @@ GOLD = 'asset="gold/isolation_forest"'
 
 @pytest.fixture(scope="module")
 def full(installed):
-    """The release with all of them."""
+    """Return a release with all optional parts."""
     release, _ = installed
     return release.upgrade(*SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def heavy(full):
-    """A run of the job with a pod for each step, from its launch to its end."""
+    """Launch a run with a pod for each step and wait for its end."""
     run_id = full.launch(DAY, job="daily_training_pods")
     return run_id, full.finished(run_id, 400)
 
 
 def test_each_step_has_a_pod(full, heavy, measured):
-    """The run succeeds, each of its steps in a pod of its own that has no token; its own pod alone has one."""
+    """Only the run's own pod has a token."""
     run_id, run = heavy
     assert run["status"] == "SUCCESS", run
     assert set(full.phases(run_id).values()) == {"SUCCESS"}
@@ -44,8 +44,8 @@ def test_each_step_has_a_pod(full, heavy, measured):
     measured(f"a pod for each step: {run['endTime'] - run['startTime']:.0f} s with {len(steps)} pods")
 
 
-def test_its_account_may_make_jobs_and_little_else(full):
-    """The account of such a run may make Jobs, and read no Secret; that of other runs may do neither."""
+def test_the_account_of_a_run_with_step_pods(full):
+    """It may create Jobs and may not read Secrets. The account of other runs may do neither."""
 
     def may(account, *what):
         user = f"--as=system:serviceaccount:{full.namespace.name}:{FULLNAME}-{account}"
@@ -59,7 +59,7 @@ def test_its_account_may_make_jobs_and_little_else(full):
 
 
 def test_logs_are_json_with_the_runs_id(full, heavy):
-    """Each line of a run's pods is JSON, and names the run; so is each line of the pods that stay."""
+    """Each line of a run's pods is JSON with the run's id. The lines of the other pods are JSON, too."""
     run_id, _ = heavy
     lines = full.namespace.kubectl("logs", "-l", JOB, "--tail=-1").splitlines()
     assert {json.loads(line).get("run_id") for line in lines} == {run_id}
@@ -68,8 +68,7 @@ def test_logs_are_json_with_the_runs_id(full, heavy):
         assert all(json.loads(line)["message"] for line in said)
 
 
-def test_who_only_looks_launches_nothing(full):
-    """The second web server shows the runs, and refuses to launch one."""
+def test_the_read_only_web_server_shows_runs_and_refuses_to_launch_one(full):
     looking = replace(full, webserver="webserver-readonly")
     assert eventually(looking.sees_code, 60, "the code location")
     assert len(looking.runs()) == len(full.runs())
@@ -79,8 +78,8 @@ def test_who_only_looks_launches_nothing(full):
 
 
 @pytest.mark.usefixtures("heavy")
-def test_prometheus_gets_the_audits_figures(full):
-    """A scrape through the Service tells that the audit answers, and when the model was made."""
+def test_prometheus_gets_the_audits_metrics(full):
+    """A scrape through the Service reports that the audit answers, and when the model was made."""
 
     def scrape():
         with full.namespace.forward(f"{FULLNAME}-metrics", 9464) as port:

@@ -1,4 +1,4 @@
-"""Stores of one's own by free Secrets, over TLS; installs that cannot work each say why, and the next goes through."""
+"""A release with its own stores over TLS: each install that cannot work says why, and the next one succeeds."""
 
 import json
 
@@ -15,7 +15,7 @@ OWNER = "cybersec_migration"
 
 @pytest.fixture(scope="module")
 def own(cluster, settings):
-    """A release that is not installed, whose stores are the company's."""
+    """Return a release that is not installed, with the stores of a company."""
     authority = Authority()
     given = [each for each in settings if not each.startswith("demo.")]
     given += [
@@ -46,7 +46,7 @@ def own(cluster, settings):
 
 
 def make_secrets(own, **changes):
-    """Make the Secrets, some of their values others than the stores'."""
+    """Create the Secrets, some of them with other values than the stores'."""
     data = {
         "audit-app": {"password": "a pass/word of @ its:own"},
         "audit-owner": {"username": OWNER, "pgpass": PASSWORDS["migration-password"]},
@@ -58,28 +58,28 @@ def make_secrets(own, **changes):
 
 
 def refusal(own, *changes, seconds=120):
-    """Try to install, and give what Helm says and shows."""
+    """Try to install, and return what Helm prints."""
     done = own.helm("upgrade", *changes, timeout=seconds)
     assert done.returncode != 0
     return done.stdout + done.stderr
 
 
-def test_a_secret_that_is_missing_is_named(own):
-    """Helm names the value, the Secret and the namespace, and nothing at all is made."""
+def test_a_missing_secret_is_named(own):
+    """Helm names the value, the Secret and the namespace, and creates nothing."""
     said = refusal(own)
     assert f"names the Secret audit-app, which does not exist in the namespace {NAME}" in said
     assert own.namespace.get("deployments,jobs,configmaps", "-l", "app.kubernetes.io/instance=flows") == []
 
 
-def test_a_key_that_is_missing_is_named(own):
-    """A Secret without the key that values name is refused as well."""
+def test_a_missing_key_of_a_secret_is_named(own):
+    """A Secret without the key that the values name is refused."""
     make_secrets(own)
     said = refusal(own, "postgresql.dagster.passwordKey=pw")
     assert "postgresql.dagster.existingSecret names the Secret dagster-db, which has no key pw" in said
 
 
-def test_a_wrong_password_is_told(own):
-    """Helm shows which role was refused where; no pod was started for it but the one that tried."""
+def test_a_wrong_password_is_reported(own):
+    """Helm shows the role and the server, and no pod was started but the one that tried."""
     make_secrets(own, pgpass="wrong")
     said = refusal(own)
     assert f"{OWNER}@{HOSTS['postgresql']}" in said
@@ -87,14 +87,14 @@ def test_a_wrong_password_is_told(own):
     assert own.namespace.get("deployments") == []
 
 
-def test_a_wrong_key_of_the_object_store_is_told(own):
-    """Helm shows what the object store said."""
+def test_a_wrong_key_of_the_object_store_is_reported(own):
+    """Helm shows the answer of the object store."""
     make_secrets(own, secretKey="wrong")
     assert "SignatureDoesNotMatch" in refusal(own)
 
 
-def test_a_store_that_another_authority_vouches_for_is_told(own):
-    """Helm shows whose certificate nobody that is trusted has signed; so it is checked, of either store."""
+def test_a_certificate_of_an_untrusted_authority_is_reported(own):
+    """Helm shows that no trusted authority signed the certificate of either store."""
     make_secrets(own)
     said = refusal(own, "postgresql.caSecret=other-ca")
     assert OWNER in said
@@ -104,14 +104,14 @@ def test_a_store_that_another_authority_vouches_for_is_told(own):
     assert own.namespace.get("deployments") == []
 
 
-def test_an_object_store_that_is_away_is_told(own):
-    """Helm shows the address that nobody answers at."""
+def test_an_unreachable_object_store_is_reported(own):
+    """Helm shows the address."""
     make_secrets(own)
     assert "http://nowhere.invalid:9000 cannot be reached" in refusal(own, "s3.endpoint=http://nowhere.invalid:9000")
 
 
-def test_a_setting_that_keeps_the_code_from_loading_is_told(own):
-    """Helm shows which variable no code location would start with: a day that no month has."""
+def test_a_setting_that_keeps_the_code_from_loading_is_reported(own):
+    """Helm shows the variable with the invalid date."""
     make_secrets(own)
     said = refusal(own, "startDate=2025-02-30")
     assert "CYBERSEC_START_DATE" in said
@@ -126,8 +126,8 @@ def test_an_image_that_does_not_exist_fails_the_install(own):
     assert "localhost/cybersec-nothing" in json.dumps(events)
 
 
-def test_the_next_try_goes_through(own):
-    """After all of those an install with what is right works, and a run of it succeeds, with its logs in the store."""
+def test_the_next_install_succeeds(own):
+    """After those failures an install with correct values works, a run succeeds, and its logs are in the store."""
     make_secrets(own)
     own.upgrade()
     run_id = own.launch("2026-01-02")
@@ -138,8 +138,8 @@ def test_the_next_try_goes_through(own):
     assert "gold__evaluation" in logs["stderr"]
 
 
-def test_a_wrong_password_of_a_role_that_is_there_is_told(own):
-    """Helm shows the application's role, too, once the server knows it with another password; nothing is upgraded."""
+def test_a_wrong_password_of_an_existing_role_is_reported(own):
+    """Helm shows the application's role if the server knows it with another password, and upgrades nothing."""
     before = own.namespace.get("deployments")
     make_secrets(own, password="another")
     said = refusal(own, "tickRetentionDays=80")

@@ -1,4 +1,4 @@
-"""What ends a run in its middle on a real cluster, and what is left of it: one FAILURE, one end in the audit."""
+"""Runs that are interrupted on a real cluster: each ends as one FAILURE with one end in the audit."""
 
 import time
 
@@ -16,7 +16,7 @@ from cybersec_assets_tests.support.cluster.slow_runs import (
 
 
 def test_a_killed_run_fails_is_closed_and_starts_over(slow):
-    """SIGKILL in the middle: FAILURE in a minute, the phase closed in two, and the whole graph again, to its end."""
+    """After SIGKILL the run fails within a minute, its phase is closed within two, and a retry runs the whole graph."""
     run_id = slow.launch("2026-01-03")
     in_training(slow, run_id)
     since = time.monotonic()
@@ -34,7 +34,7 @@ def test_a_killed_run_fails_is_closed_and_starts_over(slow):
 
 
 def test_an_upgrade_leaves_a_run_alone(slow):
-    """An upgrade that starts every pod anew does not touch a run that is at work."""
+    """An upgrade that restarts every pod of the release does not stop a run."""
     run_id = slow.launch("2026-01-07", NO_RETRY)
     in_training(slow, run_id)
     before = {pod["metadata"]["uid"] for pod in slow.namespace.get("pods")}
@@ -46,19 +46,19 @@ def test_an_upgrade_leaves_a_run_alone(slow):
         pods = slow.namespace.get("pods", "-l", "app.kubernetes.io/component in (webserver,daemon,code)")
         return before & {pod["metadata"]["uid"] for pod in pods}
 
-    # Helm does not wait for the old ones to be gone.
+    # Helm does not wait for the old pods to end.
     eventually(lambda: not left(), 60, "the pods from before to end")
 
 
 def test_a_run_out_of_memory_fails_and_is_closed(slow):
-    """A run over its memory limit is OOM-killed: no process of it could say so, and both say it in time."""
+    """The kernel kills the run without notice, and both Dagster and the audit report it in time."""
     run_id = slow.launch("2026-01-04", SHORT_OF_MEMORY)
     out_of_memory(slow, run_id)
     closed_in_time(slow, run_id, time.monotonic())
 
 
-def test_a_database_that_goes_away_leaves_no_half(slow):
-    """With PostgreSQL's pod deleted in the middle, the run comes to an end, and the audit says the same one."""
+def test_a_run_whose_database_goes_away_ends(slow):
+    """With PostgreSQL's pod deleted the run ends, and the audit records the same end."""
     run_id = slow.launch("2026-01-06", NO_RETRY)
     in_training(slow, run_id)
     slow.namespace.kubectl("delete", "pod", f"{FULLNAME}-postgresql-0")

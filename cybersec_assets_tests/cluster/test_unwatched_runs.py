@@ -1,6 +1,6 @@
-"""What watches over runs, and its negative control: without daemon and audit's CronJob nobody ends one that is lost.
+"""What ends lost runs, and the negative control: without the daemon and the audit's CronJob they stay open.
 
-The same runs are seen twice: two minutes after their end, while nobody looks, and once somebody does again.
+The same runs are checked twice: two minutes after they were lost, and once the daemon and the CronJob are back.
 """
 
 import json
@@ -41,7 +41,7 @@ STUCK = ("too late", "without an image")
 
 @pytest.fixture(scope="module")
 def unwatched(slow, image):
-    """Runs that are lost, each in its own way, two minutes later, and nobody has looked."""
+    """Return runs that were lost in different ways two minutes ago, without a daemon or a CronJob."""
     try:
         watching(slow, away=True)
         runs = {kind: slow.launch(day, tag) for kind, (day, tag) in LAUNCHED.items()}
@@ -65,14 +65,14 @@ def launched_without_image(release, image):
 
 
 def begun(release, runs):
-    """Tell whether the daemon has launched all, none of which may be over before it is taken away again."""
+    """Return whether the daemon has launched all runs. None of them may end before the daemon is stopped."""
     states = {release.run(run_id)["status"] for run_id in runs.values()}
     assert not states & OVER, states
     return states <= {"STARTING", "STARTED"}
 
 
 def lose(release, runs):
-    """End those that are to die, and give those who watch all the time that they have."""
+    """Kill or delete the runs, and wait for as long as the daemon would have taken."""
     in_training(release, runs["killed"])
     kill_on_node(runs["killed"])
     out_of_memory(release, runs["out of memory"])
@@ -90,7 +90,7 @@ def lose(release, runs):
 
 
 def watching(release, *, away):
-    """Take the daemon and the audit's reconciliation away, or bring them back."""
+    """Stop the daemon and the audit's reconciliation, or start them again."""
     release.namespace.kubectl("scale", f"deployment/{FULLNAME}-daemon", f"--replicas={int(not away)}")
     patch = json.dumps({"spec": {"suspend": away}})
     release.namespace.kubectl("patch", "cronjob", f"{FULLNAME}-audit-reconcile", "-p", patch)
@@ -106,7 +106,7 @@ def watching(release, *, away):
 
 
 def launch_with(release, image):
-    """Have the code location name an image for its runs; the web server is the one who reads it there."""
+    """Set the image that the code location names for its runs, which the web server reads there."""
     code, webserver = (f"deployment/{FULLNAME}-{name}" for name in ("code", "webserver"))
     release.namespace.kubectl("set", "env", code, f"DAGSTER_CURRENT_IMAGE={image}")
     release.namespace.kubectl("rollout", "status", code, "--timeout=120s")
@@ -115,20 +115,20 @@ def launch_with(release, image):
 
 
 @pytest.mark.parametrize("kind", DEAD)
-def test_a_dead_run_stays(slow, unwatched, kind):
-    """Long after the time in which it should have been ended a run is still at work, as both say."""
+def test_a_killed_run_stays_open(slow, unwatched, kind):
+    """Both Dagster and the audit still show the run as started after the time in which it should have failed."""
     assert slow.run(unwatched[kind])["status"] == "STARTED"
     assert "STARTED" in slow.phases(unwatched[kind]).values()
 
 
 @pytest.mark.parametrize("kind", STUCK)
-def test_a_stuck_run_stays(slow, unwatched, kind):
-    """Long after the time in which its pod should have started a run is still starting."""
+def test_a_stuck_run_stays_open(slow, unwatched, kind):
+    """The run is still starting after the time in which its pod should have started."""
     assert slow.run(unwatched[kind])["status"] == "STARTING"
 
 
 def test_a_late_pod_does_its_work(slow, unwatched):
-    """A pod that starts far too late makes its layers, as nobody has ended its run: it is not the pod that refuses."""
+    """A pod that starts too late does its work if its run was not ended: the pod itself does not refuse."""
     assert slow.run(unwatched["late"])["status"] == "STARTING"
     let_start(slow, LATE, now=True)
     try:
@@ -137,15 +137,14 @@ def test_a_late_pod_does_its_work(slow, unwatched):
         let_start(slow, LATE, now=False)
 
 
-def test_a_run_whose_job_goes_does_not_succeed(slow, unwatched):
-    """Whose Job is deleted does not come to its end: the control of upgrades, which have to leave Jobs alone."""
+def test_a_run_whose_job_is_deleted_does_not_succeed(slow, unwatched):
+    """This is the control for upgrades, which must not delete Jobs."""
     slow.namespace.kubectl("delete", "job", "-l", f"dagster/run-id={unwatched['late']}")
     assert slow.finished(unwatched["late"], 60)["status"] == "FAILURE"
     assert slow.phases(unwatched["late"]).get("gold/evaluation") != "SUCCESS"
 
 
-def test_once_they_are_back_all_are_ended(slow, unwatched):
-    """It is daemon and CronJob who end lost runs, in time, and nothing else that happens."""
+def test_the_daemon_and_the_cron_job_end_all_lost_runs(slow, unwatched):
     watching(slow, away=False)
     since = time.monotonic()
     for kind in (*DEAD, *STUCK):
@@ -154,15 +153,15 @@ def test_once_they_are_back_all_are_ended(slow, unwatched):
         closed_in_time(slow, unwatched[kind], since)
 
 
-def test_an_image_that_does_not_exist_is_told(slow, unwatched):
-    """A run whose image has gone names the image, and leaves no row in the audit."""
+def test_an_image_that_does_not_exist_is_named(slow, unwatched):
+    """The run names the image, and the audit has no row of it."""
     run_id = unwatched["without an image"]
     assert MISSING in json.dumps(slow.run(run_id)["eventConnection"]["events"])
     assert slow.phases(run_id) == {}
 
 
 def test_a_pod_that_starts_too_late_does_nothing(slow, unwatched):
-    """A run whose pod cannot start says so; when the pod starts after all, it leaves nothing."""
+    """A run whose pod cannot start fails. A pod that starts afterwards writes nothing."""
     run_id = unwatched["too late"]
     said = " ".join(event.get("message", "") for event in slow.run(run_id)["eventConnection"]["events"])
     assert f"longer than {START_TIMEOUT} seconds to start" in said

@@ -1,4 +1,4 @@
-"""Volumes that are full: the run fails, says which it was, and the next one goes through."""
+"""Full volumes: the run fails and names the volume, and the next run succeeds."""
 
 import json
 
@@ -12,13 +12,13 @@ from cybersec_assets_tests.support.cluster.volumes import filled, small_disk
 
 @pytest.fixture(scope="module")
 def small(cluster, settings):
-    """A release of its own, whose stores hold next to nothing."""
+    """Return a release with very small stores."""
     with namespace(cluster, "cybersec-test-volumes") as own:
         yield Release(own, settings).upgrade()
 
 
-def test_an_object_store_that_is_full_is_told(small):
-    """A run that has no room for its objects is a FAILURE that says so, with a FAILED row; the next one succeeds."""
+def test_a_full_object_store(small):
+    """The run fails with a FAILED row that gives the reason."""
     with small_disk(small, "minio") as disk:
         with filled(disk):
             run_id = small.launch("2026-01-11", NO_RETRY)
@@ -29,8 +29,8 @@ def test_an_object_store_that_is_full_is_told(small):
         succeeds(small, "2026-01-11")
 
 
-def test_a_database_that_is_full_leaves_no_half(small):
-    """A run whose audit has no room comes to an end; with room again its phases do, too, and the next one succeeds."""
+def test_a_full_database(small):
+    """The run ends. Once there is room, its phases end, too, and the next run succeeds."""
     small.upgrade(f"flows.synthetic={FLOWS}")
     with small_disk(small, "postgresql") as disk:
         run_id = small.launch("2026-01-12", NO_RETRY)
@@ -43,11 +43,11 @@ def test_a_database_that_is_full_leaves_no_half(small):
 
 
 def ended(release, run_id):
-    """See that what a run began and did not end is closed."""
+    """Check that every phase of a run has an end."""
     eventually(lambda: "STARTED" not in release.phases(run_id).values(), AUDIT_SECONDS, "the end of its phases")
     assert set(release.phases(run_id).values()) & {"ABANDONED", "FAILED"}
 
 
 def succeeds(release, day):
-    """See that a run goes through."""
+    """Check that a run succeeds."""
     assert release.finished(release.launch(day, NO_RETRY), 180)["status"] == "SUCCESS"

@@ -1,1 +1,1 @@
-"""Tests and test support: support/cluster."""
+"""The chart and the cluster, as the tests use them."""

@@ -1,4 +1,4 @@
-"""A company's certificate authority, for servers that only those may trust who know it."""
+"""A private certificate authority."""
 
 import datetime as dt
 
@@ -15,15 +15,15 @@ MAY_SIGN = x509.KeyUsage(**{use: use in {"key_cert_sign", "crl_sign"} for use in
 
 
 class Authority:
-    """An authority with a key of its own.
+    """A certificate authority with its own key.
 
     Attributes:
-        certificate: Its own certificate as PEM, by which others trust what it has signed.
+        certificate: Its certificate as PEM, with which clients verify the certificates that it signs.
     """
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        # Of two authorities with the same name OpenSSL would tell less clearly which is the wrong one.
+        # With two authorities of the same name OpenSSL's message would not tell which one is wrong.
         self._name = _name(f"Authority {x509.random_serial_number()}")
         own = _builder(self._name, self._name, self._key)
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -32,7 +32,7 @@ class Authority:
         self.certificate = _pem(own.sign(self._key, SHA256()))
 
     def sign(self, *hosts: str) -> tuple[str, str]:
-        """Give a certificate for a server of some names, and its key, both as PEM."""
+        """Return a certificate for a server with some host names, and its key, both as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
         signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())

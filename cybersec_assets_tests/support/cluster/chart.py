@@ -1,4 +1,4 @@
-"""The chart as a test sees it: rendered by a real Helm, each manifest a dictionary."""
+"""The chart, rendered by a real Helm, with each manifest as a dictionary."""
 
 import subprocess
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ CHART = CHECKOUT / "helm" / "cybersec-assets"
 RELEASE, NAMESPACE = "flows", "sensors"
 FULLNAME = f"{RELEASE}-cybersec-assets"
 CONTROLLER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "traefik"}}}
-"""The ingress controller's pods, as a NetworkPolicy names them."""
+"""The ingress controller's pods, as a NetworkPolicy selects them."""
 BACKFILLS = [
     {"key": "dagster/backfill", "limit": 2},
     {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1},
 ]
-"""Two runs of backfills at once, and never two of the same day."""
+"""At most two concurrent runs of backfills, and one of each day."""
 DEMO = {
     "image": {"repository": "registry.example/cybersec-assets"},
     "demo": {"enabled": True, "minio": {"image": "registry.example/minio:1"}},
@@ -63,9 +63,9 @@ OWN = {
     "tolerations": [{"key": "flows", "operator": "Exists"}],
 }
 KUBERNETES = ("--kube-version", "1.30.0")
-"""A version for renderings that ask no cluster: what Helm takes for one depends on how it was built."""
+"""The Kubernetes version of renderings without a cluster. Helm's default depends on its build."""
 CLUSTERS_OWN = "authorization.k8s.io/v1/SelfSubjectAccessReview"
-"""What only a cluster tells of itself: other kinds are passed by Argo CD as well, which renders without asking."""
+"""An API version that only a real cluster reports. Argo CD, which renders without a cluster, passes others."""
 KINDS_WITH_PODS = ("Deployment", "StatefulSet", "Job", "CronJob", "Pod")
 
 
@@ -74,15 +74,15 @@ class Helm:
     """Helm's program.
 
     Attributes:
-        program: Where it is.
-        folder: Where values are written to.
+        program: Its path.
+        folder: Where the values are written.
     """
 
     program: Path
     folder: Path
 
     def template(self, values: dict[str, Any], *options: str, asks_cluster: bool = True) -> subprocess.CompletedProcess:
-        """Render the chart without a cluster, as if there were one unless told otherwise."""
+        """Render the chart without a cluster. By default it is told that there is one."""
         file = self.folder / "values.yaml"
         file.write_text(yaml.safe_dump(values))
         command = [str(self.program), "template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", str(file)]
@@ -92,26 +92,26 @@ class Helm:
         )
 
     def manifests(self, values: dict[str, Any], *options: str) -> list[dict[str, Any]]:
-        """Give what the chart makes of values."""
+        """Return the rendered manifests."""
         done = self.template(values, *options)
         assert done.returncode == 0, done.stderr
         return [each for each in yaml.safe_load_all(done.stdout) if each]
 
     def refusal(self, values: dict[str, Any], *options: str, asks_cluster: bool = True) -> str:
-        """Give what Helm says about values that it refuses."""
+        """Return Helm's message about values that it refuses."""
         done = self.template(values, *options, asks_cluster=asks_cluster)
         assert done.returncode != 0, done.stdout
         return done.stderr
 
 
 def find(manifests: list[dict[str, Any]], kind: str, suffix: str) -> dict[str, Any]:
-    """Give the one manifest of a kind whose name ends so."""
+    """Return the manifest of a kind whose name ends with a suffix."""
     (found,) = (each for each in manifests if each["kind"] == kind and each["metadata"]["name"] == FULLNAME + suffix)
     return found
 
 
 def pods(manifests: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
-    """Give each pod's name, spec and labels, but those of runs."""
+    """Yield each pod's name, spec and labels, except those of runs."""
     for each in manifests:
         if each["kind"] in KINDS_WITH_PODS:
             template = _template(each)
@@ -119,12 +119,12 @@ def pods(manifests: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any],
 
 
 def dagster_yaml(manifests: list[dict[str, Any]]) -> dict[str, Any]:
-    """Give the instance's configuration."""
+    """Return the instance's configuration."""
     return yaml.safe_load(find(manifests, "ConfigMap", "-instance")["data"]["dagster.yaml"])
 
 
 def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """Give values with others on top."""
+    """Return values with changes applied."""
     both = base | change
     for name in base.keys() & change.keys():
         if isinstance(base[name], dict) and isinstance(change[name], dict):

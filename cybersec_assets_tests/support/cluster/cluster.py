@@ -1,4 +1,4 @@
-"""A real cluster, as its administrator works with it: kubectl, helm, ways to services, processes on the node."""
+"""A real cluster: kubectl, helm, port forwarding, and processes on the node."""
 
 import json
 import os
@@ -31,19 +31,19 @@ class Cluster:
     environment: dict[str, str]
 
     def call(self, *command: str, timeout: float = 300, given: str | None = None) -> str:
-        """Run kubectl or helm, and give what it prints."""
+        """Run kubectl or helm, and return its output."""
         done = self.attempt(*command, timeout=timeout, given=given)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr[-3000:]}"
         return done.stdout
 
     def attempt(self, *command: str, timeout: float = 300, given: str | None = None) -> subprocess.CompletedProcess:
-        """Run kubectl or helm, whatever comes of it."""
+        """Run kubectl or helm without checking the exit status."""
         return subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False, input=given
         )
 
     def image(self, name: str) -> str:
-        """Find an image that the node has, by the end of its repository's name."""
+        """Return the image of the node whose repository ends with a name."""
         nodes = json.loads(self.call("kubectl", "get", "nodes", "-o", "json"))["items"]
         names = [each for node in nodes for image in node["status"]["images"] for each in image.get("names") or ()]
         return next(each for each in names if re.search(rf"/{name}:[^@]+$", each))
@@ -51,28 +51,28 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Namespace:
-    """A namespace that admits restricted pods only."""
+    """A namespace that admits only restricted pods."""
 
     cluster: Cluster
     name: str
 
     def kubectl(self, *arguments: str, timeout: float = 300, given: str | None = None) -> str:
-        """Run kubectl in it."""
+        """Run kubectl in the namespace."""
         return self.cluster.call("kubectl", "--namespace", self.name, *arguments, timeout=timeout, given=given)
 
     def get(self, *what: str) -> list[dict[str, Any]]:
-        """Give objects."""
+        """Return objects."""
         return json.loads(self.kubectl("get", *what, "-o", "json"))["items"]
 
     def secret(self, name: str) -> dict[str, str]:
-        """Give a Secret's data."""
+        """Return the data of a Secret."""
         template = '{{range $k, $v := .data}}{{$k}}={{$v | base64decode}}{{"\\n"}}{{end}}'
         lines = self.kubectl("get", "secret", name, "-o", f"go-template={template}").splitlines()
         return dict(line.split("=", 1) for line in lines)
 
     @contextmanager
     def forward(self, service: str, port: int) -> Iterator[int]:
-        """Give a port of this machine that leads to a service."""
+        """Yield a local port that is forwarded to a service."""
         command = ["kubectl", "--namespace", self.name, "port-forward", f"service/{service}", f"{free_port()}:{port}"]
         with subprocess.Popen(
             command, env=self.cluster.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -88,20 +88,20 @@ class Namespace:
 
 @contextmanager
 def namespace(cluster: Cluster, name: str) -> Iterator[Namespace]:
-    """Make a namespace, and have nothing left of it, which takes the cluster a while."""
+    """Create a namespace, and delete it with all its objects afterwards."""
     cluster.call("kubectl", "wait", "--for=delete", f"namespace/{name}", "--timeout=180s")
     cluster.call("kubectl", "create", "namespace", name)
     cluster.call("kubectl", "label", "namespace", name, *RESTRICTED)
     try:
         yield Namespace(cluster, name)
     finally:
-        # Nothing in it is kept, so that nothing has to end well.
+        # Nothing in the namespace is kept, so its pods need no grace period.
         cluster.call("kubectl", "delete", "pods", "--all", "--namespace", name, "--grace-period=0", "--force")
         cluster.call("kubectl", "delete", "namespace", name, "--wait=false")
 
 
 def eventually(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Ask again and again until the answer is one, and give it."""
+    """Wait until a condition returns a true value, and return it."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"gave up waiting for {what}"
@@ -110,7 +110,7 @@ def eventually(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 def kill_on_node(run_id: str) -> None:
-    """Send SIGKILL to a run's process, as only who is on its node can: deleting the pod would be a SIGTERM first."""
+    """Send SIGKILL to a run's process on the node. Deleting the pod would send SIGTERM first."""
     found = [
         pid
         for pid in (int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit())

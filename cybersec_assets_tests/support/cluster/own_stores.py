@@ -1,4 +1,4 @@
-"""Stores of a company's own, which speak TLS only: the chart's bundled ones, under another name, with certificates."""
+"""Stores of a company that accept TLS only: the chart's bundled stores under another name, with certificates."""
 
 import json
 from typing import Any
@@ -23,12 +23,12 @@ ARGUMENTS = {
 
 
 def start(place: Namespace, authority: Authority, settings: tuple[str, ...]) -> None:
-    """Start both, and wait until they are ready.
+    """Start both stores and wait until they are ready.
 
     Args:
         place: The namespace.
-        authority: Who signs their certificate.
-        settings: The values of a trial on this cluster.
+        authority: Signs their certificate.
+        settings: The values of a demo on this cluster.
     """
     certificate, key = authority.sign(*HOSTS.values())
     make_secret(place, f"{NAME}-cybersec-assets-generated", PASSWORDS)
@@ -55,7 +55,7 @@ def start(place: Namespace, authority: Authority, settings: tuple[str, ...]) -> 
 
 
 def make_secret(place: Namespace, name: str, data: dict[str, str]) -> None:
-    """Make a Secret, whether or not there is one of that name."""
+    """Create a Secret, or replace the one of that name."""
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
     place.kubectl("delete", "secret", name, "--ignore-not-found")
     place.kubectl("create", "-f", "-", given=json.dumps(secret))
@@ -66,7 +66,7 @@ def _add_tls(manifest: dict[str, Any]) -> None:
     (container,) = spec["containers"]
     container["args"] = ARGUMENTS[container["name"]]
     container["volumeMounts"].append({"name": "tls", "mountPath": "/tls"})
-    # PostgreSQL takes no key that others may read.
+    # PostgreSQL refuses a key file that other users may read.
     spec["volumes"].append({"name": "tls", "secret": {"secretName": "tls", "defaultMode": 0o440}})
     if "httpGet" in container["readinessProbe"]:
         container["readinessProbe"]["httpGet"]["scheme"] = "HTTPS"

@@ -8,7 +8,7 @@ HOST = ("hostNetwork", "hostPID", "hostIPC")
 
 
 def faults(spec: dict[str, Any]) -> list[str]:
-    """Give what a pod's spec has against the standard, and a root file system that could be written to."""
+    """Return how a pod's spec breaks the standard, or has a writable root file system."""
     return [*_of_pod(spec), *(fault for each in _containers(spec) for fault in _of_container(each))]
 
 

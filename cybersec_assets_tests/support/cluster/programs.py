@@ -1,4 +1,4 @@
-"""What pods run, as real processes of the tests' own environment."""
+"""The programs of pods, run as processes in the tests' own environment."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def program(command: Sequence[str], variables: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen]:
-    """Run a program with more variables, its output in a file, and end it."""
+    """Run a program with additional variables and its output in a file, and terminate it afterwards."""
     path = Path(sys.executable).parent / command[0]
     environment = os.environ | variables
     with (

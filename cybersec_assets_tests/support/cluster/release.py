@@ -1,4 +1,4 @@
-"""An installed release, as its users work with it: the web server's GraphQL, the audit's rows, the store's objects."""
+"""An installed release: the web server's GraphQL, the audit's rows and the objects in the store."""
 
 import json
 import subprocess
@@ -42,12 +42,12 @@ OVER = {"SUCCESS", "FAILURE", "CANCELED"}
 
 @dataclass(frozen=True)
 class Release:
-    """A release in a namespace of its own.
+    """A release in its own namespace.
 
     Attributes:
-        namespace: Where it is.
-        settings: What its values are given by: `name=value`.
-        webserver: Which of its web servers is asked.
+        namespace: Its namespace.
+        settings: Its values, as `name=value`.
+        webserver: The web server that is queried.
     """
 
     namespace: Namespace
@@ -55,20 +55,20 @@ class Release:
     webserver: str = "webserver"
 
     def helm(self, verb: str, *more: str, timeout: float = 300) -> subprocess.CompletedProcess:
-        """Install it, or upgrade it, whether or not it was installed."""
+        """Install or upgrade the release."""
         given = [part for setting in (*self.settings, *more) for part in ("--set", setting)]
         command = ["helm", verb, RELEASE, str(CHART), "--namespace", self.namespace.name, *given]
         options = ("--wait", "--wait-for-jobs", "--timeout", f"{timeout:.0f}s", *(("--install",) * (verb == "upgrade")))
         return self.namespace.cluster.attempt(*command, *options, timeout=timeout + 60)
 
     def upgrade(self, *more: str) -> "Release":
-        """Upgrade it, and see that this works."""
+        """Upgrade the release, and check that this succeeds."""
         done = self.helm("upgrade", *more)
         assert done.returncode == 0, done.stderr
         return self
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Ask the web server."""
+        """Send a GraphQL query to the web server."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         with self.namespace.forward(f"{FULLNAME}-{self.webserver}", 80) as port:
             request = urllib.request.Request(
@@ -78,7 +78,7 @@ class Release:
                 return json.load(answer)["data"]
 
     def materialize(self, day: str) -> str:
-        """Materialize all assets of a day, as the UI does it, and give the run's id."""
+        """Materialize all assets of a day, as the UI does, and return the run's id."""
         return self._launch(
             {"pipelineName": "__ASSET_JOB", "assetSelection": [{"path": path} for path in ASSETS]}, day, {}
         )
@@ -97,12 +97,12 @@ class Release:
         return launched["run"]["runId"]
 
     def sees_code(self) -> bool:
-        """Tell whether the web server has the code location, which may start after it."""
+        """Return whether the web server has loaded the code location, which may start later."""
         (entry,) = self.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
         return (entry["locationOrLoadError"] or {}).get("__typename") == "RepositoryLocation"
 
     def run(self, run_id: str) -> dict[str, Any]:
-        """Give what the web server shows of a run; asked anew for 30 s, as its database may just have come back."""
+        """Return a run as the web server shows it. Retry for 30 s, as its database may have just restarted."""
         return eventually(lambda: self._shown(run_id), 30, "the web server's answer")
 
     def _shown(self, run_id: str) -> dict[str, Any] | None:
@@ -111,7 +111,7 @@ class Release:
         return None
 
     def finished(self, run_id: str, seconds: float) -> dict[str, Any]:
-        """Wait for a run's end."""
+        """Wait for the end of a run, and return the run."""
 
         def over() -> dict[str, Any] | None:
             run = self._shown(run_id)
@@ -120,13 +120,13 @@ class Release:
         return eventually(over, seconds, f"the end of run {run_id}")
 
     def runs(self) -> list[dict[str, Any]]:
-        """Give all runs, the newest first, with their tags."""
+        """Return all runs with their tags, the newest first."""
         found = self.ask(RUNS)["runsOrError"]["results"]
         return [run | {"tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
 
     @contextmanager
     def database(self) -> Iterator[Any]:
-        """Give a cursor on the audit, as the application's role."""
+        """Yield a cursor on the audit, as the application's role."""
         password = self.namespace.secret(f"{FULLNAME}-generated")["audit-password"]
         with self.namespace.forward(f"{FULLNAME}-postgresql", 5432) as port:
             connection = psycopg2.connect(
@@ -138,14 +138,14 @@ class Release:
                 connection.close()
 
     def phases(self, run_id: str) -> dict[str, str]:
-        """Give how each phase of a run ended, by the journal: the last word of each asset."""
+        """Return the last journal entry of each asset of a run."""
         with self.database() as cursor:
             cursor.execute("SELECT asset_key, kind FROM audit_journal WHERE run_id = %s ORDER BY seq", [run_id])
             return {row["asset_key"]: row["kind"] for row in cursor.fetchall()}
 
     @contextmanager
     def store(self) -> Iterator[Any]:
-        """Give a client of the object store."""
+        """Yield a client of the object store."""
         secret = self.namespace.secret(f"{FULLNAME}-generated")
         with self.namespace.forward(f"{FULLNAME}-minio", 9000) as port:
             yield boto3.client(

@@ -1,4 +1,4 @@
-"""The Job that the run launcher would make, built by Dagster's own code from the rendered `dagster.yaml`."""
+"""The Job of a run, made by Dagster's own code from the rendered `dagster.yaml`."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ from dagster_k8s.launcher import K8sRunLauncher
 
 
 def launcher_config(instance: dict[str, Any]) -> dict[str, Any]:
-    """Give the run launcher's configuration, checked and filled up by Dagster."""
+    """Return the run launcher's configuration, validated and completed by Dagster."""
     result = process_config(resolve_to_config_type(K8sRunLauncher.config_type()), instance["run_launcher"]["config"])
     assert result.success, result.errors
     return result.value
 
 
 def run_job(instance: dict[str, Any], asked: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Give a run's Job as it is sent to the API server.
+    """Return a run's Job as it is sent to the API server.
 
     Args:
-        instance: What is in `dagster.yaml`.
-        asked: What the run's tag `dagster-k8s/config` says, which the launcher may refuse.
+        instance: The content of `dagster.yaml`.
+        asked: The run's tag `dagster-k8s/config`, which the launcher may refuse.
     """
     config = launcher_config(instance)
     own = K8sContainerContext(
@@ -48,7 +48,7 @@ def run_job(instance: dict[str, Any], asked: dict[str, Any] | None = None) -> di
 
 
 class _Launcher:
-    """What Dagster's code asks of a run launcher: the real one has to be in a cluster."""
+    """The attributes of a run launcher that Dagster's code reads. The real one works only in a cluster."""
 
     def __init__(self, instance_config_map: str, dagster_home: str) -> None:
         self.instance_config_map = instance_config_map

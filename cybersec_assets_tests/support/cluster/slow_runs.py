@@ -1,4 +1,4 @@
-"""Runs that last long enough to be met in the middle, and what is asked of one that was ended there."""
+"""Runs that take long enough to be interrupted, and the checks afterwards."""
 
 import json
 import time
@@ -10,7 +10,7 @@ START_TIMEOUT = 60
 SLOW = (
     f"flows.synthetic={FLOWS}",
     f"runs.startTimeoutSeconds={START_TIMEOUT}",
-    # So that a small node takes all that a test launches at once.
+    # A small node must accept all runs that a test launches at once.
     "runs.maxConcurrent=9",
     "runs.resources.requests.cpu=100m",
 )
@@ -18,25 +18,26 @@ FAILURE_SECONDS = 60
 AUDIT_SECONDS = 120
 NO_RETRY = {"dagster/max_retries": "0"}
 MEMORY = {"memory": "420Mi"}
-"""Too little for a run of so many flows."""
+"""Not enough memory for this number of flows."""
 SHORT_OF_MEMORY = NO_RETRY | {
     "dagster-k8s/config": json.dumps({"container_config": {"resources": {"limits": MEMORY, "requests": MEMORY}}})
 }
-LATE, LATER = "cybersec-test/late", "cybersec-test/later"
+LATE = "cybersec-test/late"
+LATER = "cybersec-test/later"
 
 
 def without_a_node(label):
-    """Give the tags of a run that no node takes before it has a label."""
+    """Return the tags of a run that no node accepts until it has a label."""
     return NO_RETRY | {"dagster-k8s/config": json.dumps({"pod_spec_config": {"node_selector": {label: "true"}}})}
 
 
 def in_training(release, run_id):
-    """Wait until a run is at its model."""
+    """Wait until a run trains its model."""
     eventually(lambda: "gold/isolation_forest" in release.phases(run_id), 240, f"the model of run {run_id}")
 
 
 def out_of_memory(release, run_id):
-    """Wait until the kernel ends a run."""
+    """Wait until the kernel kills a run."""
 
     def oom_killed():
         states = [each["state"] for pod in pods(release, run_id) for each in pod["status"].get("containerStatuses", [])]
@@ -46,7 +47,7 @@ def out_of_memory(release, run_id):
 
 
 def closed_in_time(release, run_id, since):
-    """See that the run is a FAILURE, and each of its phases has an end, in time."""
+    """Check that a run has failed and each of its phases has an end, in time."""
     assert release.finished(run_id, FAILURE_SECONDS)["status"] == "FAILURE"
     failed = time.monotonic() - since
     eventually(
@@ -58,17 +59,17 @@ def closed_in_time(release, run_id, since):
 
 
 def let_start(release, label, *, now):
-    """Give the pods that wait for a node with a label one, or take it away again."""
+    """Add the label that pods wait for to the node, or remove it."""
     node = release.namespace.cluster.call("kubectl", "get", "nodes", "-o", "name").strip()
     release.namespace.cluster.call("kubectl", "label", node, f"{label}=true" if now else f"{label}-")
 
 
 def pods(release, run_id):
-    """Give a run's pods."""
+    """Return a run's pods."""
     return release.namespace.get("pods", "-l", f"dagster/run-id={run_id}")
 
 
 def pod_over(release, run_id):
-    """Tell whether a run's pod has come to its end."""
+    """Return whether a run's pod has ended."""
     (pod,) = pods(release, run_id)
     return pod["status"]["phase"] in {"Succeeded", "Failed"}

@@ -1,4 +1,4 @@
-"""Volumes that are full: the cluster's are folders of the node's own disk, so that a small disk is mounted over one."""
+"""Full volumes. The cluster's volumes are folders on the node's disk, so a small disk is mounted over one."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from cybersec_assets_tests.support.cluster.chart import FULLNAME
 from cybersec_assets_tests.support.cluster.release import Release
 
 DISK_BYTES = 1536 << 20
-"""MinIO takes a disk with less than 900 MiB free for a full one."""
+"""MinIO treats a disk with less than 900 MiB of free space as full."""
 
 
 @contextmanager
 def small_disk(release: Release, store: str) -> Iterator[Path]:
-    """Put a bundled store's volume on a small disk of its own, with all that it holds, and give where that is."""
+    """Move a bundled store's volume to a small disk, and yield its folder."""
     folder = _folder(release, store)
     with NamedTemporaryFile(suffix=".ext4") as disk, TemporaryDirectory() as aside, ExitStack() as undo:
         disk.truncate(DISK_BYTES)
@@ -39,10 +39,10 @@ def small_disk(release: Release, store: str) -> Iterator[Path]:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[None]:
-    """Leave no byte of a disk free for a while."""
+    """Fill a disk completely for a while."""
     ballast = folder / "ballast"
     with ballast.open("wb") as file, suppress(OSError):
-        # Where its blocks are has to be noted too, so that the last of them do not fit.
+        # The file system's own metadata needs space, too, so the last blocks do not fit.
         os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(folder).free)
     try:
         assert shutil.disk_usage(folder).free == 0
@@ -52,7 +52,7 @@ def filled(folder: Path) -> Iterator[None]:
 
 
 def _folder(release: Release, store: str) -> Path:
-    """Find a store's volume on the node, which is this machine."""
+    """Return the folder of a store's volume on the node, which is this machine."""
     claim = json.loads(release.namespace.kubectl("get", "pvc", f"data-{FULLNAME}-{store}-0", "-o", "json"))
     volume = json.loads(release.namespace.kubectl("get", "pv", claim["spec"]["volumeName"], "-o", "json"))["spec"]
     return Path((volume.get("hostPath") or volume["local"])["path"])
@@ -67,7 +67,7 @@ def _scale(release: Release, store: str, replicas: int) -> None:
 
 
 def _move(folder: Path, to: Path) -> None:
-    """Move all that a folder holds, with its owners, to another disk."""
+    """Move the content of a folder, with its owners, to another disk."""
     _run("cp", "-a", f"{folder}/.", to)
     _run("find", folder, "-mindepth", "1", "-delete")
 

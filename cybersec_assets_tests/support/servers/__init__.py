@@ -1,1 +1,1 @@
-"""Tests and test support: support/servers."""
+"""Servers for the tests of the stack."""

@@ -1,4 +1,4 @@
-"""MinIO's admin interface, as far as the tests need it: users with few rights."""
+"""MinIO's admin interface: users with few rights."""
 
 import io
 import json
@@ -14,13 +14,13 @@ from cybersec_assets_tests.support.servers.servers import Minio
 
 
 def allow(*actions: str, resource: str = "*") -> dict[str, Any]:
-    """Give a policy that allows some S3 actions and nothing else."""
+    """Return a policy that allows some S3 actions and nothing else."""
     statement = {"Effect": "Allow", "Action": list(actions), "Resource": [f"arn:aws:s3:::{resource}"]}
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def add_user(minio: Minio, access_key: str, secret_key: str, policy: dict[str, Any]) -> None:
-    """Make a user; `import-iam`, unlike `add-user`, takes its data in the clear."""
+    """Create a user. `import-iam` accepts plain data, which `add-user` does not."""
     assets = {
         "policies": {access_key: policy},
         "users": {access_key: {"secretKey": secret_key, "status": "enabled"}},

@@ -1,4 +1,4 @@
-"""A proxy before MinIO that drops `If-None-Match`, as S3 gateways do that do not know it, and signs the rest anew."""
+"""A proxy for MinIO that drops `If-None-Match`, as some S3 gateways do, and signs the request again."""
 
 import http.client
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def is_completion(method: str, path: str) -> bool:
 
 @contextmanager
 def forgetful(minio: Minio, *forgets) -> Iterator[str]:
-    """Serve a MinIO without its conditions for the requests that one of some functions names; return the URL."""
+    """Serve a MinIO without conditions for the requests that a function matches, and yield the URL."""
 
     class Relay(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

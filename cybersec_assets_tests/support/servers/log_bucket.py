@@ -8,11 +8,11 @@ from cybersec_assets_tests.support.servers.workbench import s3_client
 
 
 class LogBucket:
-    """A bucket of logs, and the server that it is on."""
+    """A bucket of logs and its server."""
 
     def __init__(self, minio):
-        """Make the bucket."""
-        self.minio, self.name = minio, f"logs-{uuid.uuid4().hex}"
+        self.minio = minio
+        self.name = f"logs-{uuid.uuid4().hex}"
         self.client = s3_client(minio)
         self.client.create_bucket(Bucket=self.name)
 
@@ -21,9 +21,9 @@ class LogBucket:
         self.client.put_object(Bucket=self.name, Key=key, Body=content)
 
     def delete(self, key):
-        """Remove an object, with a connection of its own."""
+        """Delete an object, over a separate connection."""
         s3_client(self.minio).delete_object(Bucket=self.name, Key=key)
 
     def files(self, pattern):
-        """Find objects, as the product does."""
+        """List objects as the product does."""
         return FlowBucket(s3_client(self.minio), MINIO).files(f"s3://{self.name}/{pattern}")

@@ -1,4 +1,4 @@
-"""A PgBouncer before the tests' PostgreSQL; where it is missing and root runs the tests it is installed."""
+"""A PgBouncer for the tests' PostgreSQL, which is installed if it is missing and root runs the tests."""
 
 import os
 import pwd
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cybersec_assets_tests.support.servers.servers import HOST, UNPRIVILEGED, Postgres, free_port, wait_until
 
-PLACES = f"{os.defpath}:/usr/sbin:/usr/local/sbin"
+SEARCH_PATH = f"{os.defpath}:/usr/sbin:/usr/local/sbin"
 INSTALL = ["apt-get", "install", "--yes", "--no-install-recommends", "pgbouncer"]
 CONFIG = """
 [databases]
@@ -32,12 +32,12 @@ def pgbouncer_binary() -> str:
     Raises:
         FileNotFoundError: It is missing and cannot be installed.
     """
-    if shutil.which("pgbouncer", path=PLACES) is None and os.geteuid() == 0 and shutil.which("apt-get"):
+    if shutil.which("pgbouncer", path=SEARCH_PATH) is None and os.geteuid() == 0 and shutil.which("apt-get"):
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update"], check=False, env=environment, **quiet)
         subprocess.run(INSTALL, check=False, env=environment, **quiet)
-    found = shutil.which("pgbouncer", path=PLACES)
+    found = shutil.which("pgbouncer", path=SEARCH_PATH)
     if found is None:
         raise FileNotFoundError("no pgbouncer: apt-get install pgbouncer")
     return found
@@ -45,7 +45,7 @@ def pgbouncer_binary() -> str:
 
 @contextmanager
 def pgbouncer(binary: str, folder: Path, pg: Postgres, mode: str, *more: str) -> Iterator[int]:
-    """Run PgBouncer before a server, in a pool mode, with more lines of its settings; return its port."""
+    """Run PgBouncer in a pool mode, with additional settings, and yield its port."""
     port = free_port()
     settings = folder / f"pgbouncer-{port}.ini"
     settings.write_text(

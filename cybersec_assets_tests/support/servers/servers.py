@@ -1,6 +1,6 @@
-"""The stack's servers: a MinIO and a PostgreSQL of the tests' own, on free ports of 127.0.0.1.
+"""A MinIO and a PostgreSQL for the tests, on free ports of 127.0.0.1.
 
-Each is started by us and stopped by its own process number. Both are waited for by asking them, never by sleeping.
+Each server is stopped by its own process id. The tests wait until it answers, and never sleep for a fixed time.
 """
 
 import os
@@ -21,17 +21,17 @@ UNPRIVILEGED = "nobody"
 
 
 def free_port() -> int:
-    """Give a port on which nothing listens."""
+    """Return a port that no process listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def wait_until(is_ready: Callable[[], bool], what: str) -> None:
-    """Ask until the answer is yes.
+    """Wait until a condition holds.
 
     Raises:
-        TimeoutError: It was no for too long.
+        TimeoutError: It does not hold in time.
     """
     deadline = time.monotonic() + READY_SECONDS
     while not is_ready():
@@ -42,7 +42,7 @@ def wait_until(is_ready: Callable[[], bool], what: str) -> None:
 
 @dataclass
 class Minio:
-    """A MinIO server, and its root's key."""
+    """A MinIO server and its root credentials."""
 
     binary: Path
     data: Path
@@ -54,11 +54,11 @@ class Minio:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return its URL."""
         return f"http://{HOST}:{self.port}"
 
     def start(self) -> None:
-        """Start it, or start it again on the same data and port, and wait until it answers."""
+        """Start it, or restart it on the same data and port, and wait until it answers."""
         self.data.mkdir(parents=True, exist_ok=True)
         own = {"MINIO_ROOT_USER": self.access_key, "MINIO_ROOT_PASSWORD": self.secret_key, "MINIO_BROWSER": "off"}
         command = [str(self.binary), "server", "--quiet", "--address", f"{HOST}:{self.port}", str(self.data / "drive")]
@@ -72,7 +72,7 @@ class Minio:
         wait_until(self._answers, self.url)
 
     def kill(self) -> None:
-        """End it at once, as a power cut would."""
+        """Kill it, as a power failure would."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -90,7 +90,7 @@ class Minio:
 
 @dataclass
 class Postgres:
-    """A PostgreSQL server that asks for a password, and its superuser's."""
+    """A PostgreSQL server with password authentication, and its superuser."""
 
     data: Path
     port: int = field(default_factory=free_port)
@@ -98,7 +98,7 @@ class Postgres:
     password: str = "made-up-password-of-the-tests"
 
     def start(self) -> None:
-        """Make a cluster below a folder that is there, and start it; pg_ctl waits until it answers."""
+        """Create a cluster in an existing folder and start it. pg_ctl waits until it answers."""
         self.data.mkdir()
         secret = self.data.with_suffix(".password")
         secret.write_text(self.password)
@@ -110,7 +110,7 @@ class Postgres:
         self._call("pg_ctl", "start", "-w", "-l", str(self.data / "server.log"), "-o", options)
 
     def stop(self) -> None:
-        """Stop it where it runs; pg_ctl takes the process number from the data directory."""
+        """Stop it if it runs. pg_ctl reads the process id from the data directory."""
         if (self.data / "postmaster.pid").exists():
             self._call("pg_ctl", "stop", "-w", "-m", "immediate")
 

@@ -1,4 +1,4 @@
-"""The job `daily_training_pods` with a process in place of each pod: no step sees another's memory or scratch."""
+"""The job `daily_training_pods` with processes instead of pods, so that steps share neither memory nor scratch."""
 
 import os
 import subprocess
@@ -20,21 +20,20 @@ from dagster._core.executor.step_delegating.step_handler import (
 from cybersec_assets.definitions import build_definitions
 
 FORGED_BEFORE = "CYBERSEC_TEST_FORGED_BEFORE"
-"""The step before which somebody overwrites each object of the raw layer."""
+"""The step before which each object of the raw layer is overwritten."""
 FORGERY = b"forged"
 
 
 class StepProcesses(StepHandler):
-    """Start each step as its pod would: the same command, in an environment with a scratch folder of its own."""
+    """Start each step with the command of its pod and a scratch folder of its own."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         super().__init__()
         self._processes = dict[str, subprocess.Popen[bytes]]()
 
     @property
     def name(self) -> str:
-        """Name what it is."""
+        """Return the handler's name."""
         return "StepProcesses"
 
     def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
@@ -50,13 +49,13 @@ class StepProcesses(StepHandler):
         yield from ()
 
     def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
-        """Tell whether a step's process lives, or has ended well."""
+        """Return whether a step's process runs or has succeeded."""
         (step,) = step_handler_context.execute_step_args.step_keys_to_execute
         status = self._processes[step].poll()
         return CheckStepHealthResult(not status, f"ended with {status}" if status else None)
 
     def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[dg.DagsterEvent]:
-        """End a step's process."""
+        """Terminate a step's process."""
         (step,) = step_handler_context.execute_step_args.step_keys_to_execute
         self._processes[step].terminate()
         yield from ()
@@ -64,7 +63,7 @@ class StepProcesses(StepHandler):
 
 @dg.executor(name="step_processes", requirements=multiple_process_executor_requirements())
 def step_processes(_context: dg.InitExecutorContext) -> dg.Executor:
-    """Give the executor."""
+    """Return the executor."""
     return StepDelegatingExecutor(StepProcesses(), RetryMode.DISABLED, check_step_health_interval_seconds=1)
 
 

@@ -1,4 +1,4 @@
-"""What a test of the stack works with: settings given as a user gives them, runs, and a look at what they left."""
+"""The stack as a test uses it: settings from the environment, runs, and access to what they stored."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ HEADS = "-eval/audit-heads/"
 
 
 def s3_client(minio: Minio, access_key: str | None = None, secret_key: str | None = None) -> Any:
-    """Give a client of the tests' own, as root where no key is given."""
+    """Return an S3 client of the tests' own, with root's key by default."""
     return boto3.client(
         "s3",
         endpoint_url=minio.url,
@@ -36,7 +36,7 @@ def s3_client(minio: Minio, access_key: str | None = None, secret_key: str | Non
 
 @dataclass
 class Workbench:
-    """One test's share of the stack: buckets, a database and a scratch folder that nobody else has."""
+    """Buckets, a database and a scratch folder of one test."""
 
     minio: Minio
     pg: Postgres
@@ -47,7 +47,7 @@ class Workbench:
     def run(
         self, *selected: str, loggers: dict[str, Any] | None = None, patience: float | None = None
     ) -> dg.ExecuteInProcessResult:
-        """Run the day as the environment says, or some of its assets, with more or less patience for PostgreSQL."""
+        """Run the day with the settings of the environment, or some of its assets."""
         settings = load_settings()
         changed = {} if patience is None else {"patience_seconds": patience}
 
@@ -66,16 +66,16 @@ class Workbench:
             )
 
     def rows(self, run_id: str) -> list[dict[str, Any]]:
-        """Give a run's rows in the audit."""
+        """Return a run's rows in the audit."""
         with audit_from(load_settings()).session() as audit:
             return audit.ask().of_run(run_id)
 
     def objects(self) -> dict[str, bytes]:
-        """Give every object of this test but the audit's heads, by its URI, as root downloads it."""
+        """Return the content of every object by URI, without the audit's heads."""
         return {uri: content for uri, content in self._stored().items() if HEADS not in uri}
 
     def heads(self) -> dict[str, bytes]:
-        """Give the audit's heads, by their URIs, in order."""
+        """Return the audit's heads by URI, in order."""
         return {uri: content for uri, content in sorted(self._stored().items()) if HEADS in uri}
 
     def _stored(self) -> dict[str, bytes]:
@@ -88,17 +88,17 @@ class Workbench:
         }
 
     def make_buckets(self) -> None:
-        """Make the four buckets as root."""
+        """Create the four buckets as root."""
         for name in BUCKETS:
             s3_client(self.minio).create_bucket(Bucket=f"{self.prefix}-{name}")
 
     def leftovers(self) -> list[Path]:
-        """Give what runs left in the scratch folder."""
+        """Return what runs left in the scratch folder."""
         return sorted(self.scratch.iterdir()) if self.scratch.exists() else []
 
     @contextmanager
     def superuser(self, database: str = "postgres") -> Iterator[Any]:
-        """Give a cursor on the PostgreSQL server, as its owner."""
+        """Yield a cursor on the PostgreSQL server, as its owner."""
         connection = psycopg2.connect(
             host=HOST, port=self.pg.port, user=self.pg.user, password=self.pg.password, dbname=database
         )
@@ -110,14 +110,14 @@ class Workbench:
             connection.close()
 
     def databases(self) -> list[str]:
-        """Give the names of the server's databases."""
+        """Return the names of the server's databases."""
         with self.superuser() as cursor:
             cursor.execute("SELECT datname FROM pg_database")
             return [name for (name,) in cursor.fetchall()]
 
 
 def failures(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Give the line that each failed phase ended with, as Dagster shows it to a person."""
+    """Return the message of each failed phase, as Dagster shows it."""
     assert not result.success
     said = []
     for event in result.filter_events(lambda event: event.is_step_failure):
