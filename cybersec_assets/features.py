@@ -1,7 +1,7 @@
-"""The columns that a model sees, and nothing else: training and scoring both take them from here.
+"""The columns that a model uses. Training and scoring both import them from here.
 
-A feature is a column of silver. Volumes are heavy-tailed and an Isolation Forest cuts between minimum and maximum,
-so the model takes log1p of every feature inside its own pipeline; here they stay in their natural units.
+A feature is a column of silver, in its natural unit. Volumes are heavy-tailed, and an Isolation Forest splits between
+minimum and maximum; therefore the pipeline of the model applies log1p to every feature.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ FEATURE_SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "extended": (*_BASIC, "orig_bytes", "resp_bytes", "orig_packets", "resp_packets"),
     }
 )
-"""Each set's columns, in the order in which a model takes them: bytes, seconds, bytes a second, packets."""
+"""The columns of each set, in the order of the model. Units: bytes, seconds, bytes per second, packets."""
 
 
 def feature_names(feature_set: str) -> tuple[str, ...]:
-    """Give a set's columns.
+    """Return the columns of a feature set.
 
     Raises:
-        ModelError: There is no such set.
+        ModelError: The set is unknown.
     """
     if feature_set not in FEATURE_SETS:
         raise ModelError(f"FEATURE_SET={quoted(feature_set)} is unknown", f"Use one of {', '.join(FEATURE_SETS)}")
@@ -34,19 +34,19 @@ def feature_names(feature_set: str) -> tuple[str, ...]:
 
 
 def add_features(flows: pl.LazyFrame) -> pl.LazyFrame:
-    """Give silver every feature of every set without gaps: what the sensor left unset counts as 0."""
+    """Return the flows with the features of every set, where unset values are 0."""
     names = dict.fromkeys(name for names in FEATURE_SETS.values() for name in names)
     return flows.with_columns(pl.col(name).fill_null(0) for name in names)
 
 
 def select_features(flows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
-    """Give the features of flows as a model takes them.
+    """Return the features of flows in the form that a model needs.
 
     Args:
-        flows: Silver's columns.
-        names: Which, in order.
+        flows: The columns of silver.
+        names: The features, in order.
 
     Returns:
-        One column a feature, float64, without missing values.
+        A float64 column per feature, without missing values.
     """
     return flows.select(pl.col(name).cast(pl.Float64) for name in names)

@@ -101,20 +101,20 @@ class ModelIOManager(AuditedIOManager):
 
     def write(self, value: Any, file: Path) -> Path:
         """Pickle the model."""
-        from cybersec_assets.model.artifact import save
+        from cybersec_assets.model.serialization import save
 
         save(value, file)
         return file
 
     def read(self, file: Path, record: Record) -> Any:
         """Unpickle the very bytes that were found to be those of the audit: they are read once."""
-        from cybersec_assets.model.artifact import load, require_fit
+        from cybersec_assets.model.serialization import load, require_compatible
 
         content = file.read_bytes()
         found = Fingerprint(len(content), hashlib.sha256(content).hexdigest())
         if found != record.artifact.fingerprint:
             raise changed(record.artifact, found)
-        require_fit(record.details)
+        require_compatible(record.details)
         return load(content, record.details["features"])
 
 

@@ -1,6 +1,6 @@
-"""Raw flows made fit for use: volumes without gaps, repeats out, and the columns that people filter by.
+"""Make silver from raw flows: fill missing volumes, drop repeated records, and add columns for filtering.
 
-What does not belong here: the columns a model sees (`features`).
+The columns that a model uses are in `features`.
 """
 
 import sys
@@ -10,39 +10,38 @@ import polars as pl
 SMALL_BYTES = 500
 MEDIUM_BYTES = 1_500
 REPEATED = "repeated record"
-"""Why a row is dropped: the same `uid` with the same time came before, as when a log is delivered twice."""
+"""The reason for dropping a row whose `uid` and time have occurred before, as when a log is delivered twice."""
 
 
 def count_repeats(raw: pl.LazyFrame) -> int:
-    """Count the rows that repeat an earlier record; rows without a `uid` never do."""
+    """Return the number of rows that repeat an earlier record. Rows without a `uid` are never repeats."""
     record = pl.struct("uid", "timestamp")
     known = raw.filter(pl.col("uid").is_not_null())
-    # Records whose hashes all differ all differ, which shows in a third of the memory that the records would take.
-    return _surplus(known, record.hash()) and _surplus(known, record)
+    # Different hashes prove different records, in a third of the memory.
+    return _duplicates(known, record.hash()) and _duplicates(known, record)
 
 
-def _surplus(known: pl.LazyFrame, key: pl.Expr) -> int:
+def _duplicates(known: pl.LazyFrame, key: pl.Expr) -> int:
     rows, keys = known.select(pl.len(), key.n_unique().alias("keys")).collect(engine="streaming").row(0)
     return int(rows - keys)
 
 
 def clean(raw: pl.LazyFrame, repeats: int) -> pl.LazyFrame:
-    """Give silver's columns, without the features.
+    """Return the columns of silver, without the features.
 
     Args:
         raw: The columns of RAW.
-        repeats: What `count_repeats` gave; 0 saves the search for them.
+        repeats: The result of `count_repeats`. If it is 0, they are not searched for again.
 
     Returns:
-        RAW with `bytes` and `duration` 0 where the sensor left them unset, then `bytes_per_second` (0 where the
+        RAW with unset `bytes` and `duration` as 0, then `bytes_per_second` (0 where the
         duration is 0 or unknown), `timestamp_hour` (0 to 23, UTC) and `flow_size_category`.
     """
     filled = (_without_repeats(raw) if repeats else raw).with_columns(pl.col("bytes", "duration").fill_null(0))
-    lasting = pl.col("duration") > 0
-    # A duration next to nothing would make it infinite, which no model takes.
+    # A tiny duration would make the speed infinite, which models reject.
     speed = (pl.col("bytes") / pl.col("duration")).clip(upper_bound=sys.float_info.max)
     return filled.with_columns(
-        pl.when(lasting).then(speed).otherwise(0.0).alias("bytes_per_second"),
+        pl.when(pl.col("duration") > 0).then(speed).otherwise(0.0).alias("bytes_per_second"),
         pl.col("timestamp").dt.hour().alias("timestamp_hour"),
         _size_category().alias("flow_size_category"),
     )

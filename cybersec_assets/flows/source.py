@@ -1,6 +1,6 @@
-"""Where flows come from: which files hold a day's, and how they are to be read.
+"""Find the log files of a day, and decide how they are read.
 
-FLOWS_URI → files of the day → `day_logs` → pseudonyms in place of addresses, where there is a key
+FLOWS_URI → the files of the day → `read_logs` → pseudonyms in place of addresses, if there is a key
 """
 
 import datetime as dt
@@ -31,29 +31,29 @@ from cybersec_assets.sources.local import local_files
 
 SYNTHETIC = "synthetic"
 Find = Callable[[str], list[SourceFile]]
-"""Gives the files that match a pattern, sorted by name."""
+"""Returns the files that match a pattern, sorted by name."""
 
 
 def formats() -> list[str]:
-    """Give every value that FLOWS_FORMAT may have."""
+    """Return the valid values of FLOWS_FORMAT."""
     return [AUTO, *readers(), SYNTHETIC]
 
 
 @dataclass(frozen=True)
 class FlowSource:
-    """Where flows come from.
+    """The source of the flows of any day.
 
     Attributes:
-        uri: A path, glob or URL; `{date}` becomes `YYYY-MM-DD`, also `{date:%Y%m%d}`. None gives synthetic flows.
+        uri: A path, glob or URL; `{date}` becomes `YYYY-MM-DD`, also `{date:%Y%m%d}`. None means synthetic flows.
         fmt: One of `formats()`.
-        columns: FLOWS_COLUMNS: which columns of CSV and Parquet are meant; None for those with the raw layer's names.
-        synthetic: How many flows the synthetic source makes of a day.
-        pseudonyms: What stands for addresses, where none may be kept.
-        zone: The time zone of the sensor's days.
-        find: Looks a pattern up.
+        columns: FLOWS_COLUMNS, the mapping of CSV and Parquet; None for columns with the names of the raw layer.
+        synthetic: The number of synthetic flows per day.
+        pseudonyms: Replaces addresses, if they must not be stored.
+        zone: The time zone of the days.
+        find: Returns the files that match a pattern.
 
     Raises:
-        SettingsError: The format is unknown, or one of these does not go with another.
+        SettingsError: The format is unknown, the columns are invalid, or two settings contradict each other.
     """
 
     uri: str | None = None
@@ -65,50 +65,50 @@ class FlowSource:
     find: Find = local_files
 
     def __post_init__(self) -> None:
-        """Refuse what does not fit together before anything is read."""
+        """Reject invalid settings before anything is read."""
         if self.fmt not in formats():
             raise SettingsError(f"FLOWS_FORMAT={quoted(self.fmt)} is unknown", f"Use one of {', '.join(formats())}")
         if self.uri is None and self.fmt not in {AUTO, SYNTHETIC}:
-            raise SettingsError(f"FLOWS_FORMAT={self.fmt} without FLOWS_URI", "Say in FLOWS_URI where the logs are")
+            raise SettingsError(f"FLOWS_FORMAT={self.fmt} without FLOWS_URI", "Set FLOWS_URI to the place of the logs")
         if self.columns:
             self._require_mapped()
-        # Parsed here, so that what cannot be understood is refused before a run starts.
+        # Invalid columns are reported before a run starts.
         _ = self._parsed
 
     def logs_of(self, day: dt.date, folder: Path) -> DayLogs:
-        """Find a day's flows.
+        """Return the flows of a day.
 
         Args:
             day: The day.
-            folder: Where the run's own copies of its logs go, which must stay until the flows are read; it is made.
+            folder: The folder for the run's copies of the logs. It is created, and must exist until the flows are read.
 
         Raises:
-            SettingsError: The URI's template cannot be filled in, or the columns are not to be understood.
+            SettingsError: The template of the URI is invalid, or a constant of the columns is.
             NoFlowLogsError: No file matches.
-            UnreadableLogError: A file is of no known or of another format, or is damaged.
+            UnreadableLogError: A file has an unknown or another format, or is damaged.
         """
         if self.uri is None or self.fmt == SYNTHETIC:
             return DayLogs([Part(lambda _: synthetic_flows(day, self.synthetic, self.zone))])
-        how = Reading(self.fmt, self.mapping(day), quotes=self.pseudonyms is None)
-        logs = read_logs(self.files_of(day), folder, how)
-        return logs if self.pseudonyms is None else _pseudonymous(logs, self.pseudonyms)
+        reading = Reading(self.fmt, self.mapping(day), quotes=self.pseudonyms is None)
+        logs = read_logs(self.files_of(day), folder, reading)
+        return logs if self.pseudonyms is None else _with_pseudonyms(logs, self.pseudonyms)
 
     def reading(self) -> dict[str, object]:
-        """Say how files are read where it is not as they are: the same file gives other flows then."""
-        said: dict[str, object] = {
+        """Return the settings, other than defaults, that change which flows a file gives."""
+        settings: dict[str, object] = {
             "columns": self._parsed and self._parsed[1],
             "pseudonyms": self.pseudonyms is not None,
             "timezone": None if self.zone == UTC else self.zone.key,
         }
-        return {name: value for name, value in said.items() if value}
+        return {name: value for name, value in settings.items() if value}
 
     def files_of(self, day: dt.date) -> list[SourceFile]:
-        """Give the files that hold a day's flows; none where they are made up.
+        """Return the log files of a day, or no files if the flows are synthetic.
 
         Raises:
-            SettingsError: The URI's template cannot be filled in.
+            SettingsError: The template of the URI is invalid.
             NoFlowLogsError: No file matches.
-            UnreadableLogError: One of them is no regular file.
+            UnreadableLogError: A match is not a regular file.
         """
         if self.uri is None or self.fmt == SYNTHETIC:
             return []
@@ -127,48 +127,47 @@ class FlowSource:
                 f"FLOWS_COLUMNS with FLOWS_FORMAT={self.fmt}", f"Unset one, or use one of {', '.join(mapped)}"
             )
         if self.uri is None:
-            raise SettingsError("FLOWS_COLUMNS without FLOWS_URI", "Say in FLOWS_URI where the logs are")
+            raise SettingsError("FLOWS_COLUMNS without FLOWS_URI", "Set FLOWS_URI to the place of the logs")
 
     def mapping(self, day: dt.date) -> Columns | None:
-        """Return which columns are meant on a day; None for those with the raw layer's names.
+        """Return the column mapping for a day; None for columns with the names of the raw layer.
 
         Raises:
-            SettingsError: A constant is no value of its raw column.
+            SettingsError: A constant is not valid for its raw column.
         """
         if self._parsed is None:
             return None
-        columns = self._parsed[0].on(day.isoformat(), Day(day, self.zone).begin.isoformat())
+        columns = self._parsed[0].with_day(day.isoformat(), Day(day, self.zone).begin.isoformat())
         require_constants(columns)
         return columns
 
     @cached_property
     def _parsed(self) -> tuple[Columns, str] | None:
-        """FLOWS_COLUMNS and its text, read once: a file may change meanwhile."""
+        """The columns and their text. They are parsed once, because a file may change later."""
         return parse_columns(self.columns, presets()) if self.columns else None
 
 
 def _fill(uri: str, day: dt.date) -> str:
     with suppress(AttributeError, LookupError, TypeError, ValueError):
-        fields = [(field, form, how) for _, field, form, how in Formatter().parse(uri) if field is not None]
-        # `format` alone would look into attributes of the day as well, and make a text of any length.
-        if all(field == "date" and not how and "{" not in str(form) for field, form, how in fields):
+        fields = [field for field in Formatter().parse(uri) if field[1] is not None]
+        # `format` alone would also read attributes of the day, and could return a text of any length.
+        if all(name == "date" and not conversion and "{" not in str(spec) for _, name, spec, conversion in fields):
             return uri.removeprefix("file://").format(date=day)
     raise SettingsError(
-        f"FLOWS_URI={uri} has another template than {{date}}",
+        f"FLOWS_URI={uri} has a template other than {{date}}",
         "Use {date} or {date:%Y%m%d} as the only template",
     )
 
 
-def _pseudonymous(logs: DayLogs, pseudonyms: Pseudonyms) -> DayLogs:
-    def hidden(scan: Scan) -> Scan:
-        return partial(_hidden, scan, pseudonyms)
+def _with_pseudonyms(logs: DayLogs, pseudonyms: Pseudonyms) -> DayLogs:
+    def wrap(scan: Scan) -> Scan:
+        return partial(_scan_with_pseudonyms, scan, pseudonyms)
 
     parts = [
-        replace(part, scan=hidden(part.scan), fast_scan=part.fast_scan and hidden(part.fast_scan))
-        for part in logs.parts
+        replace(part, scan=wrap(part.scan), fast_scan=part.fast_scan and wrap(part.fast_scan)) for part in logs.parts
     ]
     return replace(logs, parts=parts)
 
 
-def _hidden(scan: Scan, pseudonyms: Pseudonyms, logs: Sequence[StagedLog]) -> pl.LazyFrame:
+def _scan_with_pseudonyms(scan: Scan, pseudonyms: Pseudonyms, logs: Sequence[StagedLog]) -> pl.LazyFrame:
     return without_addresses(scan(logs), pseudonyms)

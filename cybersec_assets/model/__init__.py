@@ -1,1 +1,1 @@
-"""The detector: training, scoring, keeping and judging it. Knows nothing of Dagster, S3 or SQL."""
+"""The detector: training, scoring, evaluation and serialization. Nothing here depends on Dagster, S3 or SQL."""

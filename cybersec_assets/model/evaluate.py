@@ -1,4 +1,4 @@
-"""What a day's scores say of the day, and, where flows are labelled, of the model."""
+"""Summarize the scores of a day and, if flows are labelled, measure the model."""
 
 from pathlib import Path
 
@@ -9,19 +9,19 @@ TOP = 100
 
 
 def evaluate(scored: Path) -> dict[str, float]:
-    """Sum up a day's scores.
+    """Summarize the scores of a day.
 
     Args:
         scored: A Parquet file with `anomaly_score`, `anomaly` and `label`.
 
     Returns:
-        `flows`, `anomalies`, `anomaly_rate` (0 to 1), `score_mean`, `score_std` (a standard deviation, with
-        n in the denominator), `score_q01` … `score_q99`; where some flows are labelled and both verdicts occur,
-        also `auroc`, `average_precision` and `precision_at_100`.
+        `flows`, `anomalies`, `anomaly_rate` (0 to 1), `score_mean`, `score_std` (the standard deviation, with n in the
+        denominator), `score_q01` … `score_q99`. If some flows are labelled and both labels occur, also `auroc`,
+        `average_precision` and `precision_at_100`.
     """
     score = pl.col("anomaly_score")
     quantiles = {f"score_q{round(q * 100):02d}": score.quantile(q) for q in QUANTILES}
-    summed = pl.scan_parquet(scored).select(
+    summary = pl.scan_parquet(scored).select(
         flows=pl.len(),
         anomalies=pl.col("anomaly").sum(),
         anomaly_rate=pl.col("anomaly").mean(),
@@ -29,14 +29,14 @@ def evaluate(scored: Path) -> dict[str, float]:
         score_std=score.std(ddof=0),
         **quantiles,
     )
-    return summed.collect(engine="streaming").row(0, named=True) | _against_labels(scored)
+    return summary.collect(engine="streaming").row(0, named=True) | _against_labels(scored)
 
 
 def _against_labels(scored: Path) -> dict[str, float]:
     labelled = pl.scan_parquet(scored).filter(pl.col("label").is_not_null())
-    # Many flows share a score, and to the ranking they are one flow with a weight.
+    # Flows with the same score and label are ranked as one flow with a weight.
     ranked = labelled.group_by("anomaly_score", "label").len("flows").collect(engine="streaming")
-    if ranked["label"].n_unique() < 2:  # noqa: PLR2004 - a ranking cannot be judged by one class
+    if ranked["label"].n_unique() < 2:  # noqa: PLR2004 - the metrics need both classes
         return {}
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -49,9 +49,10 @@ def _against_labels(scored: Path) -> dict[str, float]:
 
 
 def _precision_at(top: int, ranked: pl.DataFrame) -> float:
-    """Return the share of malice among the most anomalous flows. Ties for the last places count by their share."""
-    flows, malicious = pl.col("flows").cast(pl.Int64), pl.col("flows").filter("label").sum()
-    by_score = ranked.group_by("anomaly_score").agg(flows.sum(), malicious.alias("malicious"))
+    """Return the share of malicious flows among the top anomalies. Ties for the last places count in proportion."""
+    flows = pl.col("flows").cast(pl.Int64).sum()
+    malicious = pl.col("flows").filter("label").sum()
+    by_score = ranked.group_by("anomaly_score").agg(flows, malicious.alias("malicious"))
     descending = by_score.sort("anomaly_score", descending=True)
     above = pl.col("flows").cum_sum() - pl.col("flows")
     taken = (top - above).clip(0, pl.col("flows"))

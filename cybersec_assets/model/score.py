@@ -1,4 +1,4 @@
-"""How strange each flow is to a model."""
+"""Score flows with a model."""
 
 import numpy as np
 import polars as pl
@@ -21,58 +21,59 @@ SCORED = (
     "bytes_per_second",
     "label",
 )
-"""Which of silver's columns stand beside the scores, so that a person can find the flow again."""
-STEPS_PER_E = 16
-"""How many groups of like flows are made of each factor e of the first feature."""
+"""The columns of silver that are stored with the scores, to identify the flow."""
+GROUPS_PER_E = 16
+"""How many groups of similar flows there are for each factor of e in the first feature."""
 
 
 def score(flows: pl.LazyFrame, model: Pipeline) -> pl.LazyFrame:
-    """Score flows batch by batch, as they stream by.
+    """Score flows in batches, as a stream.
 
-    Polars calls the scorer from several threads and scikit-learn frees the interpreter while it walks its trees,
-    so that batches run on all cores; the scores are those of one call over the whole table.
+    Polars calls the scorer from several threads, and scikit-learn releases the GIL in its trees, so that batches run on
+    all cores. The scores are the same as those of one call for the whole table.
 
     Args:
-        flows: Silver's columns.
-        model: What `train` gave.
+        flows: The columns of silver.
+        model: The result of `train`.
 
     Returns:
-        The columns of SCORED, then `anomaly_score` (Liu's, over 0 to 1, higher is stranger: scikit-learn's
-        `score_samples` with its sign turned) and `anomaly` (true where `predict` gives -1).
+        The columns of SCORED, then `anomaly_score` (between 0 and 1, higher is more anomalous: the negative of
+        scikit-learn's `score_samples`) and `anomaly` (true where `predict` returns -1).
 
     Raises:
-        ModelError: The flows lack a feature that the model was trained on.
+        ModelError: The flows lack a feature of the model.
     """
     names = [str(name) for name in model.feature_names_in_]
-    given = flows.collect_schema()
-    if missing := [name for name in names if name not in given]:
+    available = flows.collect_schema()
+    missing = [name for name in names if name not in available]
+    if missing:
         raise ModelError(f"the flows have no feature {', '.join(missing)}", "Materialize their silver layer again")
     threshold = -float(model[-1].offset_)
 
     def score_batch(batch: pl.DataFrame) -> pl.DataFrame:
         features = select_features(batch.lazy(), names).collect()
-        scores = pl.Series("anomaly_score", _score_alike(features, model), pl.Float64)
+        scores = pl.Series("anomaly_score", _score_grouped(features, model), pl.Float64)
         return batch.select(*SCORED, scores, (scores > threshold).alias("anomaly"))
 
-    schema = {name: given[name] for name in SCORED} | {"anomaly_score": pl.Float64(), "anomaly": pl.Boolean()}
+    schema = {name: available[name] for name in SCORED} | {"anomaly_score": pl.Float64(), "anomaly": pl.Boolean()}
     return flows.map_batches(score_batch, schema=schema, streamable=True)
 
 
-def _score_alike(features: pl.DataFrame, model: Pipeline) -> np.ndarray:
-    """Score like flows after each other.
+def _score_grouped(features: pl.DataFrame, model: Pipeline) -> np.ndarray:
+    """Score similar flows one after another.
 
-    They take the same turns in a tree, which the processor then foresees: two to three times as fast as in the
-    order of time. A flow's score does not depend on the others, so it is the same to the last bit.
+    They take the same branches of a tree, which the processor then predicts: this is two to three times as fast as in
+    order of time. The score of a flow does not depend on other flows, so that the result is identical.
     """
     scores = np.empty(features.height)
-    if features.height:  # scikit-learn refuses an empty table, which a stream's last batch may be
-        order = _likeness(features)
+    if features.height:  # the last batch of a stream may be empty, which scikit-learn rejects
+        order = _order_by_similarity(features)
         scores[order] = -model.score_samples(features[order])
     return scores
 
 
-def _likeness(features: pl.DataFrame) -> np.ndarray:
-    """Give the flows' order by groups of the first feature, and within a group by the others."""
+def _order_by_similarity(features: pl.DataFrame) -> np.ndarray:
+    """Return the row numbers, ordered by groups of the first feature, and by the second within a group."""
     first, *others = features.columns
-    group = (pl.col(first).log1p() * STEPS_PER_E).floor()
+    group = (pl.col(first).log1p() * GROUPS_PER_E).floor()
     return features.select(pl.arg_sort_by(group, *others[:1])).to_series().to_numpy()

@@ -1,4 +1,4 @@
-"""How the detector is made."""
+"""Train the detector."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ def train(features: pl.DataFrame) -> Pipeline:
     """Fit the detector.
 
     Args:
-        features: One column a feature, one row a flow, in natural units, not negative, without missing values.
+        features: A column per feature and a row per flow, in natural units, without negative or missing values.
 
     Returns:
-        log1p of every feature, then an Isolation Forest (Liu, Ting and Zhou 2008, doi:10.1109/ICDM.2008.17). Its
+        A pipeline of log1p and an Isolation Forest (Liu, Ting and Zhou 2008, doi:10.1109/ICDM.2008.17). Its
         `feature_names_in_` are the columns, in order.
     """
     steps = [
@@ -30,6 +30,6 @@ def train(features: pl.DataFrame) -> Pipeline:
 
 
 def parameters(model: Pipeline) -> dict[str, Any]:
-    """Give what somebody needs to make the same model again from the same flows."""
+    """Return the parameters that are needed to train the same model again from the same flows."""
     features = [str(name) for name in model.feature_names_in_]
     return {**FOREST, "features": features, "transform": "log1p", "scikit_learn": sklearn.__version__}

@@ -1,4 +1,4 @@
-"""The columns that a model sees."""
+"""The features of a model."""
 
 import datetime as dt
 import math
@@ -39,45 +39,40 @@ every_set = pytest.mark.parametrize("feature_set", FEATURE_SETS)
 
 
 def silver_of(flows):
-    """Make silver of flows as the asset does."""
+    """Return silver, made as in the asset."""
     return add_features(clean(pl.LazyFrame([FLOW | flow for flow in flows], schema=RAW), 0))
 
 
 def features_of(flows, feature_set):
-    """Give the features of flows."""
+    """Return the features of flows."""
     return select_features(silver_of(flows), feature_names(feature_set)).collect(engine="streaming")
 
 
-def test_the_sets_are_what_the_contract_says():
-    """The basic set is bytes, duration and their ratio, in this order, and the extended one begins with it."""
+def test_the_sets_are_those_of_the_contract():
     assert feature_names("basic") == ("bytes", "duration", "bytes_per_second")
     assert feature_names("extended") == (*feature_names("basic"), *COUNTED[1:])
     assert list(FEATURE_SETS) == ["basic", "extended"]
 
 
-def test_an_unknown_set_is_refused():
-    """A set that does not exist is named, with those that do."""
+def test_an_unknown_set_is_rejected():
     with pytest.raises(ModelError, match=r"^FEATURE_SET='best' is unknown\. Use one of basic, extended\.$"):
         feature_names("best")
 
 
 def test_the_sets_cannot_be_changed():
-    """Nobody changes a set for others while the program runs."""
     with pytest.raises(TypeError):
         FEATURE_SETS["basic"] = ()
 
 
 @every_set
-def test_no_feature_tells_the_label(feature_set):
-    """Neither the label nor the sensor's own alert is a feature."""
+def test_labels_and_alerts_are_not_features(feature_set):
     assert not {"label", "alerted"} & set(feature_names(feature_set))
 
 
 @every_set
 @examples
 @given(flows)
-def test_features_have_no_gaps(feature_set, flows):
-    """Every feature of every flow is a finite number that is not negative."""
+def test_features_are_finite_and_not_negative(feature_set, flows):
     features = features_of(flows, feature_set)
     assert set(features.dtypes) == {pl.Float64}
     assert tuple(features.columns) == feature_names(feature_set)
@@ -87,7 +82,7 @@ def test_features_have_no_gaps(feature_set, flows):
 @examples
 @given(flows)
 def test_features_are_the_flows_own_values(flows):
-    """Each feature is the flow's value in natural units, 0 where it is unset, and the speed is the very ratio."""
+    """Unset values are 0, and the speed is the exact ratio."""
     features = features_of(flows, "extended")
     for name in (*COUNTED, "duration"):
         assert features[name].to_list() == [float(flow[name] or 0) for flow in flows]
@@ -99,24 +94,22 @@ def test_features_are_the_flows_own_values(flows):
 @examples
 @given(flows)
 def test_speed_is_zero_without_a_duration(flows):
-    """A flow whose duration is 0 or unknown has a speed of 0."""
     instant = [flow | {"duration": flow["duration"] and 0.0} for flow in flows]
     assert features_of(instant, "basic")["bytes_per_second"].to_list() == [0.0] * len(flows)
 
 
 @examples
 @given(flows)
-def test_labels_are_kept_beside_the_features(flows):
-    """Features fill their own gaps and no others: a label that is unknown stays so."""
+def test_unknown_labels_stay_unknown(flows):
     assert silver_of(flows).collect()["label"].to_list() == [flow["label"] for flow in flows]
 
 
 @every_set
-def test_training_and_scoring_see_the_same_columns(feature_set):
-    """A model is given, when it scores, the columns that it was trained on, in their order."""
+def test_training_and_scoring_use_the_same_columns_in_order(feature_set):
     flows = [dict.fromkeys(COUNTED, size) | {"duration": 1.0} for size in range(300)]
-    model, seen = train(features_of(flows, feature_set)), []
-    ask = model.score_samples
-    model.score_samples = lambda features: seen.append(tuple(features.columns)) or ask(features)
+    model = train(features_of(flows, feature_set))
+    seen = []
+    score_samples = model.score_samples
+    model.score_samples = lambda features: seen.append(tuple(features.columns)) or score_samples(features)
     score(silver_of(flows).select(pl.all().reverse()), model).collect()
     assert set(seen) == {tuple(model.feature_names_in_)} == {feature_names(feature_set)}

@@ -1,6 +1,6 @@
 """Read the columns of a CSV or Parquet file as columns of the raw layer.
 
-What belongs elsewhere: what FLOWS_COLUMNS may say (`columns`), and how the rows of a file are read (`readers`).
+`mapping` parses FLOWS_COLUMNS, and `readers` reads the rows of a file.
 """
 
 import re
@@ -48,10 +48,10 @@ ANYWHERE = pl.LazyFrame({"file": [""], "line": [0]})
 NUMBER = re.compile(r"\s*(\d+\.?\d*([eE][+-]?\d+)?)?\s*$")
 EXPONENT = r"^\d\.\d+E\d{1,2}$"
 EXACT = 2**53
-"""The first whole number that floats do not hold exactly with all its neighbours."""
-NO_FLOW_LACKS = ("src_ip", "dst_ip", "protocol", "bytes")
-RECOGNISED_BY = 3
-"""How many names of its own make a Parquet file one of AWS."""
+"""Floats represent every whole number below this one exactly."""
+NO_FLOW_UNSET = ("src_ip", "dst_ip", "protocol", "bytes")
+MIN_AWS_COLUMNS = 3
+"""How many of AWS's own column names identify a Parquet file of AWS."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Cell:
     """A column of a file.
 
     Attributes:
-        value: Its values, null where they are unset.
-        dtype: Their type.
+        value: The values, null where they are unset.
+        dtype: The type of the values.
     """
 
     value: pl.Expr
@@ -68,19 +68,19 @@ class Cell:
 
     @property
     def text(self) -> pl.Expr:
-        """Return the values as text; a time as the number that it is stored as."""
-        # Polars panics where it writes a time beyond the calendar.
+        """Return the values as text. Times become the numbers that are stored."""
+        # Polars panics when it formats a time that is out of range.
         stored = self.value.to_physical() if isinstance(self.dtype, pl.Datetime | pl.Duration) else self.value
         return stored.cast(pl.String, strict=False)
 
     def without(self, unset: str) -> "Cell":
-        """Return the column with a text that stands for an unset value as null."""
+        """Return the column with null in place of the text of an unset value."""
         if not unset or self.dtype != pl.String:
             return self
         return Cell(pl.when(self.value.str.strip_chars(" ") != unset).then(self.value), self.dtype)
 
     def without_exponents(self) -> "Cell":
-        """Return the column with whole numbers such as `1.291E7` written out, as Java writes a float of that size."""
+        """Return the column with whole numbers such as `1.291E7`, as Java writes large floats, written out."""
         if self.dtype != pl.String:
             return self
         number = pl.when(self.value.str.contains(EXPONENT)).then(self.value).cast(pl.Float64, strict=False)
@@ -90,13 +90,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """What the columns of one file mean.
+    """The mapping of one file.
 
     Attributes:
-        columns: The mapping that governs the file.
+        columns: The mapping that is used for the file.
         sources: The source of each raw column.
-        names: The names of its columns, in order: `#1`, `#2`, … where the first line is a record.
-        is_headless: Whether the first line is a record.
+        names: The names of the columns in order, `#1`, `#2`, … if there is no header.
+        is_headless: Whether the file has no header.
     """
 
     columns: Columns
@@ -108,7 +108,7 @@ class Table:
         """Return the field of each raw column.
 
         Args:
-            cell: Returns a column of the file by its place, counted from 0.
+            cell: Returns a column of the file by its index.
         """
 
         def cell_of(raw: str, place: Place) -> Cell:
@@ -117,7 +117,7 @@ class Table:
 
         fields = {raw: _field(raw, source, partial(cell_of, raw)) for raw, source in self.sources.items()}
         if self.columns.preset:
-            # ICMP's type and code, or what else a sensor writes there, is no port.
+            # Sensors put the type and code of ICMP, for example, into the port columns.
             has_ports = fields["protocol"].value.is_in(list(PORTED))
             for raw in fields.keys() & set(PORTS):
                 field = fields[raw]
@@ -125,9 +125,9 @@ class Table:
         return fields
 
     def no_flow(self, cell: Callable[[int], Cell]) -> pl.Expr | None:
-        """Return the status of a record without a flow, null for a flow; None where every record has one.
+        """Return the status of records without a flow, null for flows, or None if every record is a flow.
 
-        Without a status such a record is known by the lack of all that a flow has.
+        Without a status column, a record without a flow is one in which all columns of a flow are unset.
         """
         if not self.columns.no_flow:
             return None
@@ -135,12 +135,12 @@ class Table:
             if name in self.names:
                 status = cell(self.names.index(name)).text.str.to_uppercase()
                 return pl.when(status.is_in(list(self.columns.no_flow))).then(status)
-        had = [place for raw in NO_FLOW_LACKS for place in places(self.sources[raw])]
-        is_empty = pl.all_horizontal(self._cell(place, cell).value.is_null() for place in had)
+        used = [place for raw in NO_FLOW_UNSET for place in places(self.sources[raw])]
+        is_empty = pl.all_horizontal(self._cell(place, cell).value.is_null() for place in used)
         return pl.when(is_empty).then(pl.lit(self.columns.no_flow[0]))
 
     def place(self, column: Place) -> int:
-        """Return where a column is among the file's, counted from 0."""
+        """Return the index of a column in the file."""
         (name,) = _matches(self.names, column, self.columns)
         return self.names.index(name)
 
@@ -149,18 +149,18 @@ class Table:
 
 
 def table_of(log: StagedLog, first: Sequence[str], columns: Columns | None) -> Table:
-    """Return what the columns of a file mean: what is mapped, and else the columns with the raw layer's own names.
+    """Return the mapping of a file. Columns with the names of the raw layer are used if no others are mapped.
 
     Args:
         log: The file.
-        first: The names of its columns, or the fields of its first line.
-        columns: The user's mapping; None for columns with the raw layer's names.
+        first: The names of the columns, or the fields of the first line.
+        columns: The mapping of the user; None for columns with the names of the raw layer.
 
     Raises:
-        UnreadableLogError: It has too many columns, lacks one, or has one twice that is needed.
+        UnreadableLogError: The file has too many columns, or a needed column is missing or ambiguous.
     """
     require_columns(log, first, ())
-    columns = columns or _own(log, first)
+    columns = columns or _default_columns(log, first)
     layout = _layout(log, columns, first)
     if layout.is_headless and not is_text(log.head):
         raise UnreadableLogError(
@@ -179,15 +179,15 @@ def table_of(log: StagedLog, first: Sequence[str], columns: Columns | None) -> T
     if missing := sorted(set(REQUIRED) - set(sources)):
         raise UnreadableLogError(
             f"{log.name} has no column {', '.join(missing)}",
-            "Have the sensor write it, or take the file out, or say in FLOWS_COLUMNS what makes it",
+            "Have the sensor write it, take the file out, or map it in FLOWS_COLUMNS",
         )
     return Table(columns, sources, names, layout.is_headless)
 
 
 def _matches(names: Sequence[str], place: Place, columns: Columns) -> list[str]:
-    """Return the names that a file has for a column.
+    """Return the names in a file that match a column.
 
-    Blanks around a name do not count. Case does not count for a preset, as copies of public sets differ in it.
+    Blanks around a name are ignored. Presets also ignore case, because copies of public data sets differ in it.
     """
     if place.name in names:
         return [name for name in names if name == place.name]
@@ -209,58 +209,54 @@ def _require_once(log: StagedLog, found: Sequence[str], place: Place) -> None:
 
 
 def _named(place: Place) -> str:
-    """Return a column's name for a message: quoted, unless it is short and plain."""
+    """Return the name of a column for a message, quoted unless it is short and plain."""
     return place.name if PLAIN.fullmatch(place.name) else quoted(place.name)
 
 
-def _own(log: StagedLog, names: Sequence[str]) -> Columns:
-    """Return the mapping of a file for which the user has none: AWS's for the columns of AWS, or an empty one."""
+def _default_columns(log: StagedLog, names: Sequence[str]) -> Columns:
+    """Return the mapping of a file that the user has not mapped: the preset of AWS, or an empty one."""
     aws = presets()[AWS_VPC_PARQUET]
     known = {place.name for place in places_of(aws.layouts[0].needed)} - set(RAW)
-    if not is_text(log.head) and len(known & set(names)) >= RECOGNISED_BY and not set(REQUIRED) <= set(names):
+    if not is_text(log.head) and len(known & set(names)) >= MIN_AWS_COLUMNS and not set(REQUIRED) <= set(names):
         return aws
     return Columns([Layout({})])
 
 
 def _layout(log: StagedLog, columns: Columns, first: Sequence[str]) -> Layout:
-    """Return the layout that a file has. A user's own mapping has one, whose columns are looked for later."""
+    """Return the layout of a file. A mapping of the user has one layout, whose columns are checked later."""
     if columns.preset is None:
         return columns.layouts[0]
-    lacks = [_lacks(layout, first, columns) for layout in columns.layouts]
-    for layout, lacking in zip(columns.layouts, lacks, strict=True):
-        if not lacking:
+    candidates = []
+    for layout in columns.layouts:
+        missing = _missing(layout, first, columns)
+        unexpected = any(_matches(first, Column(column=name), columns) for name in layout.absent)
+        if not missing and not unexpected:
             return layout
-    # One whose first line is a record lacks them all.
-    layout, fewest = min(zip(columns.layouts, lacks, strict=True), key=lambda pair: (len(pair[1]), pair[1]))
-    raws = [raw for raw, source in layout.needed.items() if {place.name for place in places(source)} & set(fewest)]
+        candidates.append((unexpected, len(missing), missing, layout))
+    _, _, missing, layout = min(candidates, key=lambda candidate: candidate[:3])
+    raws = [raw for raw, source in layout.needed.items() if {place.name for place in places(source)} & set(missing)]
     beside = "".join(f', "{raw}": SOURCE' for raw in raws)
-    name = f', or name it beside the preset: {{"preset": "{columns.preset}"{beside}}}' if raws else ""
+    example = f', or map it beside the preset: {{"preset": "{columns.preset}"{beside}}}' if raws else ""
     raise UnreadableLogError(
-        f"{log.name} has no column {', '.join(fewest)}, which the preset {columns.preset} needs",
-        f"Correct FLOWS_COLUMNS{name}",
+        f"{log.name} has no column {', '.join(missing)}, which the preset {columns.preset} needs",
+        f"Correct FLOWS_COLUMNS{example}",
     )
 
 
-def _lacks(layout: Layout, first: Sequence[str], columns: Columns) -> list[str]:
-    """Return what a file would need to have a layout."""
-    if layout.is_headless:
-        width = not layout.widths or len(first) in layout.widths
-        return (
-            [] if width and _begins_with_a_record(layout, first) else [place.name for place in places_of(layout.needed)]
-        )
-    lacking = {place.name: None for place in places_of(layout.needed) if not _matches(first, place, columns)}
-    surplus = [name for name in layout.absent if _matches(first, Column(column=name), columns)]
-    return [*lacking, *(f"other than {name}" for name in surplus)]
-
-
-def _volumes(layout: Layout) -> dict[str, Source]:
-    return {raw: source for raw, source in layout.needed.items() if raw in VOLUMES}
+def _missing(layout: Layout, first: Sequence[str], columns: Columns) -> list[str]:
+    """Return the columns of a layout that a file does not have."""
+    needed = {place.name: place for place in places_of(layout.needed)}
+    if not layout.is_headless:
+        return [name for name, place in needed.items() if not _matches(first, place, columns)]
+    has_width = not layout.widths or len(first) in layout.widths
+    return [] if has_width and _begins_with_a_record(layout, first) else list(needed)
 
 
 def _begins_with_a_record(layout: Layout, first: Sequence[str]) -> bool:
-    """Return whether the first line has numbers where a layout has volumes; the names of a header are none."""
-    volumes = [place.position for place in places_of(_volumes(layout)) if isinstance(place, Position)]
-    return all(position <= len(first) and NUMBER.match(first[position - 1]) for position in volumes)
+    """Return whether the first line has numbers, rather than names, in the volume columns of a layout."""
+    volumes = {raw: source for raw, source in layout.needed.items() if raw in VOLUMES}
+    positions = [place.position for place in places_of(volumes) if isinstance(place, Position)]
+    return all(position <= len(first) and NUMBER.match(first[position - 1]) for position in positions)
 
 
 def _field(raw: str, source: Source, cell: Callable[[Place], Cell]) -> Field:
@@ -286,14 +282,14 @@ def _column(raw: str, source: Place, cell: Cell) -> Field:
 
 
 def _number(column: pl.Expr, dtype: pl.DataType, target: pl.DataType) -> pl.Expr:
-    """Return a number as another type; a fraction is null where a whole number belongs."""
+    """Return a number as another type. A fraction becomes null if the type is whole."""
     if target.is_integer() and not dtype.is_integer():
         column = pl.when(column == column.round()).then(column)
     return column.cast(target, strict=False)
 
 
 def _duration(cell: Cell, source: Place) -> Field:
-    """Return a duration in seconds; a column of Parquet's own type has a unit of its own."""
+    """Return a duration in seconds. Parquet's duration type has its own unit."""
     if isinstance(cell.dtype, pl.Duration):
         return Field(cell.text, seconds(cell.value.to_physical(), cell.dtype.time_unit))
     number = cell.value if cell.dtype.is_numeric() else cell.text
@@ -301,7 +297,7 @@ def _duration(cell: Cell, source: Place) -> Field:
 
 
 def _time(cell: Cell, source: Place) -> Field:
-    """Return a point in time; a column of Parquet's own type has a unit of its own."""
+    """Return a point in time. Parquet's time type has its own unit."""
     if isinstance(cell.dtype, pl.Datetime):
         zoned = cell.value if cell.dtype.time_zone else cell.value.dt.replace_time_zone("UTC")
         return Field(cell.text, plausible(zoned.cast(TIMESTAMP, strict=False)))
@@ -311,7 +307,7 @@ def _time(cell: Cell, source: Place) -> Field:
 
 
 def _nanoseconds(cell: Cell, source: Place) -> Field:
-    """Return a point in time as whole nanoseconds since 1970: exact, where the source is."""
+    """Return a point in time as whole nanoseconds since 1970, exact if the source is."""
     time = _time(cell, source)
     coarse = time.value.to_physical().cast(pl.Int128) * 1_000
     if isinstance(cell.dtype, pl.Datetime):
@@ -320,22 +316,22 @@ def _nanoseconds(cell: Cell, source: Place) -> Field:
         exact = epoch_nanoseconds(cell.text, source.unit)
     else:
         exact = pl.when(cell.text.str.contains(INTEGER)).then(cell.text).cast(pl.Int128, strict=False)
-    # A number without a unit is in nanoseconds if it was read so; no other number comes this near to the time.
+    # A number without a unit was read as nanoseconds only if it agrees with the time.
     return Field(time.text, pl.when(exact // 1_000 == coarse // 1_000).then(exact).otherwise(coarse))
 
 
 def _span(start: Field, end: Field) -> Field:
-    """Return the seconds from a start to an end, unset where the end is: such a flow was still open."""
+    """Return the seconds from a start to an end. Without an end the flow was still open, and the duration is unset."""
     text = pl.when(end.text.is_not_null()).then(pl.concat_str(start.text.fill_null(""), end.text, separator=" to "))
     return Field(text, seconds(end.value - start.value, "ns"))
 
 
 def text_field(raw: str, text: pl.Expr) -> Field:
-    """Return a raw column by its text.
+    """Parse the text of a raw column.
 
     Args:
         raw: The raw column.
-        text: What the source has; null where it is unset.
+        text: The text of the source, null where it is unset.
     """
     if raw == "timestamp":
         return Field(text, parse_time(text))
@@ -345,29 +341,29 @@ def text_field(raw: str, text: pl.Expr) -> Field:
         return label(text)
     if raw in {"src_ip", "dst_ip"}:
         return host(text)
-    # Tools that know only floats write "12.0" for a count of 12.
+    # Some tools write a count of 12 as "12.0".
     written = text.str.replace(r"\.0*$", "") if RAW[raw].is_integer() else text
     return Field(text, written.cast(RAW[raw], strict=False))
 
 
 def constant_field(raw: str, constant: Value) -> Field:
-    """Return the same value for every record; a date alone is its midnight."""
+    """Return the same value for every record. A date without a time is its midnight."""
     text = constant.value + "T00:00:00" * bool(raw == "timestamp" and DATE.fullmatch(constant.value))
     return text_field(raw, pl.lit(text or None, pl.String))
 
 
 def total(raw: str, terms: Sequence[Field]) -> Field:
-    """Add up what is known; a term at fault, or a sum beyond what the column holds, puts the sum at fault.
+    """Return the sum of the known terms. An invalid term or an overflow makes the sum invalid.
 
     Args:
-        raw: The raw column, one that counts something.
-        terms: What it is made of; one alone is given as it is.
+        raw: The raw column, one of VOLUMES.
+        terms: The terms; a single one is returned unchanged.
     """
     if len(terms) == 1:
         return terms[0]
     known = pl.any_horizontal(term.text.is_not_null() for term in terms)
     text = pl.when(known).then(pl.concat_str([term.text for term in terms], separator="+", ignore_nulls=True))
-    # A term below zero would hide in a sum above it.
+    # A positive sum could hide a negative term.
     bad = pl.any_horizontal(term.text.is_not_null() & ~(term.value >= 0).fill_null(value=False) for term in terms)
     wide = pl.Int128 if RAW[raw].is_integer() else pl.Float64
     value = pl.sum_horizontal(term.value.cast(wide) for term in terms).cast(RAW[raw], strict=False)
@@ -375,21 +371,21 @@ def total(raw: str, terms: Sequence[Field]) -> Field:
 
 
 def require_constants(columns: Columns) -> None:
-    """Refuse a value that no record can have.
+    """Raise an error if a constant is not valid for its raw column.
 
     Raises:
-        SettingsError: A `value` does not parse.
+        SettingsError: A `value` cannot be parsed.
     """
     for layout in columns.layouts:
         for raw, source in layout.needed.items():
             for term in source.sum if isinstance(source, Sum) else [source]:
-                if isinstance(term, Value) and _is_at_fault(raw, term):
+                if isinstance(term, Value) and _is_invalid(raw, term):
                     raise SettingsError(
                         f"FLOWS_COLUMNS: {raw} cannot have the value {quoted(term.value)}",
-                        "Correct it; a time is ISO 8601 or seconds since 1970",
+                        "Correct it; write times as ISO 8601 or seconds since 1970",
                     )
 
 
-def _is_at_fault(raw: str, constant: Value) -> bool:
+def _is_invalid(raw: str, constant: Value) -> bool:
     records = assemble(ANYWHERE, {raw: constant_field(raw, constant)})
     return records.select("fault").collect().item() is not None

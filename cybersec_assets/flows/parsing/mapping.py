@@ -1,12 +1,12 @@
-"""Parse FLOWS_COLUMNS: which columns of a CSV or Parquet file make each column of the raw layer.
+"""Parse FLOWS_COLUMNS, the mapping of the columns of a CSV or Parquet file to the columns of the raw layer.
 
-The value is the name of a preset, a JSON document, a file that holds one, or the older text form (`columns_text`).
+The value is the name of a preset, a JSON document, a file that contains one, or the older text form (`mapping_text`).
 A document maps columns of the raw layer to sources:
 
     {"timestamp": "ts", "bytes": {"sum": ["sent", "received"]}, "duration": {"column": "dur", "unit": "ms"}}
 
-Its key `preset` names a preset of which the other keys replace single columns. docs/columns.md describes the language.
-How the values of a source are read is in `fields`.
+Its key `preset` names a preset; the other keys replace single columns of it. docs/columns.md describes the language.
+`mapped_fields` reads the values of a source.
 """
 
 import difflib
@@ -37,7 +37,7 @@ from cybersec_assets.redaction import contains_secret
 MAX_FILE_BYTES = 1 << 20
 PRESET = "preset"
 DATE = "{date}"
-"""Stands for the day of the partition in a value of `timestamp`."""
+"""The placeholder for the day of the partition in a value of `timestamp`."""
 FORMS = (
     'a column\'s name, {"column": NAME, "unit": "s|ms|us|ns"}, {"sum": [NAME, …]}, {"start": NAME, "end": NAME}, '
     '{"position": N} or {"value": TEXT}'
@@ -47,11 +47,11 @@ Unit = Literal["s", "ms", "us", "ns"]
 
 
 def _encodable(text: str) -> str:
-    """Refuse half of a character, which JSON can write and no file has."""
+    """Reject lone surrogates, which JSON can express and UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise PydanticCustomError("text", "is no Unicode text") from None
+        raise PydanticCustomError("text", "is not valid Unicode text") from None
     return text
 
 
@@ -63,7 +63,7 @@ class _Part(BaseModel):
 
 
 class Column(_Part):
-    """A column by its name; `day_first` reads dates such as 03/07/2017 as 3 July."""
+    """A column by name. `day_first` reads dates such as 03/07/2017 as 3 July."""
 
     column: Annotated[str, Field(min_length=1), AfterValidator(_encodable)]
     unit: Unit | None = None
@@ -76,7 +76,7 @@ class Column(_Part):
 
 
 class Position(_Part):
-    """A column of a CSV file without a header, counted from 1."""
+    """A column of a CSV file without a header, by its number from 1."""
 
     position: Annotated[int, Field(ge=1, le=1_000)]
     unit: Unit | None = None
@@ -84,22 +84,22 @@ class Position(_Part):
 
     @property
     def name(self) -> str:
-        """Return the name by which the reader knows the column: `#1`, `#2`, …."""
+        """Return the name that the reader uses: `#1`, `#2`, …."""
         return f"#{self.position}"
 
 
 class Value(_Part):
-    """The same text for every record. An empty text means that the value is unset."""
+    """The same text for every record. An empty text is an unset value."""
 
     value: Text
 
 
-def _spelled_out(source: object) -> object:
+def _as_object(source: object) -> object:
     return {"column": source} if isinstance(source, str) else source
 
 
 def _form(source: object) -> str | None:
-    """Return the tag of a source's form by its first known key; brackets tell it from a key in pydantic's errors."""
+    """Return the tag of a source's form. The brackets distinguish tags from keys in pydantic's errors."""
     keys = source.model_dump() if isinstance(source, BaseModel) else source if isinstance(source, Mapping) else {}
     known = ("column", "position", "value", "sum", "start", "end")
     return next((f"<{'start' if key == 'end' else key}>" for key in known if key in keys), None)
@@ -109,26 +109,26 @@ _COLUMN = Annotated[Column, Tag("<column>")]
 _POSITION = Annotated[Position, Tag("<position>")]
 _VALUE = Annotated[Value, Tag("<value>")]
 _CHOICE = Discriminator(
-    _form, custom_error_type="form", custom_error_message="has none of the known forms", custom_error_context=None
+    _form, custom_error_type="form", custom_error_message="has an unknown form", custom_error_context=None
 )
 Place = Column | Position
 Term = Column | Position | Value
 
 
 class Sum(_Part):
-    """The sum of several columns; what is unset is left out."""
+    """The sum of several columns. Unset values are ignored."""
 
     sum: Annotated[
-        tuple[Annotated[_COLUMN | _POSITION | _VALUE, _CHOICE, BeforeValidator(_spelled_out)], ...],
+        tuple[Annotated[_COLUMN | _POSITION | _VALUE, _CHOICE, BeforeValidator(_as_object)], ...],
         Field(min_length=1, strict=False),
     ]
 
 
-_PLACE = Annotated[_COLUMN | _POSITION, _CHOICE, BeforeValidator(_spelled_out)]
+_PLACE = Annotated[_COLUMN | _POSITION, _CHOICE, BeforeValidator(_as_object)]
 
 
 class Span(_Part):
-    """A duration, from a start to an end."""
+    """A duration from a start to an end."""
 
     start: _PLACE
     end: _PLACE
@@ -141,7 +141,7 @@ _SOURCES: TypeAdapter[dict[str, Source]] = TypeAdapter(
         Annotated[
             _COLUMN | _POSITION | _VALUE | Annotated[Sum, Tag("<sum>")] | Annotated[Span, Tag("<start>")],
             _CHOICE,
-            BeforeValidator(_spelled_out),
+            BeforeValidator(_as_object),
         ],
     ]
 )
@@ -149,12 +149,12 @@ _SOURCES: TypeAdapter[dict[str, Source]] = TypeAdapter(
 
 @dataclass(frozen=True)
 class Layout:
-    """One way in which a file may be laid out.
+    """One possible layout of a file.
 
     Attributes:
         needed: The source of each raw column that the file must have.
-        optional: Raw columns and sources that count where the file has their columns. The first of a raw column wins.
-        absent: Columns that a file of this layout does not have.
+        optional: Raw columns and sources that are used if the file has them. The first source of a raw column wins.
+        absent: Columns that a file of this layout must not have.
         widths: How many columns a file without a header may have; empty for any number.
     """
 
@@ -165,7 +165,7 @@ class Layout:
 
     @property
     def is_headless(self) -> bool:
-        """Return whether the first line of a file is a record."""
+        """Return whether the file has no header, so that its first line is a record."""
         return any(isinstance(place, Position) for place in places_of(self.needed))
 
     def replaced(self, sources: Mapping[str, Source]) -> "Layout":
@@ -176,14 +176,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Columns:
-    """What FLOWS_COLUMNS means.
+    """The parsed FLOWS_COLUMNS.
 
     Attributes:
-        layouts: The layouts that a file may have; the first that fits is used.
-        preset: The name of the preset, None where the user named every column.
-        unset: A text that stands for an unset value.
-        status: The names of the column that says whether a record has a flow; the file has one of them or none.
-        no_flow: What that column says for a record without a flow, which is skipped.
+        layouts: The possible layouts of a file; the first that fits is used.
+        preset: The name of the preset, or None if the user mapped every column.
+        unset: The text of an unset value.
+        status: The possible names of the column that marks records without a flow.
+        no_flow: The values of that column in records without a flow, which are skipped.
     """
 
     layouts: Sequence[Layout]
@@ -193,24 +193,24 @@ class Columns:
     no_flow: Sequence[str] = ()
 
     def replaced(self, sources: Mapping[str, Source]) -> "Columns":
-        """Return the columns with other sources for some raw columns, in each layout in which they can stand."""
+        """Return the columns with other sources for some raw columns, in each layout that allows them."""
         layouts = [layout.replaced(sources) for layout in self.layouts]
-        fitting = [layout for layout in layouts if not _strays(layout.needed)]
+        fitting = [layout for layout in layouts if not _name_among_positions(layout.needed)]
         if not fitting:
             _require_one_kind(layouts[0].needed)
         return replace(self, layouts=fitting)
 
-    def on(self, date: str, begin: str) -> "Columns":
-        """Return the columns with the day of a partition in place of `{date}` in the value of `timestamp`.
+    def with_day(self, date: str, begin: str) -> "Columns":
+        """Return the columns with `{date}` in the value of `timestamp` replaced by a day.
 
         Args:
             date: The day, as `YYYY-MM-DD`.
-            begin: Its first instant in ISO 8601, which a value of nothing but `{date}` becomes.
+            begin: The first instant of the day in ISO 8601, which replaces a value that is only `{date}`.
         """
-        return replace(self, layouts=[_on(layout, date, begin) for layout in self.layouts])
+        return replace(self, layouts=[_with_day(layout, date, begin) for layout in self.layouts])
 
 
-def _on(layout: Layout, date: str, begin: str) -> Layout:
+def _with_day(layout: Layout, date: str, begin: str) -> Layout:
     time = layout.needed.get("timestamp")
     if not isinstance(time, Value):
         return layout
@@ -219,13 +219,13 @@ def _on(layout: Layout, date: str, begin: str) -> Layout:
 
 
 def places_of(sources: Mapping[str, Source]) -> Iterator[Place]:
-    """Yield the columns of a file that sources name."""
+    """Yield the file columns that several sources use."""
     for source in sources.values():
         yield from places(source)
 
 
 def places(source: Source) -> Iterator[Place]:
-    """Yield the columns of a file that one source names."""
+    """Yield the file columns that a source uses."""
     if isinstance(source, Column | Position):
         yield source
     elif isinstance(source, Span):
@@ -243,11 +243,11 @@ def sources_of(document: Mapping[str, Any]) -> dict[str, Source]:
     """
     for raw in document:
         if raw not in RAW:
-            raise _bad(f"{quoted(raw)} is no column of the raw layer", f"Use {', '.join(RAW)}")
+            raise _error(f"{quoted(raw)} is not a column of the raw layer", f"Use {', '.join(RAW)}")
     try:
         sources = _SOURCES.validate_python(document)
     except ValidationError as error:
-        raise _bad(_condensed(error), f"Use {FORMS}") from None
+        raise _error(_first_error(error), f"Use {FORMS}") from None
     for raw, source in sources.items():
         _require_fit(raw, source)
     return sources
@@ -261,10 +261,10 @@ def parse_columns(text: str, presets: Mapping[str, Columns]) -> tuple[Columns, s
         presets: Every preset by its name.
 
     Returns:
-        What it means, and the text that says so: a file's content in place of its name.
+        The columns and their text, which is the content of a file rather than its name.
 
     Raises:
-        SettingsError: It is none of the four forms, or a document breaks the rules of the language.
+        SettingsError: The value has none of the four forms, or a document breaks the rules of the language.
     """
     plain = text.strip()
     if plain in presets:
@@ -276,49 +276,52 @@ def parse_columns(text: str, presets: Mapping[str, Columns]) -> tuple[Columns, s
 
 
 def _content(name: str, presets: Mapping[str, Columns]) -> str:
-    """Return the text of a file."""
     try:
         file = Path(name)
         if file.is_file():
             with file.open("rb") as opened:
                 content = opened.read(MAX_FILE_BYTES + 1)
             if len(content) > MAX_FILE_BYTES:
-                raise _bad(f"the file {quoted(name)} is larger than 1 MiB", "Name a file that holds the JSON document")
+                raise _error(f"the file {quoted(name)} is larger than 1 MiB", "Name a file with the JSON document")
             if contains_secret(content):
-                raise _bad(f"the file {quoted(name)} holds a secret of the environment", "Use a file without secrets")
+                raise _error(
+                    f"the file {quoted(name)} contains a secret of the environment", "Use a file without secrets"
+                )
             return content.decode("utf-8-sig").strip()
         exists = file.exists()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise _bad(f"the file {quoted(name)} cannot be read: {reason}", "Correct FLOWS_COLUMNS") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise _error(f"the file {quoted(name)} cannot be read: {reason}", "Correct FLOWS_COLUMNS") from None
     if exists:
-        raise _bad(f"{quoted(name)} is no regular file", "Name a file that holds the JSON document")
-    raise _bad(
-        f"{quoted(name)} is no preset, no JSON document and no file{_similar(name, presets)}",
+        raise _error(f"{quoted(name)} is not a regular file", "Name a file with the JSON document")
+    raise _error(
+        f"{quoted(name)} is not a preset, a JSON document or a file{_similar(name, presets)}",
         f'Use one of {", ".join(presets)}, a document such as {{"bytes": "octets"}}, or the path of a file with one',
     )
 
 
 def _document(content: str) -> dict[str, Any]:
     try:
-        document = json.loads(content, object_pairs_hook=_once)
+        document = json.loads(content, object_pairs_hook=_require_unique)
     except json.JSONDecodeError as error:
-        # The text is not quoted: it may come from a file that is not meant to be shown.
+        # The text is not quoted, because it may come from a file that must not be shown.
         where = f"line {error.lineno} column {error.colno}"
-        raise _bad(f"no JSON document: {error.msg} at {where}", "Correct the document") from None
+        raise _error(f"not a valid JSON document: {error.msg} at {where}", "Correct the document") from None
     except (ValueError, RecursionError):
-        raise _bad("no JSON document: a number is too long or objects nest too deep", "Correct the document") from None
+        raise _error(
+            "not a valid JSON document: a number is too long or objects are nested too deeply", "Correct the document"
+        ) from None
     if not isinstance(document, dict):
-        raise _bad("the JSON document is no object", 'Write an object, as in {"bytes": "octets"}')
+        raise _error("the JSON document is not an object", 'Write an object, as in {"bytes": "octets"}')
     return document
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object whose keys differ; JSON itself would keep the last of two."""
+def _require_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Reject duplicate keys, of which `json` would silently keep the last."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _bad(f"the key {quoted(key)} is there twice", "Remove one of them")
+            raise _error(f"the key {quoted(key)} appears twice", "Remove one of them")
         found[key] = value
     return found
 
@@ -329,10 +332,12 @@ def _columns(document: dict[str, Any], presets: Mapping[str, Columns]) -> Column
     _require_one_kind(sources)
     if name is None:
         if not sources:
-            raise _bad("the document names no column", f"Use {', '.join(RAW)}")
+            raise _error("the document names no column", f"Use {', '.join(RAW)}")
         return Columns([Layout(sources)])
     if not isinstance(name, str) or name not in presets:
-        raise _bad(f"{quoted(name)} is no preset{_similar(str(name), presets)}", f"Use one of {', '.join(presets)}")
+        raise _error(
+            f"{quoted(name)} is not a preset{_similar(str(name), presets)}", f"Use one of {', '.join(presets)}"
+        )
     return presets[name].replaced(sources)
 
 
@@ -342,42 +347,43 @@ def _similar(name: str, presets: Mapping[str, Columns]) -> str:
 
 
 def _require_fit(raw: str, source: Source) -> None:
-    """Refuse a source that cannot make a raw column."""
+    """Reject a source that does not fit its raw column."""
     if isinstance(source, Span) and raw != "duration":
-        raise _bad(f"{raw} cannot be a start and an end", "Use start and end for duration alone")
+        raise _error(f"{raw} cannot have a start and an end", "Use start and end only for duration")
     if isinstance(source, Sum):
         if raw not in VOLUMES:
-            raise _bad(f"{raw} cannot be a sum", f"Use sums for {', '.join(VOLUMES)} alone")
+            raise _error(f"{raw} cannot be a sum", f"Use a sum only for {', '.join(VOLUMES)}")
         if len(set(source.sum)) < len(source.sum):
-            raise _bad(f"the sum of {raw} names a column twice", "Name each column of a sum once")
+            raise _error(f"the sum of {raw} names a column twice", "Name each column of a sum once")
     is_time = raw == "timestamp" or isinstance(source, Span)
     for place in places(source):
         if place.unit and not is_time and raw != "duration":
-            raise _bad(f"{raw} has no unit", "Use a unit for timestamp and duration alone")
+            raise _error(f"{raw} cannot have a unit", "Use a unit only for timestamp and duration")
         if place.day_first and not is_time:
-            raise _bad(f"{raw} has no date", "Use day_first for timestamp, start and end alone")
+            raise _error(f"{raw} cannot have day_first", "Use day_first only for timestamp, start and end")
 
 
 def _require_one_kind(sources: Mapping[str, Source]) -> None:
-    if stray := _strays(sources):
-        raise _bad(
-            f"{quoted(stray)} is a name beside positions", "Use positions for files without a header, otherwise names"
+    if name := _name_among_positions(sources):
+        raise _error(
+            f"{quoted(name)} is a name, but other columns are positions",
+            "Use positions for files without a header, otherwise names",
         )
 
 
-def _strays(sources: Mapping[str, Source]) -> str | None:
-    """Return the name of a column that stands beside positions."""
+def _name_among_positions(sources: Mapping[str, Source]) -> str | None:
+    """Return a column that is given by name while others are given by position, or None."""
     named = [place.name for place in places_of(sources) if isinstance(place, Column)]
     return named[0] if named and any(isinstance(place, Position) for place in places_of(sources)) else None
 
 
-def _condensed(error: ValidationError) -> str:
-    """Return the first of pydantic's findings in a line: where it is, and what is wrong."""
+def _first_error(error: ValidationError) -> str:
+    """Return the first of pydantic's errors as one line with its location."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = [str(part) for part in first["loc"] if not str(part).startswith("<")]
-    said = "is no known key here" if first["type"] == "extra_forbidden" else first["msg"]
-    return f"{': '.join([where[0], *map(quoted, where[1:])])}: {said[:1].lower()}{said[1:]}"
+    message = "is not a known key here" if first["type"] == "extra_forbidden" else first["msg"]
+    return f"{': '.join([where[0], *map(quoted, where[1:])])}: {message[:1].lower()}{message[1:]}"
 
 
-def _bad(problem: str, remedy: str) -> SettingsError:
+def _error(problem: str, remedy: str) -> SettingsError:
     return SettingsError(f"FLOWS_COLUMNS: {problem}", remedy)

@@ -1,11 +1,11 @@
-"""The older text form of FLOWS_COLUMNS, as a document of the JSON form.
+"""Convert the older text form of FLOWS_COLUMNS to a document of the JSON form.
 
     columns  = entry {"," entry}
     entry    = raw "=" term {"+" term}
     term     = name | '"' name '"' | "#" position | "'" value "'"
 
-A name needs quotes where it holds a comma, a plus, an equals sign or a quote, begins with `#`, or has a blank at an
-end; a quote inside of quotes is doubled. Blanks beside these signs mean nothing.
+A name needs quotes if it contains a comma, a plus, an equals sign or a quote, begins with `#`, or begins or ends with
+a blank. A quote within quotes is doubled. Blanks around these signs are ignored.
 """
 
 import re
@@ -19,7 +19,7 @@ BEGIN = re.compile(r"\w+\s*=")
 
 
 def is_text_form(text: str) -> bool:
-    """Return whether a text begins with `word=`. A file of such a name is given as `./word=…`."""
+    """Return whether a text begins with `word=`. A file with such a name is given as `./word=…`."""
     return BEGIN.match(text) is not None
 
 
@@ -38,11 +38,11 @@ def document_of_text(text: str) -> dict[str, Any]:
             part = text[at:].split(",", maxsplit=1)[0].strip()
             raise SettingsError(
                 f"FLOWS_COLUMNS: {quoted(part)} is not raw=term or raw=term+term",
-                """Quote names that hold , + = " or ', or use the JSON form""",
+                """Quote names that contain , + = " or ', or use the JSON form""",
             )
         raw, written, more = entry.groups()
         if raw in document:
-            raise SettingsError(f"FLOWS_COLUMNS: {quoted(raw)} is there twice", "Remove one of them")
+            raise SettingsError(f"FLOWS_COLUMNS: {quoted(raw)} appears twice", "Remove one of them")
         terms = [_term(term) for term in re.findall(TERM, written)]
         document[raw] = {"sum": terms} if len(terms) > 1 else terms[0]
         at = entry.end()
@@ -58,6 +58,7 @@ def _term(written: str) -> dict[str, Any]:
         return {"column": written}
     if not re.fullmatch(r"#[1-9][0-9]{0,5}", written):
         raise SettingsError(
-            f"FLOWS_COLUMNS: {quoted(written)} is no position", 'Use #1, #2, …, or quote a name that begins so: "#…"'
+            f"FLOWS_COLUMNS: {quoted(written)} is not a valid position",
+            'Use #1, #2, …, or quote a name that begins with #: "#…"',
         )
     return {"position": int(written[1:])}

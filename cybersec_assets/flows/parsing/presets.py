@@ -1,8 +1,8 @@
-"""The columns of files that people have, by the name that FLOWS_COLUMNS gives them.
+"""The presets of FLOWS_COLUMNS: the columns of public data sets and common tools.
 
-A preset has a layout for each style of header, and for files without one. What a file of a layout always has is
-needed; the rest counts where it is there. Files without times get the day of the partition, and files without
-addresses get 0.0.0.0, so that such sets can be run at all; docs/columns.md says which.
+A preset has a layout for each style of header, and for files without one. Columns that every file of a layout has are
+needed; the others are optional. Files without times get the day of the partition, and files without addresses get
+0.0.0.0, so that such sets can be used at all; docs/columns.md lists them.
 
 - CICFlowMeter: https://github.com/ahlashkari/CICFlowMeter (durations in microseconds, dates with the day first).
 - NetFlow v2: https://staff.itee.uq.edu.au/marius/NIDS_datasets/ (NF-*-v2 has no times, NF-*-v3 has).
@@ -17,7 +17,7 @@ from typing import Any
 
 from cybersec_assets.flows.parsing.mapping import DATE, Columns, Layout, sources_of
 
-NO_ADDRESS = {"value": "0.0.0.0"}  # noqa: S104 - it stands for an unknown address, nothing listens there
+NO_ADDRESS = {"value": "0.0.0.0"}  # noqa: S104 - a placeholder for an unknown address, not an address to listen on
 NO_ADDRESSES = {"src_ip": NO_ADDRESS, "dst_ip": NO_ADDRESS}
 NO_TIME = {"timestamp": {"value": DATE}}
 AWS_VPC_PARQUET = "aws_vpc_parquet"
@@ -56,7 +56,7 @@ def _cicflowmeter() -> list[Layout]:
     time = {"timestamp": {"column": "Timestamp", "day_first": True}}
     styles = [{"src_ip": "Source IP", "dst_ip": "Destination IP"}, {"src_ip": "Src IP", "dst_ip": "Dst IP"}]
     layouts = list[Layout]()
-    # CICIDS2017's header, that of CICFlowMeter 4, and that of its later versions.
+    # The headers of CICIDS2017, of CICFlowMeter 4, and of later versions.
     for sent, received, packets_sent, packets_received in (
         ("Total Length of Fwd Packets", "Total Length of Bwd Packets", "Total Fwd Packets", "Total Backward Packets"),
         ("TotLen Fwd Pkts", "TotLen Bwd Pkts", "Tot Fwd Pkts", "Tot Bwd Pkts"),
@@ -69,7 +69,7 @@ def _cicflowmeter() -> list[Layout]:
             {"src_port": "Src Port", "dst_port": "Dst Port"},
         ]
         layouts += [_layout(volume | time | addresses, *optional) for addresses in styles]
-        # CSE-CIC-IDS2018 has times without addresses.
+        # CSE-CIC-IDS2018 has times but no addresses.
         absent = [name for style in styles for name in style.values()]
         layouts.append(_layout(volume | time | NO_ADDRESSES, *optional, absent=absent))
     return layouts
@@ -95,7 +95,7 @@ def _netflow_v2() -> list[Layout]:
 
 
 def _nsl_kdd() -> list[Layout]:
-    # The last of 43 columns is the difficulty, which KDD Cup 99 does not have.
+    # The 43rd column, the difficulty, is missing in KDD Cup 99.
     positions = {
         "duration": {"position": 1},
         "protocol": {"position": 2},
@@ -116,8 +116,8 @@ def _nsl_kdd() -> list[Layout]:
         "resp_bytes": "dst_bytes",
     }
     labels = [{"label": name} for name in ("label", "labels", "class", "attack", "outcome")]
-    made_up = NO_TIME | NO_ADDRESSES
-    return [_layout(names | made_up, *labels), _layout(positions | made_up, widths=(42, 43))]
+    placeholders = NO_TIME | NO_ADDRESSES
+    return [_layout(names | placeholders, *labels), _layout(positions | placeholders, widths=(42, 43))]
 
 
 def _unsw_nb15() -> list[Layout]:
@@ -153,7 +153,7 @@ def _unsw_nb15() -> list[Layout]:
     return [
         _layout(flow | {"timestamp": "Stime"}, *optional),
         _layout(positions, widths=(49,)),
-        # The sets made for training and testing have neither times nor addresses.
+        # The training and test sets have neither times nor addresses.
         _layout(volume | NO_TIME | NO_ADDRESSES | {"label": "label"}, *optional, absent=("srcip", "dstip")),
     ]
 

@@ -1,7 +1,7 @@
-"""How text and numbers become a point in time.
+"""Parse text and numbers as points in time.
 
-A number is an epoch: the time since 1970-01-01 UTC. Its magnitude decides its unit, value by value, so that one file
-may mix units. The ranges do not overlap; a number between two of them is no time.
+A number is the time since 1970-01-01 UTC. Its magnitude determines its unit, separately for each value, so that a file
+may mix units. The ranges do not overlap; a number between two ranges is not a valid time.
 
 | unit         | from                        | below                     | which is                    |
 | ------------ | --------------------------- | ------------------------- | --------------------------- |
@@ -10,8 +10,8 @@ may mix units. The ranges do not overlap; a number between two of them is no tim
 | microseconds | 100,000,000,000,000         | 9,007,199,254,740,992     | the same                    |
 | nanoseconds  | 100,000,000,000,000,000     | 9,007,199,254,740,992,000 | the same                    |
 
-In 2255 a float stops holding every whole microsecond. An earlier end for the finer units also refuses what is no
-epoch at all, such as the date and time `20200101120000` written as one number.
+After 2255 a float cannot represent every whole microsecond. The limits of the finer units also reject numbers that are
+not epochs, such as the date and time `20200101120000` written as one number.
 """
 
 import datetime as dt
@@ -23,23 +23,23 @@ from cybersec_assets.flows.schema import TIMESTAMP
 
 MICROSECONDS = 1_000_000
 FINE_FROM = 100_000_000_000
-"""The first number that is an epoch in milliseconds and not in seconds; times 1,000 for each finer unit."""
+"""The smallest number that is read as milliseconds rather than seconds; multiplied by 1,000 for each finer unit."""
 EXACT = 2**53
-"""The first whole number of microseconds that floats do not hold exactly with all its neighbours."""
+"""Floats represent every whole number of microseconds below this one exactly."""
 EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 LATEST = dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
 
 
 def plausible(time: pl.Expr) -> pl.Expr:
-    """Return null in place of a time that Python's calendar does not reach."""
-    # Polars itself panics where it prints or takes apart such a time.
+    """Return null in place of a time that Python's `datetime` cannot represent."""
+    # Polars panics when it formats or decomposes such a time.
     return pl.when(time.is_between(*_limits())).then(time)
 
 
 @cache
 def _limits() -> tuple[pl.Expr, pl.Expr]:
-    # Made when first used: a literal of this kind has Polars start its threads, which a process that forks must not
-    # have begun; and once, as it takes longer than most of what a small file takes.
+    # Created on first use, because such a literal starts the threads of Polars, which must not run before a fork.
+    # Cached, because creating them takes longer than reading most small files.
     return pl.lit(EARLIEST, TIMESTAMP), pl.lit(LATEST, TIMESTAMP)
 
 
@@ -50,10 +50,9 @@ def from_epoch(text: pl.Expr) -> pl.Expr:
         text: The number as text.
 
     Returns:
-        UTC in microseconds; nanoseconds below one are cut off. Null where the text is no number, is negative, or is in
-        none of the ranges above.
+        UTC in microseconds; further digits are truncated. Null if the text is not a number in one of the ranges above.
     """
-    # As an integer, as a float does not hold the nanoseconds of today.
+    # Floats cannot represent current times in nanoseconds.
     whole = text.str.strip_suffix(".0").cast(pl.Int64, strict=False)
     microseconds = (
         pl.when(_is_seconds(whole))
@@ -72,13 +71,13 @@ def from_epoch(text: pl.Expr) -> pl.Expr:
 
 
 def from_float_epoch(number: pl.Expr) -> pl.Expr:
-    """Read an epoch that has become a float: in seconds, milliseconds or microseconds.
+    """Read an epoch that is a float in seconds, milliseconds or microseconds.
 
     Args:
-        number: The number, or text that is cast to one.
+        number: The number, or text that can be cast to one.
 
     Returns:
-        What `from_epoch` returns; null for nanoseconds, which a float does not hold exactly.
+        The same as `from_epoch`, but null for nanoseconds, which a float cannot represent exactly.
     """
     seconds = number.cast(pl.Float64, strict=False)
     microseconds = (
@@ -112,14 +111,14 @@ def parse_time(text: pl.Expr) -> pl.Expr:
     """Read ISO 8601 (a naive time is UTC, any resolution, `T` or a space) or an epoch as `from_epoch` does.
 
     Returns:
-        UTC in microseconds; null where the text is neither, or not `plausible`.
+        UTC in microseconds; null if the text is neither, or the time is not `plausible`.
     """
     naive = _iso(text).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
     return pl.coalesce(parse_zoned(text), plausible(naive.dt.replace_time_zone("UTC")), from_epoch(text))
 
 
 def parse_zoned(text: pl.Expr) -> pl.Expr:
-    """Read what `parse_time` reads if it is ISO 8601 with its zone, in a third of the time."""
+    """Read ISO 8601 with a time zone, in a third of the time that `parse_time` takes."""
     zoned = _iso(text).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", time_zone="UTC", strict=False)
     return plausible(zoned)
 
@@ -129,6 +128,6 @@ def _iso(text: pl.Expr) -> pl.Expr:
 
 
 def seconds_between(start: pl.Expr, end: pl.Expr) -> pl.Expr:
-    """Give the seconds from one time to another, to the microsecond."""
-    # Polars divides by a constant as it multiplies by its inverse, which is off by a bit.
+    """Return the seconds from one time to another, rounded to microseconds."""
+    # Polars multiplies by the inverse of a constant divisor, which is inexact in the last bit.
     return ((end - start).dt.total_microseconds() / MICROSECONDS).round(6)

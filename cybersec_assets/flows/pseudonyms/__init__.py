@@ -1,1 +1,1 @@
-"""Pseudonyms in place of addresses."""
+"""Replace addresses with pseudonyms."""

@@ -1,4 +1,4 @@
-"""Records without an address in clear: what is stored, shown or told of them has pseudonyms in their place."""
+"""Remove addresses from records before they are stored or shown."""
 
 import polars as pl
 
@@ -6,22 +6,22 @@ from cybersec_assets.flows.pseudonyms.pseudonyms import Pseudonyms
 
 ADDRESSES = ("src_ip", "dst_ip")
 WORDS = ("protocol", "uid", "service", "conn_state")
-"""Other text, which has an address where a column is shifted or mapped so."""
+"""Other text columns, which may contain an address if columns are shifted or mapped wrongly."""
 LIKE_ADDRESS = r"\d\.\d+\.\d+\.\d|[0-9A-Fa-f]*:[0-9A-Fa-f]*:"
-"""What every address has, of either kind, wherever in a text it stands."""
-TELLTALE = "value"
-"""What a record at fault had in a column, which may be an address even where another belongs."""
+"""A part that every IPv4 and IPv6 address has."""
+REJECTED_TEXT = "value"
+"""The column with the text of an invalid value, which may be an address whatever the column."""
 HIDDEN = "(not shown, as addresses are pseudonyms)"
-"""What stands for a label that is not known."""
+"""Replaces a label with an unknown meaning."""
 
 
 def without_addresses(records: pl.LazyFrame, pseudonyms: Pseudonyms) -> pl.LazyFrame:
-    """Put pseudonyms in place of addresses.
+    """Replace addresses with pseudonyms.
 
     Args:
-        records: The columns of RAW, and perhaps those of ORIGIN, whose `value` becomes null, or HIDDEN
-            where it is a label, or others.
-        pseudonyms: What stands for an address.
+        records: The columns of RAW and optionally of ORIGIN or others. `value` becomes null, or HIDDEN if it is a
+            label.
+        pseudonyms: The pseudonyms.
 
     Returns:
         The same columns.
@@ -30,19 +30,19 @@ def without_addresses(records: pl.LazyFrame, pseudonyms: Pseudonyms) -> pl.LazyF
     def hide(batch: pl.DataFrame) -> pl.DataFrame:
         hidden = [pseudonyms.of(batch[name]) for name in ADDRESSES if name in batch.columns]
         hidden += [_hide_like(batch[name], pseudonyms) for name in WORDS if name in batch.columns]
-        is_label = pl.col("fault").is_null() & pl.col(TELLTALE).is_not_null()
-        told = [pl.when(is_label).then(pl.lit(HIDDEN)).alias(TELLTALE)] if TELLTALE in batch.columns else []
-        return batch.with_columns(*hidden, *told)
+        is_label = pl.col("fault").is_null() & pl.col(REJECTED_TEXT).is_not_null()
+        texts = [pl.when(is_label).then(pl.lit(HIDDEN)).alias(REJECTED_TEXT)] if REJECTED_TEXT in batch.columns else []
+        return batch.with_columns(*hidden, *texts)
 
-    # Nothing is pushed through it: a condition on an address would be one on its pseudonym.
+    # No pushdown: a predicate on a pseudonym must not be evaluated on the address.
     return records.map_batches(
         hide, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False, streamable=True
     )
 
 
 def _hide_like(texts: pl.Series, pseudonyms: Pseudonyms) -> pl.Series:
-    """Put a pseudonym in place of a whole text that has an address in it."""
-    telling = texts.str.contains(LIKE_ADDRESS)
-    if not telling.any():
+    """Replace each text that contains an address, as a whole, with a pseudonym."""
+    has_address = texts.str.contains(LIKE_ADDRESS)
+    if not has_address.any():
         return texts
-    return texts.zip_with(~telling.fill_null(value=False), pseudonyms.of(texts.set(~telling, None)))
+    return texts.zip_with(~has_address.fill_null(value=False), pseudonyms.of(texts.set(~has_address, None)))

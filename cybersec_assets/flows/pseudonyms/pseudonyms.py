@@ -1,11 +1,11 @@
-"""Addresses replaced by pseudonyms: the same for the same address and key, in the same subnets as before.
+"""Pseudonyms for addresses, which preserve prefixes. The same address and key give the same pseudonym.
 
 The scheme is Crypto-PAn (J. Xu, J. Fan, M. H. Ammar, S. B. Moon: "Prefix-Preserving IP Address Anonymization",
-IEEE ICNP 2002, https://doi.org/10.1109/ICNP.2002.1181415), for IPv6 over 128 bits: two addresses share as many
-leading bits after it as before. Who knows the key, or some of the addresses, learns about the others: pseudonyms are
-still personal data, and the key is a secret.
+IEEE ICNP 2002, https://doi.org/10.1109/ICNP.2002.1181415), for IPv6 over 128 bits. The pseudonyms of two addresses
+share as many leading bits as the addresses. Anyone who knows the key, or some of the addresses, can learn about the
+others: the key is a secret, and pseudonyms are still personal data.
 
-What does not belong here: which columns hold addresses, and whether anybody wants pseudonyms.
+`privacy` applies pseudonyms to the columns of records.
 """
 
 from ipaddress import IPv6Address
@@ -25,62 +25,64 @@ from cybersec_assets.redaction import decode_base64
 
 KEY_BYTES = 32
 BLOCK_BYTES = 16
-AT_ONCE = 4_096
-"""Addresses that are encrypted together: IPv6 takes 2 KiB of blocks for each, and what fits the cache is faster."""
+BATCH_SIZE = 4_096
+"""How many addresses are encrypted at once. Each IPv6 address needs 2 KiB, and small batches fit the cache."""
 NAME_DIGITS = 16
 
 
 def read_key(text: str) -> bytes:
-    """Read the key from the text that `FLOWS_PSEUDONYM_KEY` holds.
+    """Return the key that `FLOWS_PSEUDONYM_KEY` contains.
 
     Raises:
-        SettingsError: It is not 32 bytes in base64; the key itself is not told.
+        SettingsError: The text is not 32 bytes in base64. The message does not contain the text.
     """
     key = decode_base64(text.strip())
     if len(key) != KEY_BYTES:
         raise SettingsError(
-            f"FLOWS_PSEUDONYM_KEY holds no key of {KEY_BYTES} bytes in base64",
+            f"FLOWS_PSEUDONYM_KEY is not a key of {KEY_BYTES} bytes in base64",
             "Make one with `openssl rand -base64 32`",
         )
     return key
 
 
 class Pseudonyms:
-    """What stands for addresses under one key.
+    """The pseudonyms of one key.
 
     Args:
-        key: 32 bytes; the first half is the AES-128 key, the second half, encrypted, is the pad.
+        key: 32 bytes. The first half is the AES-128 key; the second half, encrypted, is the pad.
     """
 
     def __init__(self, key: bytes) -> None:
-        self._cipher = Cipher(AES(key[:BLOCK_BYTES]), ECB())  # noqa: S305 - the scheme is one block a bit, none chained
+        self._cipher = Cipher(AES(key[:BLOCK_BYTES]), ECB())  # noqa: S305 - the scheme encrypts one independent block per bit
         self._pad = self._encrypted(key[BLOCK_BYTES:])
         self._key = key
 
     def __reduce__(self) -> tuple[type["Pseudonyms"], tuple[bytes]]:
-        """Go to another process as the key: a cipher cannot."""
+        """Pickle the key, because a cipher cannot be pickled."""
         return Pseudonyms, (self._key,)
 
     def of(self, addresses: pl.Series) -> pl.Series:
-        """Give the pseudonyms of addresses.
+        """Return the pseudonyms of addresses.
 
         Args:
             addresses: Strings.
 
         Returns:
-            As many strings. An IPv4 or IPv6 address gives one of its kind in the spelling of `ipaddress`; any other
-            text, an IPv6 address's zone too, gives `name-` and 16 hexadecimal digits; nulls stay null.
+            As many strings. The pseudonym of an IPv4 or IPv6 address is an address of the same kind, as `ipaddress`
+            writes it. Any other text, and the zone of an IPv6 address, becomes `name-` and 16 hexadecimal digits.
+            Nulls stay null.
         """
         clear = addresses.drop_nulls().unique()
-        # One batch at least, so that there is a table where there are no addresses.
-        parts = [self._batch(clear.slice(start, AT_ONCE)) for start in range(0, len(clear) or 1, AT_ONCE)]
+        # At least one batch, so that there is a table even without addresses.
+        parts = [self._batch(clear.slice(start, BATCH_SIZE)) for start in range(0, len(clear) or 1, BATCH_SIZE)]
         known = pl.concat(parts)
         return addresses.replace_strict(known["clear"], known["pseudonym"], return_dtype=pl.String)
 
     def _batch(self, clear: pl.Series) -> pl.DataFrame:
-        """Give a table of `clear` and `pseudonym`, in any order."""
-        dotted = clear.str.contains(IPV4)
-        v4, others = clear.filter(dotted), clear.filter(~dotted)
+        """Return a table of `clear` and `pseudonym`, in any order."""
+        is_v4 = clear.str.contains(IPV4)
+        v4 = clear.filter(is_v4)
+        others = clear.filter(~is_v4)
         pseudonyms = pl.concat([self._of_v4(v4), self._of_others(others.to_list())])
         return pl.DataFrame({"clear": pl.concat([v4, others]), "pseudonym": pseudonyms})
 
@@ -102,15 +104,17 @@ class Pseudonyms:
         )
 
     def _flips(self, clear: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Give the bits to flip: bit i is the first of the encrypted block of the i bits before it and the pad's rest.
+        """Return the bits to flip.
+
+        Bit i is the first bit of an encrypted block, which consists of the i bits before it and the rest of the pad.
 
         Args:
-            clear: Addresses, a row of bytes each.
+            clear: Addresses, each a row of bytes.
         """
         count, size = clear.shape
         before = np.packbits(np.tri(8 * size, 8 * BLOCK_BYTES, k=-1, dtype=bool), axis=1)
         blocks = np.pad(clear, [(0, 0), (0, BLOCK_BYTES - size)])
-        # Numpy takes two thirds of the time for eight bytes at once.
+        # Working on eight bytes at once takes NumPy two thirds of the time.
         kept = blocks.view(np.uint64)[:, None, :] & before.view(np.uint64)
         encrypted = self._encrypted((kept | (self._pad & ~before).view(np.uint64)).view(np.uint8).data)
         return np.packbits((encrypted[::BLOCK_BYTES] >> 7).reshape(count, 8 * size), axis=1)
@@ -119,7 +123,7 @@ class Pseudonyms:
         return np.frombuffer(self._cipher.encryptor().update(blocks), np.uint8)
 
     def _zone(self, address: str) -> str:
-        """Give a pseudonym of what an IPv6 address has behind its `%` (RFC 4007), which may hold a hardware address."""
+        """Return the pseudonym of an IPv6 zone (RFC 4007), which may contain a hardware address."""
         _, mark, zone = address.partition("%")
         return mark and f"%{self._name(zone)}"
 
@@ -130,7 +134,7 @@ class Pseudonyms:
 
 
 def _packed(text: str) -> bytes:
-    """Give an IPv6 address's 16 bytes, none where the text is no such address."""
+    """Return the 16 bytes of an IPv6 address, or no bytes if the text is not one."""
     try:
         return IPv6Address(text).packed
     except ValueError:

@@ -1,1 +1,1 @@
-"""Labelled synthetic flows for trying the product without a log."""
+"""Labelled synthetic flows, to try the product without logs."""

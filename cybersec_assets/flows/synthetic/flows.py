@@ -1,8 +1,8 @@
-"""Labelled flows for a trial: a day of ordinary traffic with four kinds of attack in it.
+"""Generate a day of labelled flows: ordinary traffic with four kinds of attack.
 
-They are made in slices of the day, each from a generator of its own that is seeded by date and slice, so that the
-same date always gives the same flows and any number of them takes the memory of one slice. Volumes and durations
-are heavy-tailed (log-normal), as those of real networks are.
+The day is generated in slices, each with a random generator that is seeded by date and slice. The same date always
+gives the same flows, and any number of flows needs the memory of one slice. Volumes and durations are heavy-tailed
+(log-normal), as in real networks.
 """
 
 import datetime as dt
@@ -19,20 +19,20 @@ from cybersec_assets.flows.synthetic.traffic import ATTACKS, Slice, normal
 
 SLICE_FLOWS = 100_000
 ATTACK_SHARE = 0.005
-"""Each kind's share of all flows."""
-SECONDS_A_DAY = 86_400
+"""The share of each kind of attack."""
+SECONDS_PER_DAY = 86_400
 
 
 def synthetic_flows(day: dt.date, flows: int, zone: ZoneInfo = UTC) -> pl.LazyFrame:
-    """Return a day's flows lazily.
+    """Return the flows of a day lazily.
 
     Args:
-        day: The day; the same day gives the same flows.
-        flows: How many.
+        day: The day, which determines the flows.
+        flows: The number of flows.
         zone: The time zone of the day.
 
     Returns:
-        The columns of RAW (labels filled in) and ORIGIN, in order of time.
+        The columns of RAW, with labels, and ORIGIN, in order of time.
     """
     schema = RAW | ORIGIN
 
@@ -52,8 +52,8 @@ def _make_slice(day: Day, begin: int, total: int) -> pl.DataFrame:
     count = min(SLICE_FLOWS, total - begin)
     part = Slice(
         np.random.default_rng([day.date.toordinal(), begin]),
-        SECONDS_A_DAY * begin / total,
-        SECONDS_A_DAY * (begin + count) / total,
+        SECONDS_PER_DAY * begin / total,
+        SECONDS_PER_DAY * (begin + count) / total,
     )
     attacks = [kind(part, round(count * ATTACK_SHARE)) for kind in ATTACKS]
     ordinary = normal(part, count - len(ATTACKS) * round(count * ATTACK_SHARE))
@@ -62,7 +62,7 @@ def _make_slice(day: Day, begin: int, total: int) -> pl.DataFrame:
         *(pl.DataFrame({**attack, "label": True}) for attack in attacks),
     ]
     frame = pl.concat(kinds, how="diagonal_relaxed", rechunk=True)
-    # Nearly all of it is in order, of which only NumPy's stable sort makes use.
+    # The rows are nearly sorted, which NumPy's stable sort exploits and Polars' sort does not.
     return _finish(frame[frame["second"].to_numpy().argsort(kind="stable")], day, begin)
 
 

@@ -1,6 +1,6 @@
-"""What happens on a made-up network in a slice of a day: its ordinary traffic, and four kinds of attack.
+"""Generate the traffic of a synthetic network in a slice of a day: ordinary traffic and four kinds of attack.
 
-What does not belong here: how slices make a day (`synthetic`).
+`flows` combines the slices to a day.
 """
 
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-WHEEL_STEPS = 2**18
-"""How finely a wheel of fortune is divided: the rarest of 16,000 addresses still gets a step."""
+TABLE_SIZE = 2**18
+"""The size of a sampling table: the rarest of 16,000 addresses still gets an entry."""
 Columns = dict[str, np.ndarray | pl.Series | float | str]
-"""A column's name and its values; a single value stands for every flow."""
+"""The values of each column by name. A single value applies to every flow."""
 
 SERVICES = pl.DataFrame(
     {
@@ -25,7 +25,7 @@ SERVICES = pl.DataFrame(
         "seconds": [1.5, 0.04, 4.0, 0.02, 12.0],
     }
 )
-"""What clients use, with the median bytes and seconds of a flow."""
+"""The services that clients use, with the median bytes and seconds of a flow."""
 SERVICE_WEIGHTS = (0.45, 0.3, 0.1, 0.1, 0.05)
 STATES = pl.Series(["SF", "S1", "RSTO"])
 STATE_WEIGHTS = (0.93, 0.04, 0.03)
@@ -33,12 +33,12 @@ STATE_WEIGHTS = (0.93, 0.04, 0.03)
 
 @dataclass(frozen=True)
 class Slice:
-    """A part of the day in which a number of flows begins.
+    """A part of a day.
 
     Attributes:
-        random: Where its chance comes from.
-        begin: Seconds since midnight.
-        end: Seconds since midnight.
+        random: The random generator of the slice.
+        begin: The start, in seconds since midnight.
+        end: The end, in seconds since midnight.
     """
 
     random: np.random.Generator
@@ -46,47 +46,47 @@ class Slice:
     end: float
 
     def moments(self, count: int) -> np.ndarray:
-        """Give moments spread evenly by chance, in seconds since midnight."""
+        """Return uniformly distributed times, in seconds since midnight."""
         return self.random.uniform(self.begin, self.end, count)
 
-    def steady_moments(self, count: int) -> np.ndarray:
-        """Give such moments in order, which costs less than to sort them: their gaps are exponential."""
+    def sorted_moments(self, count: int) -> np.ndarray:
+        """Return sorted, uniformly distributed times. Drawing exponential gaps is faster than sorting."""
         gaps = self.random.standard_exponential(count + 1).cumsum()
         moments: np.ndarray = self.begin + (self.end - self.begin) * (gaps[:-1] / gaps[-1])
         return moments
 
-    def spin(self, wheel: np.ndarray, count: int) -> np.ndarray:
-        """Draw from a wheel of fortune."""
-        drawn: np.ndarray = wheel[self.random.integers(0, len(wheel), count)]
+    def sample(self, table: np.ndarray, count: int) -> np.ndarray:
+        """Return random entries of a sampling table."""
+        drawn: np.ndarray = table[self.random.integers(0, len(table), count)]
         return drawn
 
     def volumes(self, count: int, median: float, spread: float) -> np.ndarray:
-        """Give log-normal amounts, cut at 2^50."""
+        """Return log-normal amounts, limited to 2^50."""
         drawn = self.random.lognormal(np.log(median), spread, count)
         return np.minimum(drawn, 2.0**50)
 
 
 def normal(part: Slice, count: int) -> Columns:
-    """Clients of three subnets using five services."""
-    used = SERVICES[part.spin(_wheel(SERVICE_WEIGHTS), count)]
+    """Return flows of clients in three subnets that use five services."""
+    used = SERVICES[part.sample(_table(SERVICE_WEIGHTS), count)]
     return {
         **used.select("service", "protocol", "dst_port").to_dict(),
-        "second": part.steady_moments(count),
+        "second": part.sorted_moments(count),
         "src_ip": _addresses(part, count, "10.0", 3, 200),
         "dst_ip": _addresses(part, count, "203.0", 64, 250),
         "src_port": part.random.integers(32_768, 60_999, count),
-        "conn_state": STATES[part.spin(_wheel(STATE_WEIGHTS), count)],
+        "conn_state": STATES[part.sample(_table(STATE_WEIGHTS), count)],
         "orig_bytes": (used["sent"].to_numpy() * part.volumes(count, 1, 1.0)).astype(np.int64),
         "resp_bytes": (used["received"].to_numpy() * part.volumes(count, 1, 1.4)).astype(np.int64),
-        "orig_packets": 1 + part.spin(_wheel(_poisson(6)), count).astype(np.int64),
-        "resp_packets": 1 + part.spin(_wheel(_poisson(8)), count).astype(np.int64),
+        "orig_packets": 1 + part.sample(_table(_poisson(6)), count).astype(np.int64),
+        "resp_packets": 1 + part.sample(_table(_poisson(8)), count).astype(np.int64),
         "duration": np.round(used["seconds"].to_numpy() * part.volumes(count, 1, 1.1), 6),
     }
 
 
 def _attack(part: Slice, count: int, **columns: np.ndarray | float | str) -> Columns:
-    """Fill in what an attack does not say."""
-    base: Columns = {
+    """Return the flows of an attack, with defaults for the columns that it does not set."""
+    defaults: Columns = {
         "second": part.moments(count),
         "src_port": part.random.integers(32_768, 60_999, count),
         "protocol": "tcp",
@@ -94,16 +94,16 @@ def _attack(part: Slice, count: int, **columns: np.ndarray | float | str) -> Col
         "orig_packets": 4,
         "resp_packets": 4,
     }
-    return base | columns
+    return defaults | columns
 
 
 def _beaconing(part: Slice, count: int) -> Columns:
-    """One infected host calls home at a steady pace, a few bytes each time, and keeps the line open."""
-    pace = np.linspace(part.begin, part.end, count, endpoint=False)
+    """Return flows of an infected host that contacts its server at regular intervals with few bytes."""
+    regular = np.linspace(part.begin, part.end, count, endpoint=False)
     return _attack(
         part,
         count,
-        second=np.clip(pace + part.random.normal(0, 0.2, count), part.begin, np.nextafter(part.end, 0)),
+        second=np.clip(regular + part.random.normal(0, 0.2, count), part.begin, np.nextafter(part.end, 0)),
         src_ip="10.0.1.66",
         dst_ip="198.51.100.23",
         dst_port=8443,
@@ -115,7 +115,7 @@ def _beaconing(part: Slice, count: int) -> Columns:
 
 
 def _port_scan(part: Slice, count: int) -> Columns:
-    """One host knocks at every port of another within a short while, and nothing answers."""
+    """Return flows of a host that probes every port of another in a short time without an answer."""
     begin = part.random.uniform(part.begin, part.end - (part.end - part.begin) / 20)
     return _attack(
         part,
@@ -134,7 +134,7 @@ def _port_scan(part: Slice, count: int) -> Columns:
 
 
 def _exfiltration(part: Slice, count: int) -> Columns:
-    """Gigabytes leave for one host, in few long flows."""
+    """Return few, long flows that send gigabytes to one host."""
     return _attack(
         part,
         count,
@@ -151,7 +151,7 @@ def _exfiltration(part: Slice, count: int) -> Columns:
 
 
 def _brute_force(part: Slice, count: int) -> Columns:
-    """One host tries password after password at an SSH server."""
+    """Return flows of a host that guesses passwords of an SSH server."""
     return _attack(
         part,
         count,
@@ -172,25 +172,25 @@ ATTACKS: tuple[Callable[[Slice, int], Columns], ...] = (_beaconing, _port_scan, 
 
 
 def _addresses(part: Slice, count: int, prefix: str, subnets: int, hosts: int) -> pl.Series:
-    """Draw addresses, few of them busy and most of them rare, as hosts are."""
-    names, wheel = _network(prefix, subnets, hosts)
-    return names[part.spin(wheel, count)]
+    """Return random addresses. Few occur often and most rarely, as in real networks."""
+    names, table = _network(prefix, subnets, hosts)
+    return names[part.sample(table, count)]
 
 
 @cache
 def _network(prefix: str, subnets: int, hosts: int) -> tuple[pl.Series, np.ndarray]:
     names = pl.Series([f"{prefix}.{subnet}.{host}" for subnet in range(subnets) for host in range(1, hosts)])
-    return names, _wheel(tuple(1 / np.arange(1, len(names) + 1)))
+    return names, _table(tuple(1 / np.arange(1, len(names) + 1)))
 
 
 @cache
 def _poisson(mean: float) -> tuple[float, ...]:
-    """Give the weights of 0, 1, 2, … in a Poisson distribution."""
+    """Return the weights of 0, 1, 2, … in a Poisson distribution."""
     return tuple(np.cumprod([1, *(mean / np.arange(1, 5 * mean))]))
 
 
 @cache
-def _wheel(weights: tuple[float, ...]) -> np.ndarray:
-    """Make a wheel of fortune: each index as often as its weight asks, so that to draw one is to look it up."""
-    ends = np.round(np.cumsum(weights) / np.sum(weights) * WHEEL_STEPS).astype(int)
+def _table(weights: tuple[float, ...]) -> np.ndarray:
+    """Return a sampling table, in which each index occurs in proportion to its weight."""
+    ends = np.round(np.cumsum(weights) / np.sum(weights) * TABLE_SIZE).astype(int)
     return np.repeat(np.arange(len(weights), dtype=np.uint16), np.diff(ends, prepend=0))

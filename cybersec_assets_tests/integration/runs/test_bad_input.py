@@ -232,7 +232,9 @@ def test_an_unknown_format(make_settings, log):
 def test_columns_that_are_not_to_be_understood(make_settings, materialize, log):
     """A FLOWS_COLUMNS that names no raw column is told which there are."""
     settings = make_settings(flows_uri=log(line(1)), flows_columns="octets=sbytes")
-    assert_refused(materialize, settings, "FLOWS_COLUMNS: 'octets' is no column of the raw layer", "Use timestamp, src")
+    assert_refused(
+        materialize, settings, "FLOWS_COLUMNS: 'octets' is not a column of the raw layer", "Use timestamp, src"
+    )
 
 
 def test_silver_that_lost_rows_is_refused(settings, materialize, monkeypatch):

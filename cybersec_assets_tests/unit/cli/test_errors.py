@@ -29,7 +29,7 @@ def test_bad_input_is_one_line(cybersec, tmp_path):
     ("options", "variables", "message"),
     [
         (["--flows-uri", "/nowhere/{date}.log"], {}, f"no file matches /nowhere/{DAY}.log"),
-        (["--flows-uri", "/logs/{dat}.log"], {}, "FLOWS_URI=/logs/{dat}.log has another template"),
+        (["--flows-uri", "/logs/{dat}.log"], {}, "FLOWS_URI=/logs/{dat}.log has a template other than"),
         (["--flows-uri", "https://host/conn.log"], {}, "FLOWS_URI=https://host/conn.log: only local paths"),
         (["--flows-uri", "/logs/*", "--flows-format", "bro"], {}, "FLOWS_FORMAT='bro' is unknown"),
         (["--flows-format", "zeek"], {}, "FLOWS_FORMAT=zeek without FLOWS_URI"),

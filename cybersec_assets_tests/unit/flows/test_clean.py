@@ -1,4 +1,4 @@
-"""Raw flows made fit for use."""
+"""Making silver from raw flows."""
 
 import datetime as dt
 import sys
@@ -28,33 +28,33 @@ records = st.fixed_dictionaries(
 
 
 def flows_of(flows):
-    """Make raw flows of some values."""
+    """Return raw flows with some values."""
     return pl.LazyFrame([FLOW | flow for flow in flows], schema=RAW)
 
 
 def cleaned(flows):
-    """Clean flows as the silver layer does."""
+    """Return cleaned flows, as the silver layer has them."""
     raw = flows_of(flows)
     return clean(raw, count_repeats(raw)).collect(engine="streaming")
 
 
 def speed_of(flow):
-    """Give a flow's bytes a second, by hand."""
-    size, seconds = flow["bytes"] or 0, flow["duration"] or 0.0
+    """Return the bytes per second of a flow."""
+    size = flow["bytes"] or 0
+    seconds = flow["duration"] or 0.0
     return min(size / seconds, sys.float_info.max) if seconds > 0 else 0.0
 
 
 @examples
 @given(st.lists(volumes, min_size=1, max_size=20))
 def test_speed_is_bytes_by_duration(flows):
-    """Bytes a second are the very ratio, never infinite, and 0 where the duration is 0 or unknown."""
+    """It is never infinite, and 0 if the duration is 0 or unknown."""
     assert cleaned(flows)["bytes_per_second"].to_list() == [speed_of(flow) for flow in flows]
 
 
 @examples
 @given(st.lists(volumes, min_size=1, max_size=20))
 def test_unset_volumes_become_zero(flows):
-    """Bytes and duration keep their values, and are 0 where the sensor left them unset."""
     silver = cleaned(flows)
     assert silver["bytes"].to_list() == [flow["bytes"] or 0 for flow in flows]
     assert silver["duration"].to_list() == [flow["duration"] or 0.0 for flow in flows]
@@ -63,7 +63,6 @@ def test_unset_volumes_become_zero(flows):
 @examples
 @given(st.lists(volumes, min_size=1, max_size=20))
 def test_the_hour_is_that_of_utc(flows):
-    """The hour is 0 to 23, of the time in UTC."""
     assert cleaned(flows)["timestamp_hour"].to_list() == [flow["timestamp"].hour for flow in flows]
 
 
@@ -71,14 +70,14 @@ def test_the_hour_is_that_of_utc(flows):
     ("size", "category"),
     [(None, "small"), (0, "small"), (500, "small"), (501, "medium"), (1_500, "medium"), (1_501, "large")],
 )
-def test_flows_have_a_size(size, category):
-    """A flow is small to 500 bytes, medium to 1,500, and large above."""
+def test_flows_have_a_size_category(size, category):
     assert cleaned([{"bytes": size}])["flow_size_category"].to_list() == [category]
 
 
 def without_repeats(flows):
-    """Take out what repeats an earlier record, by hand."""
-    seen, left = set(), []
+    """Return the flows that do not repeat an earlier record."""
+    seen = set()
+    left = []
     for flow in flows:
         key = flow["uid"], flow["timestamp"]
         if flow["uid"] is None or key not in seen:
@@ -90,17 +89,15 @@ def without_repeats(flows):
 @examples
 @given(st.lists(records, max_size=20))
 def test_repeated_records_are_dropped_and_counted(flows):
-    """The first of records with the same uid and time stays, in order, and those without a uid all do."""
+    """The first record with a uid and time stays, and all records without a uid."""
     left = without_repeats(flows)
     assert cleaned(flows).select("uid", "timestamp").rows(named=True) == left
     assert count_repeats(flows_of(flows)) == len(flows) - len(left)
 
 
 def test_no_column_of_raw_is_lost():
-    """Silver has raw's columns as they were, then the three that are derived."""
     assert cleaned([{}]).columns == [*RAW, "bytes_per_second", "timestamp_hour", "flow_size_category"]
 
 
-def test_labels_stay_as_they_are():
-    """Cleaning gives no verdict where there was none."""
+def test_labels_are_unchanged():
     assert cleaned([{"label": label} for label in (True, False, None)])["label"].to_list() == [True, False, None]

@@ -84,7 +84,7 @@ def test_flows_that_show_no_local_day_have_no_offset(tmp_path: Path, hours: list
 @pytest.mark.parametrize(
     ("hours", "name"), [(-5, "UTC-05:00"), (5.5, "UTC+05:30"), (0, "UTC+00:00"), (-9.5, "UTC-09:30"), (14, "UTC+14:00")]
 )
-def test_an_offset_is_named_as_people_write_it(hours: float, name: str) -> None:
+def test_an_offset_has_its_usual_name(hours: float, name: str) -> None:
     assert offset_name(dt.timedelta(hours=hours)) == name
 
 

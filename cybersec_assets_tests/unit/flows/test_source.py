@@ -1,4 +1,4 @@
-"""Which files hold a day's flows."""
+"""Finding the log files of a day."""
 
 import datetime as dt
 
@@ -23,12 +23,11 @@ from cybersec_assets_tests.support.flows.logs import (
 
 
 def names(uri):
-    """Give the names of the files that hold the day's flows."""
+    """Return the names of the files of the day."""
     return [file.name for file in FlowSource(uri).files_of(DAY)]
 
 
 def test_the_formats_are_those_of_the_readers():
-    """FLOWS_FORMAT may be auto, any reader's name, or synthetic."""
     assert formats() == [
         "auto",
         "argus",
@@ -53,8 +52,7 @@ def test_the_formats_are_those_of_the_readers():
     ],
 )
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_a_template_becomes_the_days_file(tmp_path, template, name, scheme):
-    """The day is filled in as the template asks, in a path or a file URL."""
+def test_a_template_matches_the_file_of_the_day(tmp_path, template, name, scheme):
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, "x")
@@ -65,13 +63,11 @@ def test_a_template_becomes_the_days_file(tmp_path, template, name, scheme):
 @examples
 @given(st.dates(dt.date(1000, 1, 1), dt.date(9999, 12, 31)))
 def test_the_date_is_written_as_iso(day):
-    """A plain {date} is the day as YYYY-MM-DD, whichever day it is."""
     with pytest.raises(NoFlowLogsError, match=rf"^no file matches /nowhere/{day:%Y-%m-%d}\.log for {day:%Y-%m-%d}\. C"):
         FlowSource("/nowhere/{date}.log").files_of(day)
 
 
 def test_records_come_in_the_order_of_files(tmp_path):
-    """Records come in the order of their files' names, also those of nested folders."""
     (tmp_path / "b").mkdir()
     for name in ("c.log", "a.log", "b/a.log"):
         write(tmp_path / name, zeek_log(zeek_row(uid=name)))
@@ -79,38 +75,33 @@ def test_records_come_in_the_order_of_files(tmp_path):
     assert kept["uid"].to_list() == ["a.log", "b/a.log", "c.log"]
 
 
-def test_a_path_in_the_working_directory_is_found(tmp_path, monkeypatch):
-    """A relative path is looked for in the working directory."""
+def test_a_relative_path_is_in_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "conn.log", "x")
     assert names("conn.log") == ["conn.log"]
 
 
-def test_formats_may_stand_beside_each_other(tmp_path):
-    """Each file is read by its own content, so that one glob may match several formats."""
+def test_files_of_several_formats_may_be_mixed(tmp_path):
     write(tmp_path / "1.log", zeek_log(zeek_row()))
     write(tmp_path / "2.log", csv_log(csv_row()), packed=True)
     kept, _ = read(f"{tmp_path}/*.log")
     assert kept["protocol"].to_list() == ["tcp", "tcp"]
 
 
-def test_no_uri_gives_synthetic_flows():
-    """Without FLOWS_URI, or with the format synthetic, the flows are made up, as many as asked."""
+def test_no_uri_or_the_synthetic_format_gives_synthetic_flows():
     for uri, fmt in ((None, "auto"), ("/nowhere/*.log", "synthetic")):
         logs = find(uri, fmt, synthetic=7)
         assert ([part.scan(part.files).collect().height for part in logs.parts], logs.files) == ([7], [])
 
 
 def test_records_have_the_one_schema(tmp_path):
-    """Every source gives the columns of RAW and ORIGIN with the same types."""
     paths = write(tmp_path / "zeek", zeek_log(zeek_row())), write(tmp_path / "c", csv_log(csv_row()))
     for uri in (None, *map(str, paths)):
         (part,) = FlowSource(uri).logs_of(DAY, tmp_path / f"logs of {len(str(uri))}").parts
         assert dict(part.scan(part.files).collect_schema()) == RAW | ORIGIN
 
 
-def test_an_unknown_format_is_refused():
-    """A format that does not exist is named, with those that do."""
+def test_an_unknown_format_is_rejected():
     with pytest.raises(
         SettingsError, match=r"^FLOWS_FORMAT='pcap' is unknown\. Use one of auto, argus, aws_vpc, csv, ecs, nfdump, "
     ):
@@ -120,18 +111,16 @@ def test_an_unknown_format_is_refused():
 @pytest.mark.parametrize(
     "template", ["{day}", "{}", "{", "{date", "{date!z}", "{date.hours}", "{date[0]}", "{date[x]}", "{0}"]
 )
-def test_a_bad_template_is_refused(template):
-    """A template that cannot be filled in is named, with one that can."""
+def test_an_invalid_template_is_rejected(template):
     with pytest.raises(
         SettingsError,
-        match=r"^FLOWS_URI=/logs/.+ has another template than \{date\}\. Use \{date\} or \{date:%Y%m%d\} as the only",
+        match=r"^FLOWS_URI=/logs/.+ has a template other than \{date\}\. Use \{date\} or \{date:%Y%m%d\} as the only",
     ):
         FlowSource(f"/logs/{template}.log").files_of(DAY)
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/conn.log", "https://host/conn.log"])
-def test_a_place_that_is_not_local_is_refused(uri):
-    """A URL of another scheme is named, with what to do instead."""
+def test_a_url_without_a_resource_for_it_is_rejected(uri):
     with pytest.raises(
         SettingsError, match=rf"^FLOWS_URI={uri}: only local paths and s3:// are supported\. Mount or copy the logs"
     ):
@@ -140,7 +129,6 @@ def test_a_place_that_is_not_local_is_refused(uri):
 
 @pytest.mark.parametrize("uri", ["/nowhere/{date}.log", "", "/nowhere/\0"])
 def test_no_file_is_an_error(uri):
-    """Where nothing matches, the message says for which day, and what to check."""
     with pytest.raises(
         NoFlowLogsError, match=r"^no file matches .*for 2024-04-19\. Check FLOWS_URI and that the sensor"
     ):
@@ -148,8 +136,7 @@ def test_no_file_is_an_error(uri):
 
 
 @pytest.mark.parametrize("content", ["Lorem ipsum\ndolor\n", "\n\n", b"\x00\x01\x02", b"a\rb\rc", '{"ts": 1}\n'])
-def test_a_file_that_is_no_log_is_refused(tmp_path, content):
-    """A file of no known kind is named, with its beginning and what to do."""
+def test_a_file_that_is_not_a_log_is_rejected(tmp_path, content):
     path = write(tmp_path / "conn.log", content)
     with pytest.raises(
         UnreadableLogError, match=rf"^{path} is not a flow log of a known format, it begins with '.*'\. Narrow"
@@ -157,8 +144,7 @@ def test_a_file_that_is_no_log_is_refused(tmp_path, content):
         find(path)
 
 
-def test_a_given_format_is_not_guessed(tmp_path):
-    """Where the format is given, a file of another one is refused for what it lacks."""
+def test_a_file_of_another_format_than_the_given_one_is_rejected(tmp_path):
     path = write(tmp_path / "conn.log", csv_log(csv_row()))
     with pytest.raises(
         UnreadableLogError, match=rf"^{path} has no #fields line\. Keep Zeek's header lines in the log\.$"
@@ -166,8 +152,7 @@ def test_a_given_format_is_not_guessed(tmp_path):
         find(path, "zeek")
 
 
-def test_the_real_text_file_is_refused_by_name(shared_data):
-    """A text that is called conn.log is told from a log."""
+def test_a_text_file_with_the_name_of_a_log_is_rejected(shared_data):
     path = shared_data / "zeek-hourly/text_file/conn.log"
     with pytest.raises(
         UnreadableLogError, match=rf"^{path} is not a flow log of a known format, it begins with 'Lorem ipsum"
@@ -175,7 +160,7 @@ def test_the_real_text_file_is_refused_by_name(shared_data):
         find(path)
 
 
-def test_a_format_without_a_place_is_refused():
-    """A FLOWS_FORMAT without FLOWS_URI is a forgotten variable, and no reason to train on made-up flows."""
+def test_a_format_without_a_uri_is_rejected():
+    """FLOWS_URI was probably forgotten; synthetic flows would hide that."""
     with pytest.raises(SettingsError, match="FLOWS_FORMAT=zeek without FLOWS_URI"):
         find(None, "zeek")

@@ -1,4 +1,4 @@
-"""A small day and the model of it."""
+"""A small day and its model."""
 
 import polars as pl
 import pytest
@@ -13,17 +13,17 @@ from cybersec_assets_tests.support.flows.logs import DAY
 
 @pytest.fixture(scope="session")
 def silver() -> pl.DataFrame:
-    """Silver's flows of a small day."""
+    """Return the silver flows of a small day."""
     return add_features(clean(synthetic_flows(DAY, 20_000), 0)).collect()
 
 
 @pytest.fixture(scope="session")
 def features(silver: pl.DataFrame) -> pl.DataFrame:
-    """The day's features."""
+    """Return the features of the day."""
     return select_features(silver.lazy(), feature_names("basic")).collect()
 
 
 @pytest.fixture(scope="session")
 def model(features: pl.DataFrame) -> Pipeline:
-    """The day's model."""
+    """Return the model of the day."""
     return train(features)

@@ -1,4 +1,4 @@
-"""What a day's scores say of the day and of the model."""
+"""Evaluating the scores of a day."""
 
 import tempfile
 from pathlib import Path
@@ -19,7 +19,7 @@ scores = st.lists(st.floats(0, 1), min_size=1, max_size=50)
 
 
 def day_of(seed):
-    """Make scores, verdicts and labels by chance; a third of the flows has no label."""
+    """Return random scores, verdicts and labels. A third of the flows has no label."""
     random = np.random.default_rng(seed)
     malice = random.random(SIZE) < 0.2
     score = random.permutation(SIZE) / SIZE * 0.6 + malice * 0.2
@@ -28,23 +28,23 @@ def day_of(seed):
 
 
 def metrics_of(frame):
-    """Evaluate a table."""
+    """Return the metrics of a table."""
     with tempfile.TemporaryDirectory() as folder:
         frame.write_parquet(Path(folder) / "eval.parquet")
         return evaluate(Path(folder) / "eval.parquet")
 
 
 def labelled(frame):
-    """Give the labels and scores of the flows that have a label, the most anomalous first."""
+    """Return the labels and scores of the labelled flows, the highest score first."""
     known = frame.drop_nulls("label").sort("anomaly_score", descending=True)
     return known["label"].to_numpy(), known["anomaly_score"].to_numpy()
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_summary_is_what_numpy_says(seed):
-    """Counts, rate, mean, deviation and quantiles are those that NumPy computes."""
+def test_the_summary_agrees_with_numpy(seed):
     frame = day_of(seed)
-    found, score = metrics_of(frame), frame["anomaly_score"].to_numpy()
+    found = metrics_of(frame)
+    score = frame["anomaly_score"].to_numpy()
     assert found["flows"] == SIZE
     assert found["anomalies"] == np.count_nonzero(score > 0.5)
     assert found["anomaly_rate"] == pytest.approx(np.mean(score > 0.5), rel=1e-12)
@@ -57,7 +57,7 @@ def test_the_summary_is_what_numpy_says(seed):
 @examples
 @given(scores)
 def test_the_deviation_is_the_root_of_the_variance(scores):
-    """The deviation has n in its denominator and is a root, so that it is 0 for one flow and never above a half."""
+    """It has n in the denominator."""
     frame = pl.DataFrame({"anomaly_score": scores, "anomaly": [False] * len(scores), "label": [None] * len(scores)})
     found = metrics_of(frame.cast({"label": pl.Boolean}))
     mean = sum(scores) / len(scores)
@@ -66,8 +66,8 @@ def test_the_deviation_is_the_root_of_the_variance(scores):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_auroc_is_the_chance_to_rank_malice_higher(seed):
-    """AUROC is the share of pairs of a malicious and a harmless flow in which the malicious one scores higher."""
+def test_auroc_is_the_probability_that_malicious_flows_rank_higher(seed):
+    """It is the share of pairs of a malicious and a benign flow in which the malicious one has the higher score."""
     frame = day_of(seed)
     labels, score = labelled(frame)
     pairs = score[labels][:, None] > score[~labels][None, :]
@@ -75,8 +75,7 @@ def test_auroc_is_the_chance_to_rank_malice_higher(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_average_precision_is_the_mean_at_each_hit(seed):
-    """Average precision is the mean, over the malicious flows, of the precision down to each."""
+def test_average_precision_is_the_mean_precision_at_each_malicious_flow(seed):
     frame = day_of(seed)
     labels, _ = labelled(frame)
     precision = np.cumsum(labels) / np.arange(1, len(labels) + 1)
@@ -84,22 +83,20 @@ def test_average_precision_is_the_mean_at_each_hit(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_precision_at_100_is_that_of_the_strangest(seed):
-    """Of the hundred labelled flows that score highest, it is the malicious ones' share."""
+def test_precision_at_100_is_the_malicious_share_of_the_top_anomalies(seed):
     frame = day_of(seed)
     labels, _ = labelled(frame)
     assert metrics_of(frame)["precision_at_100"] == pytest.approx(labels[:100].mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize("labels", [[None] * 4, [True] * 4, [False] * 4, [None, True, None, True]])
-def test_one_class_says_nothing_of_the_model(labels):
-    """Without labels, or with one verdict only, no figure claims to judge the ranking."""
+def test_the_metrics_of_the_model_need_both_labels(labels):
     frame = pl.DataFrame({"anomaly_score": [0.1, 0.2, 0.3, 0.4], "anomaly": [False] * 4, "label": labels})
     assert not LABEL_METRICS & set(metrics_of(frame.cast({"label": pl.Boolean})))
 
 
-def test_flows_without_a_label_are_no_harmless_ones():
-    """Flows without a verdict count for the day's summary, and not for the judgement of the model."""
+def test_flows_without_a_label_are_not_counted_as_benign():
+    """They count only in the summary."""
     known = pl.DataFrame({"anomaly_score": [0.9, 0.1], "anomaly": [True, False], "label": [True, False]})
     unknown = pl.DataFrame({"anomaly_score": [0.95] * 9, "anomaly": [True] * 9, "label": [None] * 9}, known.schema)
     found = metrics_of(pl.concat([known, unknown]))
@@ -108,7 +105,7 @@ def test_flows_without_a_label_are_no_harmless_ones():
 
 
 def test_a_scored_day_is_evaluated(silver, model, tmp_path):
-    """What `score` writes is what `evaluate` reads, and all figures are plain numbers."""
+    """All metrics are plain numbers."""
     score(silver.lazy(), model).sink_parquet(tmp_path / "eval.parquet")
     found = evaluate(tmp_path / "eval.parquet")
     assert set(found) >= LABEL_METRICS

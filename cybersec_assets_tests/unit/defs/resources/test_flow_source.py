@@ -170,5 +170,5 @@ def test_a_mapping_with_a_secret_is_not_read(tmp_path, monkeypatch):
     """A file of FLOWS_COLUMNS with a secret in it would be copied into the audit."""
     monkeypatch.setenv("PG_PASSWORD", "hush-hush-hush")
     (tmp_path / "x.json").write_text('{"bytes": "hush-hush-hush"}')
-    with pytest.raises(SettingsError, match="holds a secret of the environment"):
+    with pytest.raises(SettingsError, match="contains a secret of the environment"):
         logs_of(tmp_path, "/logs/x", columns=str(tmp_path / "x.json"))

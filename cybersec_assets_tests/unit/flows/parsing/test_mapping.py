@@ -1,4 +1,4 @@
-"""FLOWS_COLUMNS: which columns of a source make each raw column."""
+"""Parsing FLOWS_COLUMNS."""
 
 import json
 import os
@@ -18,7 +18,7 @@ SPECIAL = set(",+=\"'")
 
 
 def parse(text):
-    """Return what a text that names no preset means."""
+    """Return the mapping that a text without a preset describes."""
     columns, _ = parse_columns(text, presets())
     (layout,) = columns.layouts
     assert columns.preset is None
@@ -26,7 +26,7 @@ def parse(text):
 
 
 def written(term, *, always_quote):
-    """Write a term as the grammar of the text form says."""
+    """Return a term in the grammar of the text form."""
     if isinstance(term, Value):
         return "'" + term.value.replace("'", "''") + "'"
     if isinstance(term, Position):
@@ -46,9 +46,11 @@ positions = st.integers(1, 1_000).map(lambda number: Position(position=number))
 
 @st.composite
 def mappings(draw):
-    """Give a mapping, and a text that says it."""
-    terms, always_quote = draw(st.sampled_from([names, positions])) | values, draw(st.booleans())
-    mapping, entries = {}, []
+    """Return a mapping and the text that describes it."""
+    terms = draw(st.sampled_from([names, positions])) | values
+    always_quote = draw(st.booleans())
+    mapping = {}
+    entries = []
     for raw in draw(st.lists(st.sampled_from(list(RAW)), min_size=1, max_size=5, unique=True)):
         most = 3 if raw in VOLUMES else 1
         made_of = draw(st.lists(terms, min_size=1, max_size=most, unique=True))
@@ -60,8 +62,7 @@ def mappings(draw):
 
 @examples
 @given(mappings())
-def test_what_the_text_form_writes_is_read_back(case):
-    """Names with any characters, numbers, constants and sums come back as they were, whatever blanks stand between."""
+def test_the_text_form_is_parsed_with_any_names_and_blanks(case):
     mapping, text = case
     assert parse(text) == mapping
 
@@ -78,15 +79,14 @@ sources = st.one_of(
 
 @examples
 @given(st.dictionaries(st.sampled_from(list(RAW)), sources, min_size=1, max_size=4), st.sampled_from([None, 2]))
-def test_a_document_is_read_back_or_refused(document, indent):
-    """A document means what it says, however it is indented, or is refused in one line that names the variable."""
+def test_a_document_is_parsed_or_rejected_with_one_error(document, indent):
     text = json.dumps(
         {raw: source.model_dump(exclude_defaults=True) for raw, source in document.items()}, indent=indent
     )
     try:
         assert parse(text) == document
     except SettingsError as error:
-        assert re.match(r"FLOWS_COLUMNS: .+(cannot be|has no|beside positions)", str(error))  # noqa: PT017 - either is good
+        assert re.match(r"FLOWS_COLUMNS: .+(cannot be|cannot have|other columns are positions)", str(error))  # noqa: PT017 - either is good
         assert len(str(error)) < 500  # noqa: PT017 - either is good
 
 
@@ -110,19 +110,18 @@ json_values = st.recursive(
         st.dictionaries(st.sampled_from([*RAW, "preset"]) | st.text(), json_values, max_size=3).map(json.dumps),
     )
 )
-def test_any_text_is_understood_or_refused(text):
-    """No text ends in anything but a mapping or the one error, which names the variable in a short line."""
+def test_any_text_is_parsed_or_rejected_with_one_error(text):
+    """The error names the variable in a short, printable line."""
     try:
         columns, _ = parse_columns(text, presets())
         assert columns.layouts
     except SettingsError as error:
-        assert str(error).startswith("FLOWS_COLUMNS: ")  # noqa: PT017 - that there is an error is not what is shown
+        assert str(error).startswith("FLOWS_COLUMNS: ")  # noqa: PT017 - a text without an error is fine, too
         assert len(str(error)) < 500  # noqa: PT017 - as above
         assert str(error).isprintable()  # noqa: PT017 - as above
 
 
 def test_the_examples_of_the_documentation():
-    """What the documentation shows means what it says."""
     assert parse("""timestamp='2026-11-22',label=#42,bytes=#5+#6""") == {
         "timestamp": Value(value="2026-11-22"),
         "label": Position(position=42),
@@ -150,97 +149,97 @@ def test_the_examples_of_the_documentation():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ('{"octets": "a"}', "'octets' is no column of the raw layer. Use timestamp, src_ip"),
-        ('{"bytes": "a", "bytes": "b"}', "the key 'bytes' is there twice"),
-        ('{"bytes": {"column": "a", "column": "b"}}', "the key 'column' is there twice"),
+        ('{"octets": "a"}', "'octets' is not a column of the raw layer. Use timestamp, src_ip"),
+        ('{"bytes": "a", "bytes": "b"}', "the key 'bytes' appears twice"),
+        ('{"bytes": {"column": "a", "column": "b"}}', "the key 'column' appears twice"),
         ('{"duration": {"column": "a", "unit": "min"}}', "duration: 'unit': input should be 's', 'ms', 'us' or 'ns'"),
-        ('{"duration": {"column": "a", "units": "s"}}', "duration: 'units': is no known key here"),
+        ('{"duration": {"column": "a", "units": "s"}}', "duration: 'units': is not a known key here"),
         ('{"duration": {"column": ["a"]}}', "duration: 'column': input should be a valid string"),
         ('{"duration": {"column": ""}}', "duration: 'column': string should have at least 1 character"),
         ('{"duration": {"position": 0}}', "duration: 'position': input should be greater than or equal to 1"),
         ('{"duration": {"position": "1"}}', "duration: 'position': input should be a valid integer"),
         ('{"duration": {"start": "a"}}', "duration: 'end': field required"),
-        ('{"duration": {"name": "a"}}', "duration: has none of the known forms. Use a column's name, {"),
-        ('{"duration": 5}', "duration: has none of the known forms"),
-        ('{"duration": null}', "duration: has none of the known forms"),
+        ('{"duration": {"name": "a"}}', "duration: has an unknown form. Use a column's name, {"),
+        ('{"duration": 5}', "duration: has an unknown form"),
+        ('{"duration": null}', "duration: has an unknown form"),
         ('{"bytes": {"sum": []}}', "bytes: 'sum': tuple should have at least 1 item"),
         ('{"bytes": {"sum": "a"}}', "bytes: 'sum': input should be a valid tuple"),
         ('{"bytes": {"sum": ["a", {"sum": ["b"]}]}}', "bytes: 'sum': '1': "),
         ('{"bytes": {"sum": ["a", "a"]}}', "the sum of bytes names a column twice"),
-        ('{"src_ip": {"sum": ["a", "b"]}}', "src_ip cannot be a sum. Use sums for bytes, duration"),
-        ('{"bytes": {"start": "a", "end": "b"}}', "bytes cannot be a start and an end"),
-        ('{"bytes": {"column": "a", "unit": "ms"}}', "bytes has no unit. Use a unit for timestamp and duration"),
-        ('{"duration": {"column": "a", "day_first": true}}', "duration has no date"),
-        ('{"bytes": "a", "duration": {"position": 1}}', "'a' is a name beside positions"),
-        ('{"value": {"value": "\\ud800"}}', "'value' is no column"),
-        ('{"uid": {"value": "\\ud800"}}', "uid: 'value': is no Unicode text"),
+        ('{"src_ip": {"sum": ["a", "b"]}}', "src_ip cannot be a sum. Use a sum only for bytes, duration"),
+        ('{"bytes": {"start": "a", "end": "b"}}', "bytes cannot have a start and an end"),
+        (
+            '{"bytes": {"column": "a", "unit": "ms"}}',
+            "bytes cannot have a unit. Use a unit only for timestamp and duration",
+        ),
+        ('{"duration": {"column": "a", "day_first": true}}', "duration cannot have day_first"),
+        ('{"bytes": "a", "duration": {"position": 1}}', "'a' is a name, but other columns are positions"),
+        ('{"value": {"value": "\\ud800"}}', "'value' is not a column"),
+        ('{"uid": {"value": "\\ud800"}}', "uid: 'value': is not valid Unicode text"),
         ("{}", "the document names no column"),
-        ("[]", "the JSON document is no object"),
-        ("{", "no JSON document: Expecting property name enclosed in double quotes at line 1 column 2"),
-        ('{"bytes": ' + "[" * 100_000, "no JSON document: "),
-        ('{"bytes": ' + "9" * 100_000 + "}", "no JSON document: a number is too long"),
+        ("[]", "the JSON document is not an object"),
+        ("{", "not a valid JSON document: Expecting property name enclosed in double quotes at line 1 column 2"),
+        ('{"bytes": ' + "[" * 100_000, "not a valid JSON document: "),
+        ('{"bytes": ' + "9" * 100_000 + "}", "not a valid JSON document: a number is too long"),
         (
             '{"preset": "netflow"}',
-            "'netflow' is no preset (did you mean netflow_v2?). Use one of cicflowmeter, netflow_v2",
+            "'netflow' is not a preset (did you mean netflow_v2?). Use one of cicflowmeter, netflow_v2",
         ),
-        ('{"preset": 5}', "'5' is no preset. Use one of cicflowmeter"),
-        ("cicflowmetre", "'cicflowmetre' is no preset, no JSON document and no file (did you mean cicflowmeter?). Use"),
-        ("", "'' is no regular file"),
-        ("no/such/file.json", "'no/such/file.json' is no preset, no JSON document and no file. Use one of cicflow"),
+        ('{"preset": 5}', "'5' is not a preset. Use one of cicflowmeter"),
+        ("cicflowmetre", "'cicflowmetre' is not a preset, a JSON document or a file (did you mean cicflowmeter?). Use"),
+        ("", "'' is not a regular file"),
+        ("no/such/file.json", "'no/such/file.json' is not a preset, a JSON document or a file. Use one of cicflow"),
         ("x" * 5_000, "the file 'xxxxx"),
-        ("a\0b", "'a\\x00b' is no preset, no JSON document and no file"),
-        ("/dev/zero", "'/dev/zero' is no regular file"),
+        ("a\0b", "'a\\x00b' is not a preset, a JSON document or a file"),
+        ("/dev/zero", "'/dev/zero' is not a regular file"),
     ],
 )
-def test_what_is_no_mapping_is_refused(text, said):
-    """The message is one line, names the variable, the part that is wrong, and what is known."""
-    with pytest.raises(SettingsError, match=f"^FLOWS_COLUMNS: {re.escape(said)}") as raised:
+def test_an_invalid_mapping_is_rejected(text, message):
+    """The message is short and names the variable, the wrong part, and the valid values."""
+    with pytest.raises(SettingsError, match=f"^FLOWS_COLUMNS: {re.escape(message)}") as raised:
         parse_columns(text, presets())
     assert len(str(raised.value)) < 500
 
 
 @pytest.mark.parametrize("content", ["password: hunter2", '{"bytes": hunter2}', b"hunter2\xff", "hunter2" * 200_000])
-def test_a_file_without_a_document_is_refused_and_never_quoted(tmp_path, content):
-    """What is in the file stays there: its name may have been mistyped."""
+def test_the_content_of_an_invalid_file_is_never_quoted(tmp_path, content):
+    """The name may be a typing error, and the file confidential."""
     path = write(tmp_path / "columns.json", content)
     with pytest.raises(SettingsError, match=r"^FLOWS_COLUMNS: ") as raised:
         parse_columns(str(path), presets())
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_file_that_never_ends_is_refused(tmp_path):
-    """Nobody waits for the other end of a pipe."""
+def test_a_pipe_is_rejected_without_waiting_for_its_other_end(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SettingsError, match="is no regular file"):
+    with pytest.raises(SettingsError, match="is not a regular file"):
         parse_columns(str(tmp_path / "pipe"), presets())
 
 
-def test_a_document_may_stand_in_a_file(tmp_path):
-    """A file means what it holds, and its content is what is recorded."""
+def test_a_document_may_be_in_a_file(tmp_path):
     text = '{"bytes": "octets"}'
     path = write(tmp_path / "columns.json", b"\xef\xbb\xbf" + text.encode() + b"\n")
     assert parse_columns(str(path), presets()) == parse_columns(text, presets())
 
 
 def test_a_text_that_begins_like_an_entry_is_never_a_file(tmp_path, monkeypatch):
-    """`bytes=a` is the text form even where a file bears that name; `./bytes=a` is the file."""
+    """`bytes=a` is the text form even if there is such a file; `./bytes=a` is the file."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "bytes=a", '{"bytes": "b"}')
     assert parse("bytes=a") == {"bytes": Column(column="a")}
     assert parse("./bytes=a") == {"bytes": Column(column="b")}
 
 
-def test_a_preset_goes_before_a_file_of_its_name(tmp_path, monkeypatch):
-    """The name of a preset means the same in every folder."""
+def test_a_preset_takes_precedence_over_a_file_of_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "nsl_kdd", '{"bytes": "b"}')
     assert parse_columns("nsl_kdd", presets()) == (presets()["nsl_kdd"], "nsl_kdd")
 
 
 def test_a_document_replaces_single_columns_of_a_preset():
-    """What it names counts in each layout, and what it does not name stays."""
+    """They are replaced in each layout; all others stay."""
     columns, _ = parse_columns('{"preset": "netflow_v2", "label": {"value": "0"}}', presets())
     assert columns.preset == "netflow_v2"
     for layout, before in zip(columns.layouts, presets()["netflow_v2"].layouts, strict=True):
@@ -249,7 +248,7 @@ def test_a_document_replaces_single_columns_of_a_preset():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("bytes=", "'bytes=' is not raw=term"),
         ("bytes=a+", "'bytes=a+' is not raw=term"),
@@ -263,28 +262,26 @@ def test_a_document_replaces_single_columns_of_a_preset():
         ("bytes='1", '"bytes=\'1" is not raw=term'),
         ("bytes=it's", '"bytes=it\'s" is not raw=term'),
         ("bytes=a=b", "'bytes=a=b' is not raw=term"),
-        ("octets=a", "'octets' is no column of the raw layer. Use timestamp, src_ip, dst_ip, bytes"),
-        ("bytes=a,bytes=b", "'bytes' is there twice. Remove one"),
+        ("octets=a", "'octets' is not a column of the raw layer. Use timestamp, src_ip, dst_ip, bytes"),
+        ("bytes=a,bytes=b", "'bytes' appears twice. Remove one"),
         ("bytes=a+a", "the sum of bytes names a column twice. Name each column of a sum once"),
-        ("src_ip=a+b", "src_ip cannot be a sum. Use sums for bytes, duration, orig_bytes"),
+        ("src_ip=a+b", "src_ip cannot be a sum. Use a sum only for bytes, duration, orig_bytes"),
         ("src_port=a+b", "src_port cannot be a sum"),
-        ("bytes=#0", "'#0' is no position. Use #1, #2, …, or quote a name that begins so"),
-        ("bytes=#dur", "'#dur' is no position"),
-        ("bytes=#1+b", "'b' is a name beside positions. Use positions for"),
-        ("bytes=#1,duration=dur", "'dur' is a name beside positions"),
+        ("bytes=#0", "'#0' is not a valid position. Use #1, #2, …, or quote a name that begins with #"),
+        ("bytes=#dur", "'#dur' is not a valid position"),
+        ("bytes=#1+b", "'b' is a name, but other columns are positions. Use positions for"),
+        ("bytes=#1,duration=dur", "'dur' is a name, but other columns are positions"),
     ],
 )
-def test_what_breaks_the_grammar_is_refused(text, said):
-    """The message names the variable, the part that is wrong, and what to do."""
-    with pytest.raises(SettingsError, match=f"^FLOWS_COLUMNS: {re.escape(said)}"):
+def test_a_text_that_breaks_the_grammar_is_rejected(text, message):
+    with pytest.raises(SettingsError, match=f"^FLOWS_COLUMNS: {re.escape(message)}"):
         parse_columns(text, presets())
 
 
 @pytest.mark.parametrize(
     ("text", "headless"), [("bytes=a", False), ("bytes='1'", False), ("bytes=#1", True), ("bytes='1'+#2", True)]
 )
-def test_positions_say_that_no_line_is_a_header(text, headless):
-    """One position suffices."""
+def test_one_position_makes_a_layout_headless(text, headless):
     assert Layout(parse(text)).is_headless is headless
 
 
@@ -302,16 +299,14 @@ def test_positions_say_that_no_line_is_a_header(text, headless):
         ("src_port", "x"),
     ],
 )
-def test_a_constant_that_no_record_can_have_is_refused(tmp_path, raw, text):
-    """A constant that does not parse is a fault of the setting, and not of each line."""
+def test_an_invalid_constant_is_an_error_of_the_setting(tmp_path, raw, text):
     log = write(tmp_path / "log", csv_log(csv_row()))
     with pytest.raises(SettingsError, match=rf"^FLOWS_COLUMNS: {raw} cannot have the value '{text}'\. Correct it"):
         find(log, columns=f"{raw}='{text}'")
 
 
 @pytest.mark.parametrize("fmt", ["zeek", "suricata", "synthetic"])
-def test_a_format_that_takes_no_columns_is_refused(tmp_path, fmt):
-    """A mapping that would be passed over is refused together with the format."""
+def test_a_mapping_for_a_format_without_columns_is_rejected(tmp_path, fmt):
     log = write(tmp_path / "log", zeek_log(zeek_row()))
     with pytest.raises(
         SettingsError, match=f"^FLOWS_COLUMNS with FLOWS_FORMAT={fmt}.*or use one of auto, csv, parquet"
@@ -319,7 +314,9 @@ def test_a_format_that_takes_no_columns_is_refused(tmp_path, fmt):
         find(log, fmt, columns="bytes=a")
 
 
-def test_columns_without_a_place_are_refused():
-    """A FLOWS_COLUMNS without FLOWS_URI is a forgotten variable, and no reason to train on made-up flows."""
-    with pytest.raises(SettingsError, match=r"^FLOWS_COLUMNS without FLOWS_URI\. Say in FLOWS_URI where the logs are"):
+def test_a_mapping_without_a_uri_is_rejected():
+    """FLOWS_URI was probably forgotten; synthetic flows would hide that."""
+    with pytest.raises(
+        SettingsError, match=r"^FLOWS_COLUMNS without FLOWS_URI\. Set FLOWS_URI to the place of the logs"
+    ):
         find(None, columns="bytes=a")

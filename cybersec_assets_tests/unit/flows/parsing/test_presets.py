@@ -1,4 +1,4 @@
-"""The presets of FLOWS_COLUMNS on files written after the public descriptions of each set."""
+"""The presets of FLOWS_COLUMNS on files that follow the public descriptions of each data set."""
 
 import datetime as dt
 import json
@@ -204,8 +204,7 @@ HEADLESS = {
 
 @pytest.mark.parametrize(("preset", "row", "flow"), STYLES.values(), ids=STYLES)
 @pytest.mark.parametrize("typed", [False, True], ids=["CSV", "Parquet"])
-def test_a_style_of_header_becomes_the_flow(tmp_path, preset, row, flow, typed):
-    """Each style gives the same flow, as text and with the types that Parquet has."""
+def test_each_style_of_header_gives_the_same_flow(tmp_path, preset, row, flow, typed):
     path = tmp_path / "flows"
     text = ",".join(row) + "\n" + ",".join(row.values()) + "\n"
     if typed:
@@ -220,7 +219,6 @@ def test_a_style_of_header_becomes_the_flow(tmp_path, preset, row, flow, typed):
 @pytest.mark.parametrize(("preset", "row", "flow"), HEADLESS.values(), ids=HEADLESS)
 @pytest.mark.parametrize("begin", ["", "\ufeff"])
 def test_a_file_without_a_header_becomes_flows(tmp_path, preset, row, flow, begin):
-    """Its first line is a record."""
     kept, rejected = read(write(tmp_path / "flows", begin + (",".join(row.values()) + "\n") * 2), columns=preset)
     assert rejected.is_empty()
     assert kept.to_dicts() == [dict.fromkeys(RAW) | flow] * 2
@@ -240,7 +238,6 @@ def test_a_file_without_a_header_becomes_flows(tmp_path, preset, row, flow, begi
     ],
 )
 def test_a_preset_names_the_column_that_a_file_lacks(tmp_path, preset, row, names, missing):
-    """A file of another kind is refused in one line, and never read with made-up values."""
     row = without(row, *names)
     path = write(tmp_path / "flows", ",".join(row) + "\n" + ",".join(row.values()) + "\n")
     with pytest.raises(UnreadableLogError, match=rf"^{path} has no column {missing}, which the preset {preset} needs"):
@@ -251,22 +248,29 @@ def test_a_preset_names_the_column_that_a_file_lacks(tmp_path, preset, row, name
     ("name", "remedy"), [("bytes", '"bytes": SOURCE, "orig_bytes": SOURCE'), ("srcaddr", '"src_ip": SOURCE')]
 )
 def test_a_remedy_names_the_raw_columns_whose_source_is_missing(tmp_path, name, remedy):
-    """The remedy shows the raw column that lacks its source, not one that the file has."""
     row = without(AWS, name)
     path = write(tmp_path / "flows", ",".join(row) + "\n" + ",".join(row.values()) + "\n")
     with pytest.raises(UnreadableLogError, match=rf'{{"preset": "aws_vpc_parquet", {remedy}}}'):
         find(path, columns="aws_vpc_parquet")
 
 
-def test_durations_of_another_tool_are_never_taken_for_microseconds(tmp_path):
-    """The Python tool of that name writes seconds under `flow_duration`, which the preset does not read."""
+def test_the_durations_of_another_tool_are_not_read_as_microseconds(tmp_path):
+    """The Python port of CICFlowMeter writes seconds as `flow_duration`, which the preset does not map."""
     path = write(tmp_path / "flows", "src_ip,dst_ip,protocol,timestamp,flow_duration,totlen_fwd_pkts,totlen_bwd_pkts\n")
     with pytest.raises(UnreadableLogError, match=r"has no column .*Flow Duration"):
         find(path, columns="cicflowmeter")
 
 
+def test_one_address_column_does_not_make_a_file_without_addresses(tmp_path):
+    """The error names the missing address and not the one that is there."""
+    row = without(UNSW, "srcip")
+    path = write(tmp_path / "flows", ",".join(row) + "\n" + ",".join(row.values()) + "\n")
+    with pytest.raises(UnreadableLogError, match=r"has no column srcip, which the preset unsw_nb15 needs"):
+        find(path, columns="unsw_nb15")
+
+
 def test_large_counts_of_cicflowmeter_are_whole(tmp_path):
-    """Java writes a float from ten million on with an exponent; a fraction is no count, nor what no float holds."""
+    """Java writes floats from ten million on with an exponent. Fractions and inexact numbers are rejected."""
     counts = ["1.291E7", "6.5545303E8", "1.2910001E7", "1.0E16", "1.5E0", "1.0E99"]
     rows = [CIC_4 | {"TotLen Fwd Pkts": count, "TotLen Bwd Pkts": "0"} for count in counts]
     text = "".join(",".join(row) + "\n" for row in [list(CIC_4), *(row.values() for row in rows)])
@@ -275,8 +279,7 @@ def test_large_counts_of_cicflowmeter_are_whole(tmp_path):
     assert [value for _, _, value in faults(rejected)] == ["1.0E16+0", "1.5E0+0", "1.0E99+0"]
 
 
-def test_a_document_replaces_what_a_preset_says(tmp_path):
-    """A constant time, and a column that the preset does not know, override it; the rest stays."""
+def test_a_document_overrides_columns_of_a_preset(tmp_path):
     row = NETFLOW | {"verdict": "malicious"}
     path = write(tmp_path / "flows", ",".join(row) + "\n" + ",".join(row.values()) + "\n")
     document = {"preset": "netflow_v2", "timestamp": {"value": "2020-02-02T02:02:02"}, "label": "verdict"}
@@ -285,24 +288,21 @@ def test_a_document_replaces_what_a_preset_says(tmp_path):
     assert only(kept) == dict.fromkeys(RAW) | NETFLOW_FLOW | changed
 
 
-def test_a_document_replaces_what_a_file_lacks(tmp_path):
-    """A file without a column of its preset is read where the document says what makes it."""
+def test_a_document_supplies_a_column_that_a_file_lacks(tmp_path):
     row = without(CIC_2017, "Protocol")
     path = write(tmp_path / "flows", ",".join(row) + "\n" + ",".join(row.values()) + "\n")
     kept, _ = read(path, columns='{"preset": "cicflowmeter", "protocol": {"value": "udp"}}')
     assert only(kept)["protocol"] == "udp"
 
 
-def test_the_day_stands_in_a_time_of_a_document(tmp_path):
-    """`{date}` is the day of the partition."""
+def test_the_date_in_a_time_is_the_day_of_the_partition(tmp_path):
     path = write(tmp_path / "flows", ",".join(KDD.values()) + "\n")
     kept, _ = read(path, columns='{"preset": "nsl_kdd", "timestamp": {"value": "{date}T12:00:00+02:00"}}')
     assert only(kept)["timestamp"] == MIDNIGHT_OF_DAY + dt.timedelta(hours=10)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Auckland", "Pacific/Kiritimati"])
-def test_a_set_without_times_is_of_the_day_in_its_zone(tmp_path, zone):
-    """The flows of a set without times are of the partition's day, wherever that begins."""
+def test_flows_without_times_belong_to_the_day_in_its_zone(tmp_path, zone):
     path = write(tmp_path / "flows", ",".join(KDD.values()) + "\n")
     day = Day(DAY, ZoneInfo(zone))
     kept, _ = read(path, columns="nsl_kdd", zone=day.zone)
@@ -311,8 +311,8 @@ def test_a_set_without_times_is_of_the_day_in_its_zone(tmp_path, zone):
 
 
 @pytest.mark.parametrize("port", ["0x000b", "-", "2048"])
-def test_what_stands_for_a_port_of_icmp_is_no_port(tmp_path, port):
-    """UNSW-NB15 writes hexadecimal codes there; a dash is an unset port for any protocol."""
+def test_the_port_columns_of_icmp_are_ignored(tmp_path, port):
+    """UNSW-NB15 writes hexadecimal codes there. A dash is an unset port for every protocol."""
     rows = [UNSW | {"proto": "icmp", "sport": port}, UNSW | {"sport": "-"}, UNSW | {"sport": "0x000b"}]
     kept, rejected = read(
         write(tmp_path / "f", "".join(",".join(row.values()) + "\n" for row in rows)), columns="unsw_nb15"
@@ -328,7 +328,7 @@ NOTHING = dict.fromkeys(["srcaddr", "dstaddr", "srcport", "dstport", "protocol",
 
 
 def aws_parquet(path, *rows, drop=()):
-    """Write AWS's Parquet, with its own types."""
+    """Write Parquet with the types of AWS."""
     table = pl.DataFrame([AWS | row for row in rows], infer_schema_length=None)
     table.cast({name: dtype for name, dtype in AWS_TYPES.items() if name in table.columns}).drop(drop).write_parquet(
         path
@@ -344,8 +344,8 @@ CUSTOM = ["version", "account_id", "interface_id", "srcport", "dstport", "packet
     [("auto", None), ("auto", "aws_vpc_parquet"), ("parquet", None), ("parquet", "aws_vpc_parquet"), ("aws_vpc", None)],
 )
 @pytest.mark.parametrize("drop", [[], ["log_status"], CUSTOM, [*CUSTOM, "log_status"]])
-def test_aws_parquet_is_read_by_its_content(tmp_path, fmt, columns, drop):
-    """AWS's Parquet needs no mapping, with the default fields or some of them; records without a flow are skipped."""
+def test_aws_parquet_is_recognized_by_its_columns(tmp_path, fmt, columns, drop):
+    """Records without a flow are skipped."""
     idle = [NOTHING | {"log_status": status} for status in ("NODATA", "SKIPDATA", "nodata", "SkipData")]
     path = aws_parquet(tmp_path / "log.parquet", {}, *idle, {"bytes": "101"}, drop=drop)
     kept, rejected = read(path, fmt, columns=columns)
@@ -353,8 +353,7 @@ def test_aws_parquet_is_read_by_its_content(tmp_path, fmt, columns, drop):
     assert kept["protocol"].to_list() == ["tcp", "tcp"]
 
 
-def test_a_damaged_record_of_aws_is_no_record_without_a_flow(tmp_path):
-    """A record that lacks its address, or ends before it starts, is kept aside with its row's number."""
+def test_damaged_records_of_aws_are_rejected_and_not_skipped(tmp_path):
     path = aws_parquet(
         tmp_path / "log", NOTHING | {"log_status": "NODATA"}, {"srcaddr": None}, {"end": str(MIDNIGHT - 1)}
     )
@@ -363,21 +362,18 @@ def test_a_damaged_record_of_aws_is_no_record_without_a_flow(tmp_path):
     assert faults(rejected) == [(2, "src_ip", ""), (3, "duration", f"{MIDNIGHT} to {MIDNIGHT - 1}")]
 
 
-def test_ports_of_aws_are_those_of_protocols_with_ports(tmp_path):
-    """ICMP has none, and an unset address as text is as good as null."""
+def test_icmp_of_aws_has_no_ports_and_a_dash_is_unset(tmp_path):
     idle = {"srcaddr": "-", "dstaddr": "-", "protocol": None, "bytes": None, "log_status": "NODATA"}
     kept, rejected = read(aws_parquet(tmp_path / "log", {"protocol": "1", "srcport": "0", "dstport": "8"}, idle))
     assert (only(kept)["src_port"], only(kept)["dst_port"], rejected.height) == (None, None, 0)
 
 
-def test_parquet_with_our_own_names_is_not_taken_for_aws(tmp_path):
-    """Names of the raw layer go first, whatever other columns are there."""
+def test_names_of_the_raw_layer_take_precedence_over_those_of_aws(tmp_path):
     own = {"timestamp": "2024-04-19", "src_ip": "a", "dst_ip": "b", "duration": 1.0, "protocol": "6"}
     kept, _ = read(aws_parquet(tmp_path / "log", own | {"timestamp": "2024-04-19T00:00:00"}))
     assert (only(kept)["src_ip"], only(kept)["duration"]) == ("a", 1.0)
 
 
 def test_every_preset_has_its_name():
-    """The name in a message is the one that FLOWS_COLUMNS has."""
     assert list(presets()) == ["cicflowmeter", "netflow_v2", "nsl_kdd", "unsw_nb15", "aws_vpc_parquet"]
     assert [columns.preset for columns in presets().values()] == list(presets())

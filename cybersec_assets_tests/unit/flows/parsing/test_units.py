@@ -1,4 +1,4 @@
-"""Durations and times with a unit, a start and an end, in CSV and in Parquet: exact arithmetic, and no silent fault."""
+"""Durations and times with a unit, or with a start and an end, in CSV and in Parquet."""
 
 import datetime as dt
 import json
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cybersec_assets_tests.support.flows.logs import examples, faults, only, read, write
 
 few = settings(examples, max_examples=4)
-"""How properties are tried for each kind of file and each unit: an example has many values at once."""
+"""Few examples for each kind of file and unit, because each example has many values."""
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 FLOW = {"src_ip": "10.0.0.1", "dst_ip": "10.0.0.2", "protocol": "tcp", "bytes": 30}
 TIME = {"timestamp": {"value": "2024-04-19"}}
@@ -23,7 +23,7 @@ KINDS = ["csv", "parquet"]
 
 
 def write_flows(folder, kind, rows, dtypes=None):
-    """Write flows with some more columns as CSV or as Parquet."""
+    """Write flows with more columns as CSV or Parquet."""
     names = [*FLOW, *rows[0]]
     path = Path(folder) / f"flows.{kind}"
     if kind == "csv":
@@ -40,7 +40,7 @@ def read_flows(kind, rows, mapping, dtypes=None):
 
 
 def assert_exact(found, expected):
-    """Compare durations with exact quotients."""
+    """Require durations that are equal to exact quotients, up to the rounding of floats."""
     assert len(found) == len(expected)
     for have, want in zip(found, expected, strict=True):
         assert abs(Fraction(have) - want) <= abs(want) / 10**9
@@ -58,8 +58,7 @@ finite = st.floats(0, 1e18, allow_subnormal=False).filter(lambda number: number 
     | st.lists(finite, min_size=1, max_size=50)
     | st.lists(whole.map(str), min_size=1, max_size=50)
 )
-def test_a_duration_is_the_exact_quotient(kind, unit, numbers):
-    """Integers, floats and texts of each unit become seconds."""
+def test_integers_floats_and_texts_of_each_unit_become_seconds(kind, unit, numbers):
     kept, rejected = read_flows(kind, [{"d": n} for n in numbers], {"duration": {"column": "d", "unit": unit}})
     assert rejected.is_empty()
     assert_exact(kept["duration"].to_list(), [Fraction(n) / PER_SECOND[unit] for n in numbers])
@@ -71,21 +70,20 @@ def test_a_duration_is_the_exact_quotient(kind, unit, numbers):
     st.sampled_from(["ms", "us", "ns"]),
     st.sampled_from([None, *PER_SECOND]),
 )
-def test_a_typed_duration_has_its_own_unit(numbers, own, said):
-    """Parquet's own type says its unit, whatever the mapping says."""
+def test_the_unit_of_a_parquet_type_overrides_the_mapping(numbers, own, mapped):
     rows = [{"d": dt.timedelta(0)} for _ in numbers]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "flows.parquet"
         series = pl.Series("d", numbers, pl.Int64).cast(pl.Duration(own))
         pl.DataFrame([FLOW | row for row in rows]).with_columns(series).write_parquet(path)
-        source = {"column": "d"} if said is None else {"column": "d", "unit": said}
+        source = {"column": "d"} if mapped is None else {"column": "d", "unit": mapped}
         kept, rejected = read(path, columns=json.dumps(TIME | {"duration": source}))
     assert rejected.is_empty()
     assert_exact(kept["duration"].to_list(), [Fraction(number, PER_SECOND[own]) for number in numbers])
 
 
 def as_texts(moments):
-    """Return times in the formats that a file may have, each with how it is mapped: whole microseconds since 1970."""
+    """Return times, in microseconds since 1970, in each format of a file, with the mapping of the format."""
     at = [EPOCH + dt.timedelta(microseconds=moment) for moment in moments]
     return {
         "ISO": ([time.isoformat() for time in at], {}),
@@ -109,7 +107,7 @@ moment = st.integers(10**15, 2 * 10**15)
 @few
 @given(pairs=st.lists(st.tuples(moment, st.integers(0, 10**13)), min_size=1, max_size=20))
 def test_a_start_and_an_end_make_a_duration(kind, form, pairs):
-    """The difference is exact in each format of time, and the start is the time of the flow."""
+    """The difference is exact in each format of time."""
     starts, how = as_texts([start for start, _ in pairs])[form]
     ends, _ = as_texts([start + length for start, length in pairs])[form]
     rows = [{"first": first, "last": last} for first, last in zip(starts, ends, strict=True)]
@@ -128,7 +126,7 @@ def test_a_start_and_an_end_make_a_duration(kind, form, pairs):
     st.data(),
 )
 def test_numbers_of_a_unit_make_an_exact_duration(seconds, unit, data):
-    """A start and an end in whole units are subtracted as such, finer than the microseconds of a time."""
+    """Whole units are subtracted exactly, also below a microsecond."""
     per = PER_SECOND[unit]
     pairs = []
     for start, length in seconds:
@@ -146,7 +144,6 @@ def test_numbers_of_a_unit_make_an_exact_duration(seconds, unit, data):
 @given(pairs=st.lists(st.tuples(st.integers(10**9, 2 * 10**9), st.integers(0, 10**12)), min_size=1, max_size=20))
 @example(pairs=[(1_577_836_800, 1)])
 def test_typed_times_make_an_exact_duration(own, zone, pairs):
-    """Times of Parquet's own type keep their resolution and their zone."""
     per = PER_SECOND[own]
     first = pl.Series("first", [start * per for start, _ in pairs], pl.Int64)
     last = pl.Series("last", [start * per + length for start, length in pairs], pl.Int64)
@@ -164,11 +161,10 @@ def test_typed_times_make_an_exact_duration(own, zone, pairs):
 
 @pytest.mark.parametrize("unit", PER_SECOND)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_number_that_is_no_duration_rejects_its_row(kind, unit):
-    """What is negative, endless or no number is kept aside as it stands."""
+def test_an_invalid_duration_rejects_its_row(kind, unit):
     wrong = ["-1", "nan", "inf", "-inf", "1s", "1e400", "0x10"]
     if kind != "csv":
-        # Blanks around a value of CSV are not part of it, so that a blank value is unset.
+        # In CSV, blanks around a value are ignored, and a blank value is unset.
         wrong.append(" ")
     rows = [{"d": value} for value in [*wrong, "5"]]
     kept, rejected = read_flows(kind, rows, {"duration": {"column": "d", "unit": unit}})
@@ -179,13 +175,12 @@ def test_a_number_that_is_no_duration_rejects_its_row(kind, unit):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_unset_duration_stays_unset(kind):
-    """A null is no fault: sensors leave the duration unset."""
     kept, rejected = read_flows(kind, [{"d": None}, {"d": "5"}], {"duration": {"column": "d", "unit": "ms"}})
     assert (kept["duration"].to_list(), rejected.height) == ([None, 0.005], 0)
 
 
-def test_a_start_and_an_end_at_fault_reject_their_row():
-    """An end before its start, one that is no time, and one without a start are kept aside with both values."""
+def test_an_invalid_start_or_end_rejects_its_row():
+    """The rejected value shows both."""
     now = "1713484800"
     wrong = [("5", "3"), (now, "x"), ("", now), ("x", now), (now, "9" * 40), ("1", "nan")]
     rows = [{"first": first, "last": last} for first, last in [*wrong, (now, f"{now}.5")]]
@@ -196,13 +191,11 @@ def test_a_start_and_an_end_at_fault_reject_their_row():
 
 @pytest.mark.parametrize("first", ["", "1713484800"])
 def test_a_flow_without_an_end_has_no_duration(first):
-    """A flow that was still open is no fault."""
     kept, rejected = read_flows("csv", [{"first": first, "last": ""}], {"duration": {"start": "first", "end": "last"}})
     assert (kept["duration"].to_list(), rejected.height) == ([None], 0)
 
 
-def test_positions_take_units_too():
-    """A file without a header has starts, ends and units by position."""
+def test_positions_may_have_units():
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder) / "flows", "10.0.0.1,10.0.0.2,udp,7,8,1713484800000,1713484800250\n" * 2)
         columns = {
@@ -219,7 +212,6 @@ def test_positions_take_units_too():
 
 
 def test_a_sum_adds_durations_of_different_units():
-    """Each term of a sum has its own unit."""
     source = {"sum": [{"column": "a", "unit": "s"}, {"column": "b", "unit": "ms"}, {"column": "c", "unit": "us"}]}
     kept, _ = read_flows("csv", [{"a": 1, "b": 2, "c": 3}], {"duration": source})
     assert only(kept)["duration"] == 1.002003
@@ -238,16 +230,14 @@ DAY_FIRST = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_day_stands_first(kind):
-    """CICFlowMeter's dates are read with the day first, and ISO 8601 as ever."""
+def test_dates_are_read_with_the_day_first(kind):
     rows = [{"t": text, "duration": 1.5} for text in DAY_FIRST]
     kept, _ = read_flows(kind, rows, {"timestamp": {"column": "t", "day_first": True}})
     expected = [dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC) for text in DAY_FIRST.values()]
     assert kept["timestamp"].to_list() == expected
 
 
-def test_a_date_that_is_none_with_the_day_first_rejects_its_row():
-    """A month beyond 12, a day that there is none of, a year of two digits and a wrong hour are never guessed at."""
+def test_an_invalid_date_with_the_day_first_rejects_its_row():
     wrong = [
         "12/13/2017 08:00",
         "31/02/2017 08:00",
@@ -262,7 +252,7 @@ def test_a_date_that_is_none_with_the_day_first_rejects_its_row():
     assert faults(rejected) == [(line, "timestamp", text) for line, text in enumerate(wrong, 2)]
 
 
-def test_a_slashed_date_without_an_order_rejects_its_row():
-    """5/7 is May or July: without `day_first` nobody guesses."""
+def test_an_ambiguous_date_rejects_its_row():
+    """Without `day_first`, 5/7 may be May or July."""
     _, rejected = read_flows("csv", [{"t": "5/7/2017 8:42", "duration": 1}], {"timestamp": "t"})
     assert faults(rejected) == [(2, "timestamp", "5/7/2017 8:42")]

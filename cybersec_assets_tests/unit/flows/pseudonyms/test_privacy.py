@@ -1,4 +1,4 @@
-"""With a key, no address is kept, shown or told in clear."""
+"""With a key, no address is stored or shown."""
 
 import polars as pl
 import pytest
@@ -20,8 +20,7 @@ LOGS = {
 
 
 @pytest.mark.parametrize("name", LOGS)
-def test_addresses_have_pseudonyms(tmp_path, name):
-    """Every flow has the pseudonyms of its addresses, and is as it is without them otherwise."""
+def test_only_the_addresses_are_replaced_by_pseudonyms(tmp_path, name):
     path = write(tmp_path / "log", LOGS[name])
     clear, _ = read(path)
     kept, rejected = read(path, pseudonyms=PSEUDONYMS)
@@ -37,8 +36,8 @@ SHIFTED = ["10.0.0.1", "2001:db8::1", "host 10.0.0.2", "::1", "fe80::1%eth0", "[
 
 @pytest.mark.parametrize("address", SHIFTED)
 @pytest.mark.parametrize("column", ["protocol", "uid", "service", "conn_state"])
-def test_an_address_in_another_column_is_not_kept(tmp_path, column, address):
-    """Where a column is shifted, or mapped so, an address has its pseudonym too, and other values stay."""
+def test_an_address_in_another_column_has_a_pseudonym(tmp_path, column, address):
+    """Columns may be shifted or mapped wrongly. Other values stay."""
     text = f"{','.join(CSV)},uid,service,conn_state\n"
     words = {"uid": "C1", "service": "ssl", "conn_state": "SF"}
     text += "".join(",".join((CSV | words | odd).values()) + "\n" for odd in ({}, {column: address}))
@@ -51,7 +50,7 @@ def test_an_address_in_another_column_is_not_kept(tmp_path, column, address):
 DAMAGED = {
     "a value": zeek_log(zeek_row(duration="10.0.0.1"), zeek_row(ts="-")),
     "a column shifted": zeek_log(zeek_row().split("\t", 1)[1]),
-    "no log": "10.0.0.1 is no log\n",
+    "not a log": "10.0.0.1 is not a log\n",
     "no header": zeek_row(),
     "no separator": "#separator 10.0.0.1\n#fields\n",
     "JSON": lines(conn(ts="10.0.0.1"), '{"id.orig_h": "10.0.0.1"'),
@@ -61,8 +60,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("name", DAMAGED)
 @pytest.mark.parametrize("fmt", ["auto", "zeek", "csv"])
-def test_errors_tell_no_address(tmp_path, name, fmt):
-    """Whatever is wrong with a log, what is said of it has no address."""
+def test_errors_contain_no_address(tmp_path, name, fmt):
     path = write(tmp_path / "log", DAMAGED[name])
     with pytest.raises(CybersecError) as caught:
         read(path, fmt, share=0.0, pseudonyms=PSEUDONYMS)
@@ -70,15 +68,14 @@ def test_errors_tell_no_address(tmp_path, name, fmt):
     assert str(path) in str(caught.value)
 
 
-def test_errors_tell_values_without_a_key(tmp_path):
-    """Without a key the value is told, so that the test above looks where there is something to see."""
+def test_errors_contain_values_without_a_key(tmp_path):
+    """The negative control of the test above."""
     path = write(tmp_path / "log", DAMAGED["a value"])
     with pytest.raises(CybersecError, match=r"'10\.0\.0\.1'"):
         read(path, share=0.0)
 
 
-def test_nothing_is_pushed_through_pseudonyms():
-    """A condition on an address that comes later is one on its pseudonym."""
+def test_a_later_filter_applies_to_the_pseudonym():
     flows = pl.LazyFrame({"src_ip": list(CLEAR), "bytes": [1, 2, 3]})
     hidden = without_addresses(flows, PSEUDONYMS)
     wanted = PSEUDONYMS.of(pl.Series(["10.0.0.2"]))[0]

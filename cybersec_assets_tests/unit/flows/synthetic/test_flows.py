@@ -1,4 +1,4 @@
-"""Labelled flows for a trial."""
+"""Labelled synthetic flows."""
 
 import datetime as dt
 
@@ -12,30 +12,28 @@ from cybersec_assets_tests.support.flows.logs import DAY
 FLOWS = 100_001
 MIDNIGHT = dt.datetime(DAY.year, DAY.month, DAY.day, tzinfo=dt.UTC)
 ATTACKERS = {"10.0.1.66": 8443, "192.0.2.77": None, "10.0.2.31": 443, "192.0.2.140": 22}
-"""Each attack by the host it comes from, with the one port it goes to if it has one."""
+"""The source of each attack, with its destination port if it has only one."""
 
 
 def make(flows, day=DAY):
-    """Make a day's flows."""
+    """Return the flows of a day."""
     return synthetic_flows(day, flows).collect(engine="streaming")
 
 
 @pytest.fixture(scope="module")
 def day():
-    """A day of more than one slice."""
+    """Return a day of more than one slice."""
     return make(FLOWS)
 
 
-def test_a_date_gives_its_own_flows(day):
-    """The same date gives the same flows to the last bit, and another date others."""
+def test_the_date_determines_the_flows(day):
     assert make(FLOWS).equals(day)
     other = make(FLOWS, DAY + dt.timedelta(days=1))
     assert other["bytes"].to_list() != day["bytes"].to_list()
 
 
 @pytest.mark.parametrize("flows", [1, 2, 99_999, 100_000, FLOWS])
-def test_as_many_flows_as_asked_are_made(flows):
-    """The number is exact around the size of a slice, and times are sorted and within the day."""
+def test_the_number_of_flows_is_exact_and_times_are_sorted_within_the_day(flows):
     made = make(flows)
     assert made.height == flows
     assert made["timestamp"].is_sorted()
@@ -43,14 +41,13 @@ def test_as_many_flows_as_asked_are_made(flows):
 
 
 def test_flows_spread_over_the_whole_day(day):
-    """Every hour has its share of the flows."""
     hours = day.group_by(pl.col("timestamp").dt.hour()).len()
     assert hours.height == 24
     assert hours["len"].min() > FLOWS / 24 * 0.8
 
 
 def test_the_schema_is_that_of_every_source(day):
-    """The columns are RAW's and ORIGIN's, with no gap in the required ones, no negative volume and no fault."""
+    """Required columns have no nulls, volumes are not negative, and there are no errors."""
     assert dict(day.schema) == RAW | ORIGIN
     assert sum(day.select({*REQUIRED, *NEVER_NULL, "label"}).null_count().row(0)) == 0
     assert min(day[name].min() for name in VOLUMES) >= 0
@@ -58,15 +55,14 @@ def test_the_schema_is_that_of_every_source(day):
     assert (day["bytes"] == day["orig_bytes"] + day["resp_bytes"]).all()
 
 
-def test_records_are_told_apart(day):
-    """Every record has a uid and a line of its own, that name the date and the place."""
+def test_records_have_distinct_uids_and_lines(day):
     assert day["uid"].n_unique() == FLOWS
     assert day["uid"][-1] == f"S2024-04-19-{FLOWS - 1}"
     assert day["line"].to_list() == list(range(1, FLOWS + 1))
 
 
 def test_four_attacks_are_labelled(day):
-    """Each of the four attacks is half a percent of the flows, and nothing else is labelled malicious."""
+    """Each is half a percent of the flows, and all other flows are benign."""
     attacks = day.filter("label")
     assert dict(attacks.group_by("src_ip").len().rows()) == dict.fromkeys(ATTACKERS, 500)
     assert not set(day.filter(~pl.col("label"))["src_ip"]) & {"192.0.2.77", "192.0.2.140"}
@@ -75,8 +71,7 @@ def test_four_attacks_are_labelled(day):
         assert ports == {port} if port else len(ports) == 500
 
 
-def test_attacks_look_like_what_they_are(day):
-    """Exfiltration moves most, a scan nothing; beacons keep their pace, brute force its size."""
+def test_attacks_have_their_typical_volumes_and_intervals(day):
     attack = {host: day.filter(src_ip=host, label=True) for host in ATTACKERS}
     assert attack["10.0.2.31"]["orig_bytes"].median() > 1_000 * day["bytes"].quantile(0.5)
     assert attack["192.0.2.77"]["bytes"].max() == 0
@@ -87,20 +82,19 @@ def test_attacks_look_like_what_they_are(day):
 
 @pytest.mark.parametrize("column", ["bytes", "duration"])
 def test_ordinary_volumes_are_heavy_tailed(day, column):
-    """In the ordinary traffic alone, the mean is far above the median and a few flows carry much of it."""
+    """The mean is far above the median, and 1 % of the flows have much of the volume."""
     volumes = day.filter(~pl.col("label"))[column].cast(pl.Float64).sort(descending=True)
     assert volumes.mean() > 2.5 * volumes.median()
     assert volumes.head(volumes.len() // 100).sum() > 0.2 * volumes.sum()
 
 
-def test_only_what_is_asked_for_is_made():
-    """Columns, filters and limits of a query give what they would give of the whole."""
-    lazy, whole = synthetic_flows(DAY, 3_000), make(3_000)
+def test_pushed_down_columns_filters_and_limits_change_nothing():
+    lazy = synthetic_flows(DAY, 3_000)
+    whole = make(3_000)
     assert lazy.select("uid", "bytes").collect().equals(whole.select("uid", "bytes"))
     assert lazy.filter("label").collect().equals(whole.filter("label"))
     assert lazy.head(7).collect().equals(whole.head(7))
 
 
-def test_no_flows_are_no_error():
-    """None asked for gives none."""
+def test_zero_flows_are_allowed():
     assert make(0).height == 0

@@ -1,4 +1,4 @@
-"""A model as a file."""
+"""Saving and loading models."""
 
 import pickle
 
@@ -11,7 +11,7 @@ from sklearn.ensemble import IsolationForest
 
 from cybersec_assets.errors import ModelError
 from cybersec_assets.features import FEATURE_SETS, feature_names
-from cybersec_assets.model.artifact import load, require_fit, save
+from cybersec_assets.model.serialization import load, require_compatible, save
 from cybersec_assets.model.train import parameters
 
 BASIC = feature_names("basic")
@@ -20,8 +20,7 @@ versions = st.text() | st.none() | st.integers()
 feature_lists = st.permutations(BASIC).map(list) | st.lists(st.sampled_from(BASIC), max_size=4) | st.none() | st.text()
 
 
-def test_a_model_survives_its_file(model, features, tmp_path):
-    """A model that was saved and loaded gives the same scores and verdicts to the last bit."""
+def test_a_loaded_model_gives_identical_scores(model, features, tmp_path):
     save(model, tmp_path / "model.pkl")
     loaded = load((tmp_path / "model.pkl").read_bytes(), BASIC)
     assert np.array_equal(loaded.score_samples(features), model.score_samples(features))
@@ -30,71 +29,64 @@ def test_a_model_survives_its_file(model, features, tmp_path):
 
 
 def test_the_same_model_gives_the_same_bytes(model, tmp_path):
-    """Saving twice writes the same file, so that its hash names the model."""
     for name in ("one", "other"):
         save(model, tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
-@pytest.mark.parametrize("data", [b"", b"no pickle", b"\x80\x05.", b"cnowhere\nthing\n."], ids=range(4))
-def test_bytes_that_are_no_pickle_are_refused(data):
-    """Bytes that cannot be unpickled give the project's error with a remedy."""
+@pytest.mark.parametrize("data", [b"", b"not a pickle", b"\x80\x05.", b"cnowhere\nthing\n."], ids=range(4))
+def test_bytes_that_are_not_a_pickle_are_rejected(data):
     with pytest.raises(ModelError, match=r"^the model cannot be unpickled: .+\. Train it again for the day\.$"):
         load(data, BASIC)
 
 
-def test_a_cut_model_is_refused(model, tmp_path):
-    """A model whose file lacks its end gives the project's error."""
+def test_a_truncated_model_is_rejected(model, tmp_path):
     save(model, tmp_path / "model.pkl")
     with pytest.raises(ModelError, match=r"^the model cannot be unpickled: "):
         load((tmp_path / "model.pkl").read_bytes()[:-20], BASIC)
 
 
 @pytest.mark.parametrize("thing", [{}, IsolationForest()], ids=["dict", "IsolationForest"])
-def test_a_pickle_of_something_else_is_refused(thing):
-    """A pickle that holds no pipeline is named for what it holds."""
+def test_a_pickle_of_another_object_is_rejected(thing):
     with pytest.raises(ModelError, match=rf"^the model is a {type(thing).__name__}, not a pipeline\. Train it again"):
         load(pickle.dumps(thing), BASIC)
 
 
 @pytest.mark.parametrize("columns", [BASIC[:-1], BASIC[::-1], FEATURE_SETS["extended"]], ids=["fewer", "order", "more"])
-def test_a_model_of_other_columns_than_were_written_down_is_refused(model, columns):
-    """The pipeline's own columns, and their order, must be those of its row."""
-    with pytest.raises(ModelError, match=r"^the model was fitted to \['bytes'.* was written down\. Train it again"):
+def test_a_model_of_other_columns_than_recorded_is_rejected(model, columns):
+    with pytest.raises(ModelError, match=r"^the model was fitted to \['bytes'.* was recorded\. Train it again"):
         load(pickle.dumps(model), columns)
 
 
-def test_what_training_writes_down_fits(model):
-    """What is written down of a model that was trained just now fits this program; one word changed, it does not."""
-    told = {"feature_set": "basic", **parameters(model)}
-    require_fit(told)
+def test_the_parameters_of_a_new_model_are_compatible(model):
+    recorded = {"feature_set": "basic", **parameters(model)}
+    require_compatible(recorded)
     with pytest.raises(ModelError):
-        require_fit(told | {"scikit_learn": "0"})
+        require_compatible(recorded | {"scikit_learn": "0"})
 
 
 @given(version=versions.filter(lambda version: version != sklearn.__version__))
-def test_another_scikit_learn_is_refused(version):
-    """A model of any other version, and of none, is refused by both versions' names."""
+def test_another_or_no_scikit_learn_is_rejected(version):
     with pytest.raises(ModelError, match=f"this is {sklearn.__version__}. Train it again for the day"):
-        require_fit(FITTING | {"scikit_learn": version})
+        require_compatible(FITTING | {"scikit_learn": version})
 
 
-@given(told=feature_lists.filter(lambda told: told != list(BASIC)))
-def test_another_list_of_features_is_refused(told):
-    """Features that are fewer, more, repeated or in another order than the set's are refused."""
-    with pytest.raises(ModelError, match=r"its set has \['bytes', 'duration', 'bytes_per_second'\]\. Train it again"):
-        require_fit(FITTING | {"features": told})
+@given(features=feature_lists.filter(lambda features: features != list(BASIC)))
+def test_another_list_of_features_is_rejected(features):
+    with pytest.raises(
+        ModelError, match=r"its feature set has \['bytes', 'duration', 'bytes_per_second'\]\. Train it again"
+    ):
+        require_compatible(FITTING | {"features": features})
 
 
-def test_a_feature_set_that_is_no_more_is_refused():
-    """A set that this program does not know is named."""
+def test_an_unknown_feature_set_is_rejected():
     with pytest.raises(ModelError, match="'huge' is unknown"):
-        require_fit(FITTING | {"feature_set": "huge"})
+        require_compatible(FITTING | {"feature_set": "huge"})
 
 
 @pytest.mark.parametrize("missing", [*FITTING, None])
-def test_what_was_not_written_down_does_not_fit(missing):
-    """A row that lacks any of the three facts, as those of older releases do, gives the project's error."""
+def test_missing_parameters_are_rejected(missing):
+    """Rows of older releases lack some of them."""
     known = {name: value for name, value in FITTING.items() if missing not in {name, None}}
     with pytest.raises(ModelError):
-        require_fit(known)
+        require_compatible(known)
