@@ -164,7 +164,8 @@ def reconcile(
 @audit_app.command("public-key")
 def public_key() -> None:
     """Print the public key for AUDIT_TRUSTED_KEYS of other machines."""
-    from cybersec_assets.audit.heads.keys import has_signing_key, public_half
+    from cybersec_assets.audit.heads.keys import has_signing_key
+    from cybersec_assets.home.audit_folder import public_half
 
     settings = load_settings()
     with _audit() as audit:

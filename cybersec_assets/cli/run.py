@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from cybersec_assets.audit.heads.keys import require_audit_folder
 from cybersec_assets.audit.journal.queries import Row, artifact_of
 from cybersec_assets.audit.journal.reconcile import live_phases
 from cybersec_assets.audit.journal.tables import PHASES
@@ -23,6 +22,7 @@ from cybersec_assets.defs.partitions import day_of, require_day
 from cybersec_assets.defs.resources.audit import AuditResource
 from cybersec_assets.errors import AuditError, RunInProgressError, StoreError, UnsafeStoreError, quoted
 from cybersec_assets.flows.source import SYNTHETIC
+from cybersec_assets.home.audit_folder import require_audit_folder
 from cybersec_assets.operations.run_day import RunResult, require_lock_folder, run_day, use_instance
 from cybersec_assets.phases import EVALUATION, RAW
 from cybersec_assets.postgres.embedded import has_cluster

@@ -1,1 +1,1 @@
-"""Files in CYBERSEC_HOME: the marker of our folders, and the lock of a day's run."""
+"""Files in CYBERSEC_HOME: folders with the project's marker, the audit's folder, and the lock of a day's run."""

@@ -1,8 +1,8 @@
-"""Allow one run of a day at a time from a shell, and close the runs of processes that were killed.
+"""Allow one run of a day at a time from a shell, and fail the runs of processes that were killed.
 
 Each running process holds a lock on a file that is named after the day and contains the run's ID. The system releases
-the lock however the process ends, so a file that nobody locks was left by a killed process. Dagster would show its run
-as "Started" for ever and, because the instance allows one run for each day, the UI could not run the day again.
+the lock however the process ends, so a file without a lock was left by a killed process. Dagster would show its run as
+"Started" for ever and, because the instance allows one run for each day, the UI could not run the day again.
 """
 
 import fcntl
@@ -39,18 +39,18 @@ def only_run_of(day: str, folder: Path) -> Iterator[Callable[[str], None]]:
     """
     claim(folder, lambda _folder: False)
     path = folder / f"{day}{SUFFIX}"
-    file = _locked(path)
+    file = _open_locked(path)
     if file is None:
         raise RunInProgressError(day, run_id_in(path))
 
-    def note(run_id: str) -> None:
+    def write_run_id(run_id: str) -> None:
         file.truncate(0)
         file.write(run_id)
         file.flush()
 
     with file:
         try:
-            yield note
+            yield write_run_id
         finally:
             path.unlink(missing_ok=True)
 
@@ -67,7 +67,7 @@ def fail_dead_runs(instance: "dg.DagsterInstance", folder: Path) -> None:
     """Mark the runs of killed processes as failed. Runs of another instance are left as they are."""
     # A folder without a marker belongs to another program.
     for path in folder.glob(f"*{SUFFIX}") if is_marked(folder) else ():
-        file = _locked(path)
+        file = _open_locked(path)
         if file is None:
             continue
         with file:
@@ -80,7 +80,7 @@ def fail_dead_runs(instance: "dg.DagsterInstance", folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _locked(path: Path) -> IO[str] | None:
+def _open_locked(path: Path) -> IO[str] | None:
     """Open and lock a file. Return None where another process holds the lock."""
     while True:
         file = path.open("a+")
@@ -89,15 +89,8 @@ def _locked(path: Path) -> IO[str] | None:
         except BlockingIOError:
             file.close()
             return None
-        if _is(path, file):
-            return file
-        # The process that held the lock removed the file after it was opened here.
+        # The process that held the lock before may have removed the file after it was opened here.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                return file
         file.close()
-
-
-def _is(path: Path, file: IO[str]) -> bool:
-    """Return whether an open file still has its name."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False

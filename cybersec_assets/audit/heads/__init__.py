@@ -1,1 +1,1 @@
-"""Signed heads of the audit's chain, kept in the object store as a witness outside of the database."""
+"""Signed heads of the audit's chain, kept in the object store so that the database cannot be truncated unnoticed."""

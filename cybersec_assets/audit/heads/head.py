@@ -1,10 +1,10 @@
-"""A head: a signed, numbered word on how long the journal is and what its last hash is.
+"""A head: a signed, numbered statement of the journal's length and its last hash.
 
 It is an object `audit-heads/<number>.json` of the bucket for evaluations:
 
     {"head": "<the text that is signed>", "key": "<public key's SHA-256, 16 hex digits>", "signature": "<base64>"}
 
-The signed text is JSON with the keys count, hash, number and time, behind a line that says what it is for.
+The signed text is JSON with the keys count, hash, number and time. A line that names the purpose is signed before it.
 """
 
 import base64
@@ -23,17 +23,17 @@ DIGITS = 12
 GREATEST = 10**DIGITS - 1
 NAME = re.compile(rf"{PREFIX}([0-9]{{{DIGITS}}})\.json")
 PURPOSE = b"cybersec-assets audit head 1\n"
-"""Goes before the text, so that no signature made for something else passes for a head's."""
+"""Precedes the signed text, so that a signature made for another purpose is not valid for a head."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """What is signed.
+    """The signed values.
 
     Attributes:
-        number: Its place among the heads, from 1.
+        number: The head's number, from 1.
         count: How many entries the journal had.
-        hash: The last one's hash.
+        hash: The last entry's hash.
         time: When it was signed, UTC, ISO 8601.
     """
 
@@ -44,18 +44,18 @@ class Head:
 
 
 def head_name(number: int) -> str:
-    """Give a head's object name; names sort as numbers do."""
+    """Return a head's object name; names sort as numbers do."""
     return f"{PREFIX}{number:0{DIGITS}}.json"
 
 
 def number_of(name: str) -> int:
-    """Give the number that a head's object name holds; 0 for a name that is no head's."""
+    """Return the number in a head's object name, or 0 for any other name."""
     found = NAME.fullmatch(name)
     return int(found[1]) if found else 0
 
 
 def count_in(content: bytes, key: Ed25519PublicKey) -> int:
-    """Read from a head's bytes how many entries it covers; none, where they are no head that the key has signed."""
+    """Return how many entries a head covers, or 0 where its bytes are invalid or another key signed them."""
     try:
         document = json.loads(content)
         text = document["head"]
@@ -66,12 +66,12 @@ def count_in(content: bytes, key: Ed25519PublicKey) -> int:
 
 
 def make_head(number: int, count: int, entry_hash: str) -> Head:
-    """Make a head of this moment."""
+    """Return a head with the current time."""
     return Head(number, count, entry_hash, dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"))
 
 
 def signed(head: Head, key: Ed25519PrivateKey) -> bytes:
-    """Write a head as its object's bytes."""
+    """Sign a head and return the bytes of its object."""
     text = json.dumps(asdict(head), sort_keys=True, separators=(",", ":"))
     raw = key.public_key().public_bytes_raw()
     document = {

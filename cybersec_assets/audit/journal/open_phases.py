@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from cybersec_assets.artifact import Artifact
-from cybersec_assets.audit.journal.journal import Entry, Journal
+from cybersec_assets.audit.journal.journal import Journal, JournalEntry
 from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.phase_locks import PhaseLocks
 from cybersec_assets.errors import StoreError, UnsafeStoreError
@@ -19,7 +19,7 @@ class Phases:
         seal: Called with every entry that ends a phase.
     """
 
-    def __init__(self, journal: Journal, phase_locks: PhaseLocks, seal: Callable[[Entry], None]) -> None:
+    def __init__(self, journal: Journal, phase_locks: PhaseLocks, seal: Callable[[JournalEntry], None]) -> None:
         """Begin with none."""
         self._journal = journal
         self._phase_locks = phase_locks

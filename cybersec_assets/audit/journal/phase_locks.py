@@ -1,7 +1,7 @@
-"""Advisory locks that say which phases have a worker that lives.
+"""Advisory locks that show which phases have a live worker.
 
-PostgreSQL frees a session's locks when its connection ends, however the process ended. The connection is of its own,
-as a pooled one comes and goes, and its silence is noticed from both sides.
+PostgreSQL releases a session's locks when its connection ends, however the process ended. The locks have a connection
+of their own, because a pooled one may be closed at any time, and both sides detect when the other one is gone.
 """
 
 import secrets
@@ -18,33 +18,32 @@ SERVER_SIDE = sa.text(
     "set_config('tcp_keepalives_count', '3', false), set_config('lock_timeout', '40s', false), "
     "set_config('statement_timeout', '0', false)"
 )
-"""The server notices a dead worker within half a minute; a worker that comes back waits for that to happen."""
-HOLD = sa.text("SELECT pg_advisory_lock(:lock)")
-FREE = sa.text("SELECT pg_advisory_unlock(:lock)")
+"""The server detects a dead worker within half a minute; a worker that reconnects waits for that to happen."""
+ACQUIRE = sa.text("SELECT pg_advisory_lock(:lock)")
+RELEASE = sa.text("SELECT pg_advisory_unlock(:lock)")
 
 
 class PhaseLocks:
     """Hold a lock for each live phase.
 
     Args:
-        url: Where the audit's database is.
-        patience: For how many seconds a lost connection is sought again.
+        url: The audit's database.
+        patience: How many seconds to retry after the connection was lost.
     """
 
     def __init__(self, url: sa.URL, patience: float = PATIENCE_SECONDS) -> None:
-        """Note the place; nothing is asked of the server yet."""
         self._engine = make_engine(url, poolclass=sa.NullPool).execution_options(isolation_level="AUTOCOMMIT")
         self._patience = patience
         self._connection: sa.Connection | None = None
         self._backend = 0
         self._wanted = set[int]()
-        self._held = set[int]()
+        self._acquired = set[int]()
 
     def take(self) -> int:
-        """Take a lock that nobody else has.
+        """Acquire a lock of a new number and return the number.
 
         Raises:
-            AuditError: The server is away.
+            AuditError: The server cannot be reached.
         """
         lock = secrets.randbits(LOCK_BITS)
         self._wanted.add(lock)
@@ -52,40 +51,41 @@ class PhaseLocks:
         return lock
 
     def renew(self) -> None:
-        """See that the connection lives; else make a new one, and take every lock again.
+        """Check the connection; if it was lost, reconnect and acquire every lock again.
 
         Raises:
-            AuditError: The server stays away, or somebody else keeps a lock.
+            AuditError: The server cannot be reached, or another session holds a lock.
         """
         with translate_errors(self._engine.url):
             for attempt in retrying(self._patience):
                 with attempt:
-                    self._hold(self._live_connection())
+                    self._acquire_all(self._live_connection())
 
     def free(self, lock: int) -> None:
-        """Let a lock go; where the connection is lost, the server has done so."""
+        """Release a lock. Where the connection is lost, the server has released it already."""
         self._wanted.discard(lock)
         try:
-            if lock in self._held and self._connection is not None:
-                self._connection.execute(FREE, {"lock": lock})
+            if lock in self._acquired and self._connection is not None:
+                self._connection.execute(RELEASE, {"lock": lock})
         except DBAPIError:
             self._drop()
-        self._held.discard(lock)
+        self._acquired.discard(lock)
 
     def close(self) -> None:
-        """Let all locks go."""
+        """Release all locks."""
         self._wanted.clear()
         self._drop()
 
-    def _hold(self, connection: sa.Connection) -> None:
-        for lock in self._wanted - self._held:
-            connection.execute(HOLD, {"lock": lock})
-            self._held.add(lock)
+    def _acquire_all(self, connection: sa.Connection) -> None:
+        for lock in self._wanted - self._acquired:
+            connection.execute(ACQUIRE, {"lock": lock})
+            self._acquired.add(lock)
 
     def _live_connection(self) -> sa.Connection:
         try:
-            if self._connection is not None:
-                self._require_same(self._connection)
+            if self._connection is not None and _backend(self._connection) != self._backend:
+                # A pooler exchanged the server process, and the locks with it.
+                raise pooler_error(place_of(self._engine.url))
         except DBAPIError:
             self._drop()
         if self._connection is None:
@@ -94,13 +94,8 @@ class PhaseLocks:
             self._backend = _backend(self._connection)
         return self._connection
 
-    def _require_same(self, connection: sa.Connection) -> None:
-        """Refuse a connection whose server process was exchanged, and the locks with it: a pooler's doing."""
-        if _backend(connection) != self._backend:
-            raise pooler_error(place_of(self._engine.url))
-
     def _drop(self) -> None:
-        self._held.clear()
+        self._acquired.clear()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

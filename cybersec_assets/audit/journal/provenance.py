@@ -1,4 +1,4 @@
-"""What made an artifact: the project's own code, and the libraries that its result depends on."""
+"""The versions that made an artifact: those of the project's code, and of the libraries that affect its result."""
 
 import hashlib
 import platform
@@ -15,7 +15,7 @@ LIBRARIES = ("dagster", "numpy", "polars", "scikit-learn", "scipy")
 
 @cache
 def code_version() -> str:
-    """Give the release and, as a checkout may differ from it, the first 16 hex digits of its sources' SHA-256."""
+    """Return the release and the first 16 hex digits of its sources' SHA-256, because a checkout may be modified."""
     digest = hashlib.sha256()
     for file in sorted(PACKAGE.rglob("*.py")):
         digest.update(f"{file.relative_to(PACKAGE).as_posix()}\0".encode() + file.read_bytes() + b"\0")
@@ -24,5 +24,5 @@ def code_version() -> str:
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Give the versions of Python and of the libraries."""
+    """Return the versions of Python and of the libraries."""
     return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}

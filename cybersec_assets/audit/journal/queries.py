@@ -1,6 +1,6 @@
-"""The questions that the audit answers: what ran last, what trained a model, how much, and what failed.
+"""Query the audit: what ran last, what a model was trained on, how many records, and what failed.
 
-All of them read the views of the database, so that whoever has only SQL gets the same answers.
+All queries read the database's views, so that anyone who has only SQL gets the same results.
 """
 
 from collections.abc import Iterator
@@ -48,11 +48,11 @@ class Record:
 
     Attributes:
         asset: The asset's key.
-        artifact: Its object.
-        inputs: What it was made from.
-        row: Its table and id, for people.
-        details: What a model was trained with, or an evaluation's metrics.
-        libraries: The versions that made it, by library.
+        artifact: The object that the phase stored.
+        inputs: The objects and files that it read.
+        row: The row's table and ID, for messages.
+        details: A model's training parameters, or an evaluation's metrics.
+        libraries: The versions of the libraries.
     """
 
     asset: str
@@ -65,11 +65,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Sources:
-    """What a day's raw layer was made from.
+    """The files that a day's raw layer was made from.
 
     Attributes:
         partition: The day, `YYYY-MM-DD`.
-        files: What its row says of each file: `file`, and as far as it was noted `size`, `mtime` and `sha256`.
+        files: Each file as the audit recorded it: `file` and, where they are known, `size`, `mtime` and `sha256`.
     """
 
     partition: str
@@ -77,73 +77,79 @@ class Sources:
 
 
 class Audit:
-    """Ask the audit.
+    """Queries of the audit.
 
     Args:
-        database: What `schema.connect` gave.
+        database: The audit's database, with its schema up to date.
     """
 
     def __init__(self, database: Database) -> None:
-        """Note whom to ask."""
         self.database = database
 
     def input_of(
         self, run_id: str, asset: str, partition: str, lineage_of: str | None = None, descendant_uri: str | None = None
     ) -> Record:
-        """Find the object that a phase reads of an asset.
+        """Return the record of the object that a phase reads from an asset.
 
-        It is what the phase's own run wrote; otherwise the partition's last success. With `lineage_of`, it is what
-        that asset's object was made from, so that two inputs of one phase are of one lineage; `descendant_uri` is that
-        object where the phase has read it, as a newer one may have come since.
+        Args:
+            run_id: The phase's run. An object that the same run stored comes first.
+            asset: The asset to read from.
+            partition: The day, whose last success is used otherwise.
+            lineage_of: Another input of the phase. Where it is given, the object is the one that this input was made
+                from, so that both inputs have one lineage.
+            descendant_uri: The object of `lineage_of` that the phase has read already, because there may be a newer
+                one since.
 
         Raises:
-            NoRecordError: There is none, or the run itself wrote another than `lineage_of` was made from.
+            NoRecordError: There is no such object, or the run stored another one than `lineage_of` was made from.
         """
         own = self._success(asset, partition, run_id)
         if lineage_of is None:
             return own or self._last_success(asset, partition)
-        heir = self._written(descendant_uri) if descendant_uri else self.input_of(run_id, lineage_of, partition)
-        record = self._ancestor(heir, asset)
+        descendant = self._written(descendant_uri) if descendant_uri else self.input_of(run_id, lineage_of, partition)
+        record = self._ancestor(descendant, asset)
         if own is not None and own.artifact != record.artifact:
             raise NoRecordError(
-                f"{heir.artifact.uri} was made from {record.artifact.uri}, not from this run's {own.artifact.uri}",
+                f"{descendant.artifact.uri} was made from {record.artifact.uri}, "
+                f"not from this run's {own.artifact.uri}",
                 f"Materialize {lineage_of} in the same run",
             )
         return record
 
     def last_run(self) -> list[Row]:
-        """Give each phase's newest row."""
+        """Return the newest row of each phase."""
         return self._in_graph_order(self._rows(sa.select(LAST_RUN)))
 
     def of_run(self, run_id: str) -> list[Row]:
-        """Give a run's rows."""
+        """Return a run's rows."""
         return self._in_graph_order(self._rows(sa.select(PHASES_VIEW).where(PHASES_VIEW.c.run_id == run_id)))
 
     def metrics(self, run_id: str) -> Row | None:
-        """Give the metrics of a run's successful evaluation."""
+        """Return the metrics of a run's successful evaluation, or None."""
         table = evaluation_events.c
         rows = self._rows(sa.select(table.metrics).where(table.run_id == run_id, table.estado == SUCCESS))
         return dict(rows[0]["metrics"]) if rows else None
 
     def records(self, partition: str | None = None) -> list[Row]:
-        """Give how many records each success handled, newest day first, optionally of one day only."""
+        """Return the rows of all successes, or of one day's, newest day first."""
         query = sa.select(RECORDS).order_by(RECORDS.c.partition_key.desc(), RECORDS.c.at)
         return self._rows(query if partition is None else query.where(RECORDS.c.partition_key == partition))
 
     def objects(self) -> list[tuple[Row, Artifact]]:
-        """Give each object that must be there, with its row: what a success wrote, and what lines were set aside in."""
+        """Return each object that must exist, with its row: the artifacts of successes, and the quarantined lines."""
         view = PHASES_VIEW.c
         query = sa.select(PHASES_VIEW).where((view.estado == SUCCESS) | view.rejected.is_not(None))
         rows = self._rows(query.order_by(view.partition_key.desc(), view.at))
         return [(row, artifact) for row in rows for artifact in _artifacts_of(row)]
 
     def sources(self, limit: int) -> list[Sources]:
-        """Give the files that the newest days were made from, newest first, as their last successes say.
+        """Return the files that the newest days were made from, newest day first.
 
         Args:
-            limit: Of how many days; only days with a success count.
+            limit: The number of days. Only days with a success count, and only the last success of each.
         """
-        day, query = RECORDS.c.partition_key, sa.select(RECORDS).where(RECORDS.c.asset == RAW.asset)
+        day = RECORDS.c.partition_key
+        query = sa.select(RECORDS).where(RECORDS.c.asset == RAW.asset)
         newest = query.ext(distinct_on(day)).order_by(day.desc(), RECORDS.c.journal_seq.desc()).limit(limit)
         return [
             Sources(row["partition_key"], [entry for entry in row["inputs"] if "file" in entry])
@@ -151,47 +157,48 @@ class Audit:
         ]
 
     def failures(self) -> list[Row]:
-        """Give the FAILED rows, newest first; those of phases that were abandoned are among them."""
+        """Return the FAILED rows, newest first, including those of abandoned phases."""
         return self._rows(sa.select(FAILURES).order_by(FAILURES.c.journal_seq.desc()))
 
     def anomalies(self) -> list[Row]:
-        """Give the results that stand out, newest day first: see the view `audit_anomalies`."""
+        """Return the rows of the view `audit_anomalies`, newest day first."""
         return self._rows(sa.select(ANOMALIES).order_by(ANOMALIES.c.partition_key.desc(), ANOMALIES.c.what))
 
     def models_from(self, file: str) -> list[Row]:
-        """Give the models that were trained from a source file, oldest first.
+        """Return the models that were trained on a source file, oldest first.
 
         Args:
-            file: Its path as it was read, its name, or its SHA-256.
+            file: The file's path as it was read, its name, or its SHA-256.
 
         Raises:
-            NoRecordError: There is none.
+            NoRecordError: There is no such model.
         """
         named = (MODELS.c.file == file) | MODELS.c.file.endswith(f"/{file}", autoescape=True)
         rows = self._rows(sa.select(MODELS).where(named | (MODELS.c.file_sha256 == file)).order_by(MODELS.c.trained_at))
         if not rows:
-            remedy = "Give a path, name or SHA-256 that `cybersec audit lineage --wide` (or `--json`) shows"
-            raise NoRecordError(f"the audit knows no model that was trained from {file}", remedy)
+            remedy = "Use a path, name or SHA-256 that `cybersec audit lineage --wide` (or `--json`) shows"
+            raise NoRecordError(f"the audit has no model that was trained on {file}", remedy)
         return rows
 
     def lineage(self, model: str) -> list[Row]:
-        """Give an object's row and those of all that it was made from, back to the source's files.
+        """Return an object's row and the rows of everything that it was made from, back to the source files.
 
         Args:
-            model: An object's URI, or its name.
+            model: An object's URI or name.
 
         Raises:
-            NoRecordError: No success wrote such an object.
+            NoRecordError: No success stored such an object.
         """
-        chain, wanted = list[Row](), [model]
+        chain = list[Row]()
+        wanted = [model]
         while wanted:
             target = wanted.pop(0)
             ends_with = RECORDS.c.uri.endswith(f"/{target}", autoescape=True)
             matches = self._rows(sa.select(RECORDS).where((RECORDS.c.uri == target) | ends_with))
             if not matches:
                 raise NoRecordError(
-                    f"the audit knows no object {target}",
-                    "Give a name that `cybersec audit records --wide` (or `--json`) shows",
+                    f"the audit has no object {target}",
+                    "Use a name that `cybersec audit records --wide` (or `--json`) shows",
                 )
             chain += [row for row in matches if row not in chain]
             wanted += [entry["uri"] for row in matches for entry in row["inputs"] if "asset" in entry]
@@ -216,11 +223,13 @@ class Audit:
             raise NoRecordError(f"the audit has no success of {asset} for {partition}", f"Materialize {asset} first")
         return record
 
-    def _ancestor(self, heir: Record, asset: str) -> Record:
-        for entry in heir.inputs:
+    def _ancestor(self, descendant: Record, asset: str) -> Record:
+        for entry in descendant.inputs:
             if entry.get("asset") == asset:
                 return self._written(entry["uri"])
-        raise NoRecordError(f"{heir.artifact.uri} was not made from {asset}", f"Materialize {heir.asset} again")
+        raise NoRecordError(
+            f"{descendant.artifact.uri} was not made from {asset}", f"Materialize {descendant.asset} again"
+        )
 
     def _rows(self, query: sa.Select[Any]) -> list[Row]:
         return self.database.statement(lambda connection: [dict(row) for row in connection.execute(query).mappings()])
@@ -231,7 +240,7 @@ class Audit:
 
 
 def artifact_of(row: Row) -> Artifact:
-    """Give the object that a SUCCESS row names."""
+    """Return the object of a SUCCESS row."""
     return Artifact(row["uri"], Fingerprint(row["size_bytes"], row["sha256"]))
 
 
@@ -243,5 +252,11 @@ def _artifacts_of(row: Row) -> Iterator[Artifact]:
 
 
 def _record(row: Row) -> Record:
-    made_with = row["details"] or {}, row["libraries"] or {}
-    return Record(row["asset"], artifact_of(row), row["inputs"], f"{row['table_name']} row {row['id']}", *made_with)
+    return Record(
+        asset=row["asset"],
+        artifact=artifact_of(row),
+        inputs=row["inputs"],
+        row=f"{row['table_name']} row {row['id']}",
+        details=row["details"] or {},
+        libraries=row["libraries"] or {},
+    )

@@ -1,12 +1,17 @@
-"""Phases whose worker died without a word, found by their locks and closed.
+"""Find open phases whose worker died, by their locks, and close them.
 
-    STARTED without an end → its lock is free → its run is over, or the lock is free again a while later → ABANDONED
+    STARTED without an end → its lock is free → its run is over, or the lock is still free after a while → ABANDONED
 
-The lock alone is not enough, as a worker may lose its connection and take it again; nor is Dagster's word, as the run
-of a process that was killed stays STARTED there for ever.
+The lock alone is not enough, because a worker may lose its connection and take the lock again. Dagster's status is not
+enough either, because the run of a killed process stays STARTED for ever. A run cannot wait for a second probe at its
+start, so that the times of earlier probes are kept in a file.
 """
 
+import json
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -14,24 +19,55 @@ from sqlalchemy.dialects.postgresql import JSONB
 from cybersec_assets.audit.journal.journal import STARTED, Journal
 from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.tables import audit_journal
-from cybersec_assets.errors import PhaseTakenError
+from cybersec_assets.errors import PhaseTakenError, SettingsError
+from cybersec_assets.home.audit_folder import claim_audit_folder
 from cybersec_assets.postgres.database import Database
 
 WHY = "its worker ended without a result"
+GRACE_SECONDS = 30.0
 RECENT = 10_000
-"""How many entries back a run looks at its start; the command looks at all."""
+"""How many of the newest entries a run checks at its start; the command checks all."""
+PROBES = "audit/lock-probes.json"
+EARLIER_PROBES = "audit/looks.json"
+"""The same file in the home of an earlier release."""
 TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:lock)")
 CLOCK = sa.text("SELECT extract(epoch FROM clock_timestamp())")
-Looks = dict[str, float]
-"""Since when a phase's lock has been found free: seconds by the database's clock, by the lock's number as text."""
+LockProbes = dict[str, float]
+"""Since when a phase's lock has been free: seconds by the database's clock, by the lock's number as text."""
+
+
+def reconcile(
+    journal: Journal, home: Path, grace: float, is_over: Callable[[str], bool], recent: int | None = None
+) -> tuple[list[Phase], list[Phase], int]:
+    """Probe the locks of the open phases once, and close the phases that are dead.
+
+    Args:
+        journal: The journal.
+        home: `CYBERSEC_HOME`, which keeps the results of earlier probes.
+        grace: For how many seconds a lock must have been free, unless the run is known to be over.
+        is_over: Whether a Dagster run is known to have ended.
+        recent: How many of the newest entries to check; all by default.
+
+    Returns:
+        The closed phases, those whose lock has not been free for long enough, and the number of live phases.
+
+    Raises:
+        AuditError: The database cannot be reached, or a statement failed.
+    """
+    phases = open_phases(journal.database, recent)
+    probes = probe_locks(journal.database, phases, _read_probes(home)) if phases else {}
+    closed = abandon_dead(journal, phases, probes, grace, is_over)
+    _write_probes(home, probes)
+    doubtful = [phase for phase in phases if str(phase.lock) in probes and phase not in closed]
+    return closed, doubtful, len(phases) - len(closed) - len(doubtful)
 
 
 def open_phases(database: Database, recent: int | None = None) -> list[Phase]:
-    """Give the phases that have started and not ended, the oldest first.
+    """Return the phases that have started and not ended, oldest first.
 
     Args:
-        database: The audit's.
-        recent: How many of the newest entries are looked at; all, if not given.
+        database: The audit's database.
+        recent: How many of the newest entries to check; all by default.
     """
     end = audit_journal.alias()
     same = [audit_journal.c[name] == end.c[name] for name in ("run_id", "asset_key", "partition_key", "attempt")]
@@ -48,59 +84,54 @@ def open_phases(database: Database, recent: int | None = None) -> list[Phase]:
     return [Phase(row.asset_key, row.partition_key, row.run_id, row.attempt, row.lock) for row in rows]
 
 
-def look(database: Database, phases: list[Phase], seen: Mapping[str, float]) -> Looks:
-    """Look at the phases' locks.
+def live_phases(database: Database, partition: str) -> list[Phase]:
+    """Return a partition's open phases whose worker is alive, among the newest entries."""
+    phases = [phase for phase in open_phases(database, RECENT) if phase.partition == partition]
+    free = probe_locks(database, phases, {}) if phases else {}
+    return [phase for phase in phases if str(phase.lock) not in free]
+
+
+def probe_locks(database: Database, phases: list[Phase], earlier: Mapping[str, float]) -> LockProbes:
+    """Return which phases' locks are free, each with the time since when every probe has found it free.
 
     Args:
-        database: The audit's.
-        phases: Which.
-        seen: What earlier looks found.
-
-    Returns:
-        The locks that are free, each with the time of the first look that found it so without a break.
+        database: The audit's database.
+        phases: The phases.
+        earlier: The result of the previous probe.
     """
     now = _now(database)
 
     def free(connection: sa.Connection) -> list[int]:
         return [phase.lock for phase in phases if connection.execute(TRY_LOCK, {"lock": phase.lock}).scalar()]
 
-    return {str(lock): seen.get(str(lock), now) for lock in database.transaction(free)}
-
-
-def live_phases(database: Database, partition: str) -> list[Phase]:
-    """Return a partition's open phases whose worker lives, of the newest entries."""
-    phases = [phase for phase in open_phases(database, RECENT) if phase.partition == partition]
-    free = look(database, phases, {}) if phases else {}
-    return [phase for phase in phases if str(phase.lock) not in free]
+    return {str(lock): earlier.get(str(lock), now) for lock in database.transaction(free)}
 
 
 def abandon_dead(
-    journal: Journal, phases: list[Phase], looks: Looks, grace: float, is_over: Callable[[str], bool]
+    journal: Journal, phases: list[Phase], probes: LockProbes, grace: float, is_over: Callable[[str], bool]
 ) -> list[Phase]:
-    """Close the phases that are dead.
+    """Close the phases that are dead, and return them.
 
     Args:
-        journal: Where to write.
-        phases: Those that are open.
-        looks: What `look` found.
-        grace: For how many seconds a lock must have been free where the run is not known to be over.
-        is_over: Tells whether a Dagster run has come to its end.
-
-    Returns:
-        Those that were closed.
+        journal: The journal.
+        phases: The open phases.
+        probes: The result of `probe_locks`.
+        grace: See `reconcile`.
+        is_over: See `reconcile`.
 
     Raises:
-        AuditError: The database is away, or refuses.
+        AuditError: The database cannot be reached, or a statement failed.
     """
-    closed, now = [], _now(journal.database)
+    closed = []
+    now = _now(journal.database)
     for phase in phases:
-        since = looks.get(str(phase.lock))
+        since = probes.get(str(phase.lock))
         if since is None or not (now - since >= grace or is_over(phase.run_id)):
             continue
         try:
             journal.abandon(phase, WHY)
         except PhaseTakenError:
-            # It ended, or its worker came back, between the look and now.
+            # It ended after the probe, or its worker took the lock again.
             continue
         closed.append(phase)
     return closed
@@ -108,3 +139,27 @@ def abandon_dead(
 
 def _now(database: Database) -> float:
     return float(database.statement(lambda connection: connection.execute(CLOCK).scalar_one()))
+
+
+def _read_probes(home: Path) -> LockProbes:
+    file = home / PROBES
+    try:
+        document = json.loads((file if file.exists() else home / EARLIER_PROBES).read_text())
+        return {str(lock): float(since) for lock, since in document.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        # Without earlier probes, this one is the first.
+        return {}
+
+
+def _write_probes(home: Path, probes: LockProbes) -> None:
+    file = home / PROBES
+    earlier = home / EARLIER_PROBES
+    if not probes and not file.exists() and not earlier.exists():
+        return
+    # Where the home is read-only or the folder holds foreign files, the next probe is a first one again.
+    with suppress(OSError, SettingsError):
+        claim_audit_folder(home)
+        aside = file.with_name(f".{file.name}.{os.getpid()}")
+        aside.write_text(json.dumps(probes))
+        aside.replace(file)
+        earlier.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The audit's database made ready: made where it is missing, brought up to date, its rights divided."""
+"""Create the audit's database where it is missing, migrate its schema, and grant the rights to it."""
 
 from pathlib import Path
 
@@ -13,20 +13,20 @@ from cybersec_assets.postgres.roles import create_database, grant_audit_rights
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x6379_6265
-"""The advisory lock under which one process at a time migrates."""
-UPGRADE = "Use the release of cybersec-assets that made it, or a newer one"
+"""The number of the advisory lock under which one process at a time migrates."""
+UPGRADE = "Use the release of cybersec-assets that created it, or a newer one"
 
 
 def connect(url: sa.URL, owner: sa.URL | None = None, patience: float = PATIENCE_SECONDS) -> Database:
-    """Give the audit's database, with its schema up to date.
+    """Return the audit's database with its schema up to date.
 
     Args:
-        url: Where it is, and the application's role.
-        owner: The same with the role that makes database and schema; the application's own where not given.
-        patience: For how many seconds a connection that is lost later is sought again.
+        url: The database, with the application's role.
+        owner: The same with the role that creates database and schema; the application's own role by default.
+        patience: How many seconds to retry after a connection was lost.
 
     Raises:
-        AuditError: The server cannot be reached, or refuses, or holds a newer schema that does not serve this program.
+        AuditError: The server cannot be reached, a statement failed, or the schema is too new for this program.
     """
     database = Database(url, patience)
     if not _is_ready(database.engine):
@@ -38,14 +38,14 @@ def connect(url: sa.URL, owner: sa.URL | None = None, patience: float = PATIENCE
 
 
 def is_made(url: sa.URL, owner: sa.URL | None = None) -> bool:
-    """Return whether the database exists and holds an audit, of whichever version; nothing is made.
+    """Return whether the database exists and has an audit of any version, without creating anything.
 
     Args:
         url: See `connect`.
         owner: See `connect`.
 
     Raises:
-        AuditError: The server cannot be reached, or refuses.
+        AuditError: The server cannot be reached, or a statement failed.
     """
     if _is_ready(make_engine(url, poolclass=sa.NullPool)):
         return True
@@ -58,7 +58,7 @@ def is_made(url: sa.URL, owner: sa.URL | None = None) -> bool:
 
 
 def _is_ready(engine: sa.Engine) -> bool:
-    """Tell whether there is nothing to make: database, role and rights may be missing, or the schema's last steps."""
+    """Return whether database, role, rights and schema are all there."""
     try:
         with engine.connect() as connection:
             return _version(connection) == SCHEMA_VERSION or _serves(connection)
@@ -94,7 +94,6 @@ def _database_exists(engine: sa.Engine) -> bool:
 
 
 def _migrate(connection: sa.Connection) -> None:
-    """Bring the schema up to date."""
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -105,11 +104,11 @@ def _migrate(connection: sa.Connection) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        raise AuditError(f"the audit's schema is none that this program knows: {error}", UPGRADE) from error
+        raise AuditError(f"this program does not know the version of the audit's schema: {error}", UPGRADE) from error
 
 
 def _serves(connection: sa.Connection) -> bool:
-    """Tell whether a newer program made the schema, and it says that it serves this one as well."""
+    """Return whether a newer program made the schema and declared it compatible with this one."""
     if _version(connection) <= SCHEMA_VERSION or not sa.inspect(connection).has_table("audit_serves", schema="public"):
         return False
     oldest = connection.execute(sa.text("SELECT oldest FROM public.audit_serves")).scalar_one()
@@ -117,7 +116,7 @@ def _serves(connection: sa.Connection) -> bool:
 
 
 def _version(connection: sa.Connection) -> str:
-    """Give the newest migration that the database has; nothing where it has none."""
+    """Return the database's newest migration, or an empty text where it has none."""
     if not sa.inspect(connection).has_table("alembic_version", schema="public"):
         return ""
     return str(connection.execute(sa.text("SELECT version_num FROM public.alembic_version")).scalar() or "")

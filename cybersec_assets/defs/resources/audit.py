@@ -17,11 +17,10 @@ from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.phase_locks import PhaseLocks
 from cybersec_assets.audit.journal.provenance import code_version, library_versions
 from cybersec_assets.audit.journal.queries import Audit, Record
-from cybersec_assets.audit.journal.reconcile import RECENT
+from cybersec_assets.audit.journal.reconcile import GRACE_SECONDS, RECENT, reconcile
 from cybersec_assets.audit.journal.schema import connect, is_made
 from cybersec_assets.defs.partitions import day_of, require_day
 from cybersec_assets.defs.resources.heads import HeadsResource
-from cybersec_assets.defs.resources.reconciliation import GRACE_SECONDS, is_over_in, reconcile
 from cybersec_assets.errors import (
     AuditError,
     AuditLostError,
@@ -191,7 +190,7 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
                 self._close_dead(journal, self._is_over)
             phase_locks = PhaseLocks(journal.database.url, self.patience_seconds)
             self._stack.callback(phase_locks.close)
-            self._phases = Phases(journal, phase_locks, self.heads.put)
+            self._phases = Phases(journal, phase_locks, self.heads.append)
         return self._phases
 
     def _close_dead(self, journal: Journal, is_over: Callable[[str], bool]) -> None:
@@ -224,6 +223,16 @@ class AuditResource(dg.ConfigurableResource["AuditResource"]):
             return sa.URL.create(DRIVER, "postgres", database=self.database, query={"host": str(folder)})
         query = {"sslmode": self.sslmode} | ({"sslrootcert": self.sslrootcert} if self.sslrootcert else {})
         return sa.URL.create(DRIVER, self.user, self.password, self.host, self.port, self.database, query)
+
+
+def is_over_in(instance: dg.DagsterInstance) -> Callable[[str], bool]:
+    """Return a function that returns whether Dagster knows a run and knows that it has ended."""
+
+    def is_over(run_id: str) -> bool:
+        run = instance.get_run_by_id(run_id)
+        return run is not None and run.is_finished
+
+    return is_over
 
 
 def _why_left_open(context: dg.InitResourceContext) -> CybersecError:

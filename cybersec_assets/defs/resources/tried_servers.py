@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from cybersec_assets.audit.heads.keys import claim_audit_folder
 from cybersec_assets.errors import SettingsError
+from cybersec_assets.home.audit_folder import claim_audit_folder
 
 FILE = "audit/tried-servers.json"
 SECONDS = 86_400

@@ -1,4 +1,4 @@
-"""A phase belongs to its worker as long as the worker lives, and is closed by somebody else once it is dead."""
+"""A phase belongs to its worker while the worker is alive, and another process closes it after the worker died."""
 
 import json
 import multiprocessing
@@ -8,16 +8,16 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from cybersec_assets.audit.heads.keys import claim_audit_folder
 from cybersec_assets.audit.journal.journal import Journal
 from cybersec_assets.audit.journal.phase_locks import PhaseLocks
+from cybersec_assets.audit.journal.reconcile import EARLIER_PROBES, PROBES, reconcile
 from cybersec_assets.definitions import audit_from
-from cybersec_assets.defs.resources.reconciliation import MEMORY, reconcile
 from cybersec_assets.errors import PhaseTakenError
+from cybersec_assets.home.audit_folder import claim_audit_folder
 from cybersec_assets.phases import RAW, SILVER
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.integration.audit_faults.test_concurrency import plain_url
-from cybersec_assets_tests.support.audit.workers import look_once
+from cybersec_assets_tests.support.audit.workers import reconcile_once
 from cybersec_assets_tests.support.verify.history import LOCKS, made_object
 
 GRACE = 30.0
@@ -30,58 +30,56 @@ SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
 
 @pytest.fixture
 def journal(database):
-    """What writes."""
     return Journal(database)
 
 
 @pytest.fixture
 def audit(settings):
-    """The audit as a run's worker has it."""
+    """Yield the audit of a run's worker."""
     with audit_from(settings).session() as resource:
         yield resource
 
 
 def close_dead(journal, settings, *, over=False, grace=GRACE):
-    """Look once, and give how many phases were closed, doubtful and alive."""
+    """Reconcile once and return how many phases were closed, doubtful and alive."""
     closed, doubtful, alive = reconcile(journal, settings.cybersec_home, grace, lambda _: over)
     return len(closed), len(doubtful), alive
 
 
 def kinds(journal):
-    """Give the kinds of the journal's entries, in order."""
+    """Return the kinds of the journal's entries, in order."""
     query = sa.text("SELECT array_agg(kind ORDER BY seq) FROM audit_journal")
     return journal.database.statement(lambda connection: connection.execute(query).scalar())
 
 
 def holders(journal, lock):
-    """Give the server's processes that hold a lock."""
+    """Return the server processes that hold a lock."""
     query = sa.text(HOLDERS)
     return journal.database.statement(lambda connection: list(connection.execute(query, {"lock": lock}).scalars()))
 
 
 def let_time_pass(settings, seconds):
-    """Have the memory of earlier looks be older."""
-    file = settings.cybersec_home / MEMORY
+    """Make earlier probes older."""
+    file = settings.cybersec_home / PROBES
     file.write_text(json.dumps({lock: since - seconds for lock, since in json.loads(file.read_text()).items()}))
 
 
 @pytest.fixture
 def dead(journal):
-    """A phase whose lock nobody holds."""
+    """Return a phase without a worker."""
     return journal.start("run-1", RAW.asset, DAY, next(LOCKS))
 
 
 @pytest.fixture
 def living(journal):
-    """A phase whose worker holds its lock, and the worker's hold on it."""
+    """Yield a phase whose worker is alive, and the worker's locks."""
     phase_locks = PhaseLocks(journal.database.url)
     phase = journal.start("run-1", RAW.asset, DAY, phase_locks.take())
     yield phase, phase_locks
     phase_locks.close()
 
 
-def test_a_phase_whose_lock_is_held_stays(journal, settings, living):
-    """However often it is looked at, and though its run be called over, a phase with a live worker is let be."""
+def test_a_live_phase_is_never_closed(journal, settings, living):
     for over in (False, True, True):
         assert close_dead(journal, settings, over=over, grace=0) == (0, 0, 1)
     assert kinds(journal) == ["STARTED"]
@@ -90,8 +88,7 @@ def test_a_phase_whose_lock_is_held_stays(journal, settings, living):
 
 
 @pytest.mark.usefixtures("dead")
-def test_a_free_lock_of_a_run_that_is_over(journal, settings, audit):
-    """A phase whose lock is free and whose run is over is abandoned at the first look, with a FAILED row."""
+def test_a_free_lock_of_an_ended_run_is_abandoned_at_once(journal, settings, audit):
     assert close_dead(journal, settings, over=True) == (1, 0, 0)
     assert kinds(journal) == ["STARTED", "ABANDONED"]
     (row,) = audit.ask().failures()
@@ -100,8 +97,7 @@ def test_a_free_lock_of_a_run_that_is_over(journal, settings, audit):
 
 
 @pytest.mark.usefixtures("dead")
-def test_a_free_lock_counts_once_it_has_been_free_for_a_while(journal, settings):
-    """Where nobody knows of the run, a lock must be found free twice, with the grace between the looks."""
+def test_a_free_lock_of_an_unknown_run_is_abandoned_after_the_grace(journal, settings):
     for passed in (0, GRACE / 2, GRACE / 4):
         assert close_dead(journal, settings) == (0, 1, 0)
         let_time_pass(settings, passed)
@@ -111,8 +107,7 @@ def test_a_free_lock_counts_once_it_has_been_free_for_a_while(journal, settings)
     assert kinds(journal) == ["STARTED", "ABANDONED"]
 
 
-def test_a_worker_that_came_back_counts_anew(journal, settings, dead):
-    """A lock that was free, then held, then free again is as one that was never looked at."""
+def test_the_grace_starts_again_when_a_worker_came_back(journal, settings, dead):
     assert close_dead(journal, settings) == (0, 1, 0)
     with journal.database.engine.connect() as worker:
         worker.execute(sa.select(sa.func.pg_advisory_lock(dead.lock)))
@@ -123,28 +118,35 @@ def test_a_worker_that_came_back_counts_anew(journal, settings, dead):
 
 
 @pytest.mark.usefixtures("dead")
-def test_looks_are_remembered_across_processes(journal, settings):
-    """What one process saw counts for the next: two looks of two processes close a dead phase."""
+def test_probes_are_shared_by_processes(journal, settings):
     arguments = (plain_url(journal.database), str(settings.cybersec_home), GRACE)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
-        assert pool.submit(look_once, *arguments).result() == (0, 1, 0)
+        assert pool.submit(reconcile_once, *arguments).result() == (0, 1, 0)
         let_time_pass(settings, GRACE)
-        assert pool.submit(look_once, *arguments).result() == (1, 0, 0)
+        assert pool.submit(reconcile_once, *arguments).result() == (1, 0, 0)
 
 
 @pytest.mark.usefixtures("dead")
-@pytest.mark.parametrize("memory", ["", "[]", "{", '{"1": "x"}', '{"1": null}'])
-def test_a_spoilt_memory_is_none(journal, settings, memory):
-    """A memory that cannot be read makes of every look a first one, and hinders nothing."""
-    file = claim_audit_folder(settings.cybersec_home) / MEMORY.removeprefix("audit/")
-    file.write_text(memory)
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"1": "x"}', '{"1": null}'])
+def test_damaged_probes_are_ignored(journal, settings, content):
+    file = claim_audit_folder(settings.cybersec_home) / PROBES.removeprefix("audit/")
+    file.write_text(content)
     assert close_dead(journal, settings) == (0, 1, 0)
     let_time_pass(settings, GRACE)
     assert close_dead(journal, settings) == (1, 0, 0)
 
 
-def test_a_lost_lock_is_taken_again(journal, settings, audit):
-    """A worker whose connection was cut takes its lock again before it goes on, and its phase succeeds."""
+@pytest.mark.usefixtures("dead")
+def test_probes_of_an_earlier_release_are_read(journal, settings):
+    assert close_dead(journal, settings) == (0, 1, 0)
+    let_time_pass(settings, GRACE)
+    probes = settings.cybersec_home / PROBES
+    probes.rename(settings.cybersec_home / EARLIER_PROBES)
+    assert close_dead(journal, settings) == (1, 0, 0)
+    assert sorted(file.name for file in probes.parent.glob("*.json")) == ["lock-probes.json"]
+
+
+def test_a_lost_lock_is_acquired_again(journal, settings, audit):
     with audit.phase(RAW.asset, DAY) as phase:
         phase.facts["records"] = 1
     for again in range(3):
@@ -162,8 +164,7 @@ def test_a_lost_lock_is_taken_again(journal, settings, audit):
     assert (kinds(journal), holders(journal, phase.lock)) == (["STARTED", "SUCCESS"], [])
 
 
-def test_what_was_abandoned_cannot_succeed(journal, settings, audit):
-    """A worker that comes back too late fails loudly: its phase has one end, which is not a success."""
+def test_an_abandoned_phase_cannot_succeed(journal, settings, audit):
     with audit.phase(RAW.asset, DAY) as phase:
         phase.facts["records"] = 1
     (pid,) = holders(journal, phase.lock)
@@ -178,26 +179,25 @@ def test_what_was_abandoned_cannot_succeed(journal, settings, audit):
         journal.succeed(phase, made_object("raw-1"))
 
 
-def test_the_database_looks_at_the_lock_itself(journal, living):
-    """Whoever takes a live worker for dead is refused by the database, and the worker ends its phase."""
+def test_the_database_checks_the_lock_itself(journal, living):
     phase, _ = living
     with pytest.raises(PhaseTakenError, match="is alive"):
-        journal.abandon(phase, "taken for dead")
+        journal.abandon(phase, "assumed dead")
     phase.facts["records"] = 1
     journal.succeed(phase, made_object("raw-1"))
     assert kinds(journal) == ["STARTED", "SUCCESS"]
 
 
 def run_of(instance, run_id, status):
-    """Have Dagster know of a run."""
+    """Add a run to a Dagster instance."""
     instance.add_run(dg.DagsterRun(job_name="daily_training", run_id=run_id, status=status))
 
 
 @pytest.mark.parametrize(
     ("status", "closed"), [(dg.DagsterRunStatus.FAILURE, True), (dg.DagsterRunStatus.STARTED, False), (None, False)]
 )
-def test_a_run_closes_what_is_dead_before_its_first_phase(journal, settings, dead, status, closed):
-    """A run's first phase closes phases of runs that are over; where the run may be alive, one look is too few."""
+def test_a_run_closes_dead_phases_before_its_first_phase(journal, settings, dead, status, closed):
+    """Phases of ended runs are closed; where the run may be alive, one probe is not enough."""
     with dg.DagsterInstance.ephemeral() as instance:
         if status:
             run_of(instance, dead.run_id, status)

@@ -103,5 +103,5 @@ def test_a_model_is_found_by_its_source_file(make_settings, materialize, write_l
         for asked in (str(file), file.name, sha256_of(file)):
             assert [row["model"] for row in audit.ask().models_from(asked)] == [model]
         file.write_bytes(file.read_bytes() + b"\n")
-        with pytest.raises(NoRecordError, match="knows no model that was trained from"):
+        with pytest.raises(NoRecordError, match="has no model that was trained on"):
             audit.ask().models_from(sha256_of(file))

@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 
 from cybersec_assets.audit.journal.journal import Journal
+from cybersec_assets.audit.journal.reconcile import reconcile
 from cybersec_assets.definitions import audit_from
-from cybersec_assets.defs.resources.reconciliation import reconcile
 from cybersec_assets.errors import AuditLostError
 from cybersec_assets.phases import RAW
 from cybersec_assets_tests.conftest import DAY

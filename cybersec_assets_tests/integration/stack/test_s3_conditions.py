@@ -8,10 +8,10 @@ import pytest
 from botocore.config import Config
 
 from cybersec_assets.artifact import fingerprint_of
-from cybersec_assets.audit.heads.keys import claim_audit_folder
 from cybersec_assets.definitions import store_from
 from cybersec_assets.defs.resources.tried_servers import FILE, SECONDS, TriedServers
 from cybersec_assets.errors import StoreError, UnsafeStoreError
+from cybersec_assets.home.audit_folder import claim_audit_folder
 from cybersec_assets.operations.provision import check, prepare
 from cybersec_assets.settings import load_settings
 from cybersec_assets.stores.s3 import S3Store

@@ -106,7 +106,7 @@ def test_many_writers_at_once_leave_no_gap(bench, bucket):
     def sign(first):
         keeper = HeadWriter(S3Store(s3_client(bench.minio)), bench.prefix, KEY)
         for count in range(first, 20, WRITERS):
-            keeper.put(count, HASH)
+            keeper.append(count, HASH)
 
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(sign, range(1, WRITERS + 1)))

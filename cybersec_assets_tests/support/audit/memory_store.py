@@ -1,4 +1,4 @@
-"""A store in memory that counts what it is asked, and heads that need no keeper."""
+"""A store in memory that counts its requests, and heads that no writer signed."""
 
 from bisect import bisect_right
 from itertools import islice
@@ -14,19 +14,24 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key()
 PREFIX, BUCKET = "test", "test-eval"
 HASH = "ab" * 32
-MOST_QUESTIONS = 500
 
 
 class MemoryStore:
-    """One bucket of objects; whoever asks without end is stopped."""
+    """One bucket of objects.
+
+    Attributes:
+        objects: The objects' bytes by their names.
+        listed: How many names listings have returned.
+        reads: How many objects were read.
+    """
 
     def __init__(self, objects=()):
-        """Begin with some objects, by their names."""
         self.objects = dict(objects)
-        self.questions = 0
+        self.listed = 0
+        self.reads = 0
 
     def create(self, bucket, name, file, _fingerprint):
-        """Take a file under a name that is free."""
+        """Store a file under a name that is free."""
         assert bucket == BUCKET
         if name in self.objects:
             return False
@@ -34,33 +39,33 @@ class MemoryStore:
         return True
 
     def chunks(self, bucket, name):
-        """Give an object in two pieces."""
+        """Yield an object in two chunks."""
         assert bucket == BUCKET
+        self.reads += 1
         if name not in self.objects:
             raise ObjectMissingError(f"{name} is gone", "Restore it")
         content = self.objects[name]
         yield from (content[:7], content[7:])
 
     def entries(self, bucket, prefix="", *, after="", limit=None):
-        """List names."""
+        """List objects by name."""
         assert bucket == BUCKET
-        self.questions += 1
-        assert self.questions < MOST_QUESTIONS, "the store is asked without end"
         names = sorted(name for name in self.objects if name.startswith(prefix))
-        found = islice(names, bisect_right(names, after), None)
-        return (StoredObject(name, utc_now()) for name in islice(found, limit))
+        for name in islice(names[bisect_right(names, after) :], limit):
+            self.listed += 1
+            yield StoredObject(name, utc_now())
 
 
-def make_keeper(store):
-    """Give a keeper for a store."""
+def make_writer(store):
+    """Return a writer for a store."""
     return HeadWriter(store, PREFIX, KEY)
 
 
 def head_of(number, count, key=KEY):
-    """Write a head as its object's bytes."""
+    """Return a head as its object's bytes."""
     return signed(make_head(number, count, HASH), key)
 
 
 def heads_of(counts):
-    """Write heads by their numbers, as a store holds them."""
+    """Return heads as a store has them, by their counts."""
     return {head_name(number): head_of(number, count) for number, count in counts.items()}

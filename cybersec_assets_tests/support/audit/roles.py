@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from cybersec_assets.audit.journal.journal import Entry, Journal
+from cybersec_assets.audit.journal.journal import Journal, JournalEntry
 from cybersec_assets.phases import RAW
 from cybersec_assets.postgres.database import Database
 from cybersec_assets.postgres.roles import owner_of
@@ -66,7 +66,7 @@ def site(postgres: Path, way: str) -> Iterator[Site]:
         made.execute(server, f"DROP ROLE IF EXISTS {role}")
 
 
-def write_phase(database: Database, run_id: str = "run-1") -> Entry:
+def write_phase(database: Database, run_id: str = "run-1") -> JournalEntry:
     """Write a phase from its start to its success."""
     journal = Journal(database)
     phase = journal.start(run_id, RAW.asset, DAY, next(LOCKS))

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cybersec_assets.artifact import Artifact, Fingerprint
 from cybersec_assets.audit.heads.writer import HeadWriter
-from cybersec_assets.audit.journal.journal import ABANDONED, FAILED, SUCCESS, Entry, Journal
+from cybersec_assets.audit.journal.journal import ABANDONED, FAILED, SUCCESS, Journal, JournalEntry
 from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.defs.io_managers import KINDS
@@ -64,7 +64,7 @@ class Author:
         day = (BEGIN + dt.timedelta(days=number // len(PHASES))).date().isoformat()
         return self.journal.start(f"run-{self.rng.randrange(10**9)}", asset, day, next(LOCKS))
 
-    def end(self, phase: Phase, how: str, *, signed: bool = True) -> Entry:
+    def end(self, phase: Phase, how: str, *, signed: bool = True) -> JournalEntry:
         """End a phase, and sign the journal's end; in the raw layer every second day has lines that do not parse."""
         if phase.asset == RAW.asset and how != ABANDONED and int(phase.partition[-2:]) % 2:
             phase.facts["rejected"] = self._set_aside(f"lines of {phase.run_id}".encode())
@@ -77,7 +77,7 @@ class Author:
         else:
             entry = self.journal.abandon(phase, "its worker is gone")
         if signed:
-            self.keeper.put(entry.seq, entry.hash)
+            self.keeper.append(entry.seq, entry.hash)
         return entry
 
     def _store_object(self, asset: str) -> Artifact:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cybersec_assets.audit.heads.keys import claim_audit_folder, public_half, signing_key
+from cybersec_assets.audit.heads.keys import signing_key
 from cybersec_assets.errors import SettingsError
+from cybersec_assets.home.audit_folder import claim_audit_folder, public_half
 from cybersec_assets.home.folders import MARKER, MARKER_TEXT, claim, is_free, is_marked, make_marked, mark
 from cybersec_assets.operations.run_day import EARLIER_YAML, use_instance
 from cybersec_assets_tests.support.foreign import plant, snapshot
@@ -149,6 +150,7 @@ def test_the_marker_belongs_to_whom_it_is_given(tmp_path):
         {"signing-key": "hush", "trusted-keys": f"{'A' * 42}8=\n", "looks.json": "{}", ".looks.json.12": ""},
         {"tried-servers.json": '{"x": 1}'},
         {"looks.json": "{}", ".cybersec-assets.0123456789abcdef": "half"},
+        {"lock-probes.json": '{"1": 2.0}', ".lock-probes.json.12": ""},
     ],
 )
 def test_keys_and_notes_of_an_earlier_release_are_taken(tmp_path, tree):
@@ -209,7 +211,9 @@ def test_a_file_of_another_form_is_not_overwritten(earlier_audit, changed):
     assert snapshot(earlier_audit) == before
 
 
-@pytest.mark.parametrize("tree", [{"trusted-keys": "mine"}, {"looks.json": "[]"}, {"looks.json": "{"}, {"a": {}}])
+@pytest.mark.parametrize(
+    "tree", [{"trusted-keys": "mine"}, {"looks.json": "[]"}, {"looks.json": "{"}, {"lock-probes.json": "[]"}, {"a": {}}]
+)
 def test_notes_of_somebody_else_are_refused(tmp_path, tree):
     """A file of one of our names with other content is somebody else's."""
     plant(tmp_path / "audit", tree)

@@ -1,4 +1,4 @@
-"""Run migrations on the connection that `database` holds its lock on."""
+"""Run migrations on the connection that holds the migration lock; see `schema`."""
 
 from alembic import context
 

@@ -10,15 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cybersec_assets.audit.heads.keys import (
-    SIGNING_KEY,
-    TRUSTED_KEYS,
-    decode_key,
-    public_half,
-    signing_key,
-    trusted_keys,
-)
+from cybersec_assets.audit.heads.keys import SIGNING_KEY, TRUSTED_KEYS, signing_key, trusted_keys
 from cybersec_assets.errors import SettingsError
+from cybersec_assets.home.audit_folder import decode_key, public_half
 from cybersec_assets.home.folders import MARKER
 
 RACERS = 8
@@ -120,7 +114,7 @@ def test_a_bad_key_is_named_and_never_told(bad):
     with pytest.raises(SettingsError) as caught:
         decode_key(bad, "AUDIT_SIGNING_KEY")
     remedy = "Make one with `openssl rand -base64 32`."
-    assert str(caught.value) == f"AUDIT_SIGNING_KEY holds no Ed25519 key of 32 bytes in base64. {remedy}"
+    assert str(caught.value) == f"AUDIT_SIGNING_KEY is not an Ed25519 key of 32 bytes in base64. {remedy}"
     assert caught.value.__context__ is None
 
 
@@ -134,7 +128,7 @@ def test_a_damaged_key_file_is_named_and_not_replaced(home):
     """A home's key that is none is named by its file, and stays for somebody to look at."""
     (home / "audit").mkdir(parents=True)
     (home / SIGNING_KEY).write_text("hush-hush")
-    with pytest.raises(SettingsError, match=f"{home / SIGNING_KEY} holds no Ed25519 key") as caught:
+    with pytest.raises(SettingsError, match=f"{home / SIGNING_KEY} is not an Ed25519 key") as caught:
         signing_key(home, None)
     assert "hush" not in str(caught.value)
     assert (home / SIGNING_KEY).read_text() == "hush-hush"
@@ -144,7 +138,7 @@ def test_a_key_file_of_bytes_is_named(home):
     """A key that was saved as its 32 bytes, without base64, is named by its file."""
     (home / "audit").mkdir(parents=True)
     (home / SIGNING_KEY).write_bytes(bytes(range(224, 256)))
-    with pytest.raises(SettingsError, match="holds no Ed25519 key"):
+    with pytest.raises(SettingsError, match="is not an Ed25519 key"):
         signing_key(home, None)
 
 

@@ -1,4 +1,4 @@
-"""Heads are numbered without a gap by whoever writes them, and what lies in the store stops nobody."""
+"""Heads are numbered without gaps by concurrent writers, and no object in the store prevents the next head."""
 
 import base64
 import json
@@ -21,127 +21,121 @@ from cybersec_assets_tests.support.audit.memory_store import (
     MemoryStore,
     head_of,
     heads_of,
-    make_keeper,
+    make_writer,
 )
 
-FEW_QUESTIONS = 30
 WRITERS = 6
 
 
 def counts_of(store):
-    """Give the counts of a store's heads by their numbers, in order."""
+    """Return the counts of a store's heads by their numbers, in order."""
     return {number_of(name): count_in(content, PUBLIC) for name, content in sorted(store.objects.items())}
 
 
-def written_head(text, key=KEY):
-    """Write an object that has a head's form and whatever text, rightly signed."""
+def signed_text(text, key=KEY):
+    """Return an object in the form of a head with any text and a valid signature."""
     signature = base64.b64encode(key.sign(PURPOSE + text.encode())).decode()
     return json.dumps({"head": text, "key": "", "signature": signature}).encode()
 
 
-def assert_follows(store, number):
-    """See that one more head gets the number after the last one's."""
+def assert_next_number(store, number):
     before = set(store.objects)
-    make_keeper(store).put(10**9, HASH)
-    assert set(store.objects) - before == {head_name(number + 1)}
+    make_writer(store).append(10**9, HASH)
+    assert set(store.objects) - before == {head_name(number)}
 
 
-def test_numbers_go_up_by_one():
-    """Each head has the number after the last, from 1, and says so itself."""
+def test_numbers_increase_by_one():
     store = MemoryStore()
-    keeper = make_keeper(store)
+    writer = make_writer(store)
     for count in (2, 4, 6):
-        keeper.put(count, HASH)
+        writer.append(count, HASH)
     assert counts_of(store) == {1: 2, 2: 4, 3: 6}
-    told = [json.loads(json.loads(content)["head"]) for content in store.objects.values()]
-    assert [(head["number"], head["hash"]) for head in told] == [(1, HASH), (2, HASH), (3, HASH)]
+    heads = [json.loads(json.loads(content)["head"]) for content in store.objects.values()]
+    assert [(head["number"], head["hash"]) for head in heads] == [(1, HASH), (2, HASH), (3, HASH)]
 
 
-@given(puts=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 40)), max_size=20))
-def test_counts_never_go_back_whoever_writes(puts):
-    """Of three writers in any order numbers have no gap, counts only go up, and the greatest count is covered."""
+@given(appends=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 40)), max_size=20))
+def test_counts_never_decrease(appends):
+    """Whatever the order of three writers, numbers have no gap, and the greatest count is covered."""
     store = MemoryStore()
-    keepers = [make_keeper(store) for _ in range(3)]
-    for writer, count in puts:
-        keepers[writer].put(count, HASH)
+    writers = [make_writer(store) for _ in range(3)]
+    for writer, count in appends:
+        writers[writer].append(count, HASH)
     counts = counts_of(store)
     assert list(counts) == list(range(1, len(counts) + 1))
     assert list(counts.values()) == sorted(set(counts.values()))
-    assert max(counts.values(), default=0) == max((count for _, count in puts), default=0)
+    assert max(counts.values(), default=0) == max((count for _, count in appends), default=0)
 
 
 @pytest.mark.parametrize("count", [5, 4])
-def test_what_is_covered_is_not_signed_again(count):
-    """A head that covers as much or more makes another one needless."""
+def test_a_covered_count_is_not_signed_again(count):
     store = MemoryStore(heads_of({1: 5}))
-    make_keeper(store).put(count, HASH)
+    make_writer(store).append(count, HASH)
     assert list(store.objects) == [head_name(1)]
 
 
 @given(numbers=st.sets(st.integers(1, 60_000), max_size=60))
-def test_gaps_hide_no_number(numbers):
-    """Wherever heads are missing below it, the greatest number is found, in a few questions."""
+def test_the_greatest_number_is_found_above_any_gaps(numbers):
     store = MemoryStore(heads_of(dict.fromkeys(numbers, 1)))
-    assert_follows(store, max(numbers, default=0))
-    assert store.questions <= FEW_QUESTIONS
+    assert_next_number(store, max(numbers, default=0) + 1)
 
 
 @pytest.mark.parametrize("last", [1, 999, 1000, 1001, 1999, 2000, 2001, 2999, 3000, 7000, 7001, 20_000])
 @pytest.mark.parametrize("gap", [range(0), range(1, 1500), range(500, 6500), range(1000, 1001)])
-def test_thousands_of_heads_are_not_read_one_by_one(last, gap):
-    """With thousands of names, with and without gaps of thousands, the last is found in a few questions."""
+def test_thousands_of_heads_are_listed_and_only_the_last_is_read(last, gap):
     one = head_of(1, 1)
     store = MemoryStore(
         {head_name(number): one for number in range(1, last + 1) if number not in gap or number == last}
     )
-    assert_follows(store, last)
-    assert store.questions <= FEW_QUESTIONS
+    assert_next_number(store, last + 1)
+    assert store.reads == 1
 
 
-def test_a_keeper_goes_on_from_where_it_was():
-    """The search begins at the last number that was found, so that a run's later heads cost little."""
+def test_a_writer_lists_old_heads_once():
     store = MemoryStore(heads_of(dict.fromkeys(range(1, 5001), 1)))
-    keeper = make_keeper(store)
-    keeper.put(2, HASH)
-    first = store.questions
-    keeper.put(3, HASH)
-    assert store.questions - first == 2 < first
+    writer = make_writer(store)
+    writer.append(2, HASH)
+    writer.append(3, HASH)
+    assert store.listed == 5000
+    store.objects |= heads_of({5003: 3})
+    writer.append(4, HASH)
+    assert store.listed == 5001
+    assert list(store.objects)[-1] == head_name(5004)
 
 
-class Raced(MemoryStore):
-    """A store in which another writer takes a name just before it is asked for, once."""
+class RacingStore(MemoryStore):
+    """A store in which another writer takes a name just before it is created, once."""
 
-    def __init__(self, other):
-        """Note how many entries the other writer's head covers."""
+    def __init__(self, count):
         super().__init__()
-        self.other = other
+        self.count = count
 
     def create(self, bucket, name, file, fingerprint):
-        """Let the other writer in first."""
-        if self.other:
-            self.objects[name], self.other = head_of(number_of(name), self.other), 0
+        """Let the other writer create the name first."""
+        if self.count:
+            self.objects[name] = head_of(number_of(name), self.count)
+            self.count = 0
         return super().create(bucket, name, file, fingerprint)
 
 
 @pytest.mark.parametrize(("other", "expected"), [(3, {1: 3, 2: 4}), (4, {1: 4}), (5, {1: 5})])
-def test_a_taken_number_gives_way(other, expected):
-    """Who finds the number taken takes the next, unless the other's head covers as much."""
-    store = Raced(other)
-    make_keeper(store).put(4, HASH)
+def test_a_taken_number_is_skipped(other, expected):
+    """The next number is used, unless the other writer's head covers as much."""
+    store = RacingStore(other)
+    make_writer(store).append(4, HASH)
     assert counts_of(store) == expected
 
 
-def test_many_writers_at_once_leave_no_gap(tmp_path):
-    """Keepers that sign at the same time get a number each, and counts go up with the numbers."""
+def test_concurrent_writers_leave_no_gap(tmp_path):
     store = FolderStore(tmp_path)
 
     def sign(first):
-        keeper = make_keeper(store)
+        writer = make_writer(store)
         for count in range(first, 40, WRITERS):
-            keeper.put(count, HASH)
+            writer.append(count, HASH)
 
-    with ThreadPoolExecutor(WRITERS) as writers:
-        list(writers.map(sign, range(1, WRITERS + 1)))
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(sign, range(1, WRITERS + 1)))
     names = [entry.name for entry in store.entries(BUCKET)]
     counts = [count_in(b"".join(store.chunks(BUCKET, name)), PUBLIC) for name in names]
     assert names == [head_name(number) for number in range(1, len(names) + 1)]
@@ -151,96 +145,91 @@ def test_many_writers_at_once_leave_no_gap(tmp_path):
 
 DAMAGED = [
     *(b"", b"no json", b"\xff\xfe", b"[]", b"{}", b"null", b'{"head": 1}', b'{"head": {}}', b'{"head": "[]"}'),
-    *(written_head(text) for text in ("", "{}", "null", '{"count":null}', '{"count":"x"}', '{"count":NaN}')),
+    *(signed_text(text) for text in ("", "{}", "null", '{"count":null}', '{"count":"x"}', '{"count":NaN}')),
 ]
 
 
 @pytest.mark.parametrize("content", DAMAGED)
-def test_a_damaged_last_head_stops_nobody(content):
-    """Whatever the last head's bytes are, the next one is signed and the damaged one is left for the verifier."""
+def test_a_damaged_last_head_is_kept_and_the_next_one_signed(content):
     store = MemoryStore(heads_of({1: 2}) | {head_name(2): content})
-    assert_follows(store, 2)
+    assert_next_number(store, 3)
     assert store.objects[head_name(2)] == content
 
 
-@given(content=st.binary(max_size=40) | st.text(max_size=40).map(written_head))
-def test_no_bytes_stop_the_next_head(content):
-    """The same for bytes and texts that nobody thought of."""
-    assert_follows(MemoryStore({head_name(1): content}), 1)
+@given(content=st.binary(max_size=40) | st.text(max_size=40).map(signed_text))
+def test_no_content_prevents_the_next_head(content):
+    assert_next_number(MemoryStore({head_name(1): content}), 2)
 
 
-STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32))
+OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 HARMFUL = {
-    "a count beyond all numbers": written_head('{"count":1e999}', STRANGER),
-    "a count beyond all entries": head_of(1, 10**15, STRANGER),
+    "a count beyond all numbers": signed_text('{"count":1e999}', OTHER_KEY),
+    "a count beyond all entries": head_of(1, 10**15, OTHER_KEY),
     "brackets without end": b"[" * 100_000,
-    "signed brackets without end": written_head("[" * 100_000),
+    "signed brackets without end": signed_text("[" * 100_000),
 }
 
 
 @pytest.mark.parametrize("content", HARMFUL.values(), ids=HARMFUL)
-def test_a_head_that_was_made_to_harm_stops_nobody(content):
-    """What claims much that our key did not sign, or cannot be read for its depth, is damage like any other."""
-    assert_follows(MemoryStore({head_name(1): content}), 1)
+def test_a_forged_head_does_not_prevent_the_next(content):
+    """A head that our key did not sign, or that is nested too deeply, counts as damage."""
+    assert_next_number(MemoryStore({head_name(1): content}), 2)
 
 
-def test_a_last_head_that_goes_meanwhile_stops_nobody():
-    """A head that is listed but gone when it is read covers nothing, and its number stays its own."""
+def test_a_last_head_that_disappears_covers_nothing():
+    """Its number is not used again."""
 
-    class Leaky(MemoryStore):
+    class LeakyStore(MemoryStore):
         def chunks(self, bucket, name):
             self.objects.pop(name, None)
             return super().chunks(bucket, name)
 
-    store = Leaky(heads_of({1: 2, 2: 4}))
-    make_keeper(store).put(6, HASH)
+    store = LeakyStore(heads_of({1: 2, 2: 4}))
+    make_writer(store).append(6, HASH)
     assert counts_of(store) == {1: 2, 3: 6}
 
 
-@pytest.mark.parametrize("name", ["readme.txt", "x.json", ".000000000001.json.0123", "000000000002.json.bak"])
-def test_other_objects_among_the_heads_do_not_count(name):
-    """A name that is no head's changes no number."""
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("readme.txt", "x.json", ".000000000001.json.0123", "000000000002.json.bak"),
+        *("5.json", "0000000000005.json", "٣.json"),
+    ],
+)
+def test_other_names_are_ignored(name):
     store = MemoryStore(heads_of({1: 2, 2: 4}) | {f"{HEADS}{name}": b""})
-    assert_follows(store, 2)
+    assert_next_number(store, 3)
 
 
-@pytest.mark.parametrize("name", ["5.json", "0000000000005.json", "٣.json"])
-def test_a_number_in_another_spelling_does_not_count(name):
-    """A name that no head of any number would have is no head's, though a number can be read off it."""
-    store = MemoryStore(heads_of({1: 2, 2: 4}) | {f"{HEADS}{name}": b""})
-    assert_follows(store, 2)
-
-
-def test_a_head_of_the_greatest_number_is_named():
-    """Where somebody took the last number that a name can hold, the error says to remove it, instead of asking on."""
+def test_a_head_with_the_last_possible_number_is_an_error():
     store = MemoryStore({head_name(10**12 - 1): b""})
-    with pytest.raises(StoreError, match=r"a head 999999999999 in test-eval\. Remove it"):
-        make_keeper(store).put(1, HASH)
-    assert store.questions <= FEW_QUESTIONS * 2
+    with pytest.raises(
+        StoreError, match=r"the head 999999999999 in test-eval has the last possible number\. Remove it"
+    ):
+        make_writer(store).append(1, HASH)
 
 
-def test_a_number_that_could_not_be_taken_stays_free():
-    """A store that refuses a head and then takes the next one leaves no gap, which a verifier would call a loss."""
+def test_a_number_stays_free_after_an_error():
+    """A gap would be reported as a lost head."""
 
-    class Weak(MemoryStore):
-        weak = True
+    class FailingStore(MemoryStore):
+        is_failing = True
 
         def create(self, *head):
-            if self.weak:
+            if self.is_failing:
                 raise StoreError("no room", "Make room")
             return super().create(*head)
 
-    store = Weak(heads_of({1: 2}))
-    keeper = make_keeper(store)
+    store = FailingStore(heads_of({1: 2}))
+    writer = make_writer(store)
     with pytest.raises(StoreError, match="no room"):
-        keeper.put(4, HASH)
-    store.weak = False
-    keeper.put(6, HASH)
+        writer.append(4, HASH)
+    store.is_failing = False
+    writer.append(6, HASH)
     assert counts_of(store) == {1: 2, 2: 6}
 
 
-def test_a_store_that_is_away_is_told(tmp_path):
-    """A store that refuses is the caller's matter."""
+def test_an_error_of_the_store_is_raised(tmp_path):
     (tmp_path / "store").write_text("in the way")
-    with pytest.raises(StoreError, match="refused"):
-        make_keeper(FolderStore(tmp_path / "store")).put(1, HASH)
+    with pytest.raises(StoreError, match="failed"):
+        make_writer(FolderStore(tmp_path / "store")).append(1, HASH)

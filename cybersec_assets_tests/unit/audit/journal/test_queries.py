@@ -99,7 +99,7 @@ def test_lineage_goes_back_to_the_raw_object(audit, write):
 
 def test_lineage_of_an_unknown_object_is_refused(audit):
     """An object that no success wrote has no lineage; a pattern's characters stand for themselves."""
-    with pytest.raises(NoRecordError, match=r"knows no object %.* Give a name that `cybersec audit records --wide`"):
+    with pytest.raises(NoRecordError, match=r"has no object %.* Use a name that `cybersec audit records --wide`"):
         audit.lineage("%")
 
 

@@ -234,5 +234,5 @@ def test_models_of_a_file(audit, lineage, asked):
 def test_a_file_that_trained_nothing(audit, lineage, asked):
     """A part of a name, a pattern or another file finds no model, and says so."""
     assert lineage
-    with pytest.raises(NoRecordError, match="no model that was trained from"):
+    with pytest.raises(NoRecordError, match="no model that was trained on"):
         audit.models_from(asked)

@@ -59,6 +59,6 @@ def test_what_an_untrusted_head_says_is_not_believed(broken):
     broken.events("DELETE FROM {} WHERE journal_seq > 20")
     stranger = Author(Journal(Database(broken.engine.url)), broken.store, NEW, random.Random(3))
     entry = broken.entries()[-1]
-    stranger.keeper.put(entry.seq, entry.hash)
+    stranger.keeper.append(entry.seq, entry.hash)
     stranger.journal.database.close()
     assert broken.check() == [("head-key", "audit-heads", 1)]

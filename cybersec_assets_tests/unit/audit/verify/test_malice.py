@@ -104,7 +104,7 @@ SPOILT = {
 def keeper(tmp_path):
     """A writer of heads that has signed once."""
     made = HeadWriter(Watched(tmp_path), PREFIX, Ed25519PrivateKey.generate())
-    made.put(2, "a" * 64)
+    made.append(2, "a" * 64)
     return made
 
 
@@ -118,7 +118,7 @@ def heads(tmp_path):
 def test_a_forged_last_head_does_not_stop_the_writer(keeper, heads, content):
     """Whatever somebody put behind the last head, the writer goes on with the next number; damage is the check's."""
     (heads / "000000000002.json").write_bytes(content)
-    keeper.put(4, "b" * 64)
+    keeper.append(4, "b" * 64)
     assert len(list(heads.iterdir())) == 3
 
 
@@ -128,12 +128,12 @@ def test_a_forged_head_with_the_greatest_number(keeper, heads, content):
     forged = heads / "999999999999.json"
     forged.write_bytes(content)
     with suppress(CybersecError):
-        keeper.put(4, "b" * 64)
+        keeper.append(4, "b" * 64)
     assert forged.read_bytes() == content
 
 
 def test_a_forged_head_does_not_speak_for_later_entries(keeper, heads):
     """A head that tells, unsigned, of more entries than there are does not keep the writer from signing the next."""
     (heads / "000000000002.json").write_bytes(b'{"head": "{\\"count\\": 1000000}"}')
-    keeper.put(4, "b" * 64)
+    keeper.append(4, "b" * 64)
     assert len(list(heads.iterdir())) == 3

@@ -102,7 +102,7 @@ def test_without_a_key_no_work_begins(settings, monkeypatch):
     entered = False
     with audit_from(settings).session() as audit:
         with (
-            pytest.raises(dg.Failure, match="AUDIT_SIGNING_KEY holds no Ed25519 key") as caught,
+            pytest.raises(dg.Failure, match="AUDIT_SIGNING_KEY is not an Ed25519 key") as caught,
             audit.phase(RAW.asset, DAY),
         ):
             entered = True

@@ -1,6 +1,6 @@
 """The four event tables: one row per execution of a phase.
 
-A migration is history: it says its own columns and takes nothing from `tables`, which go on changing.
+A migration is history: it contains its own columns and imports nothing from `tables`, which change later.
 """
 
 import sqlalchemy as sa
@@ -21,7 +21,7 @@ TYPES = {"num_registros": sa.BigInteger, "metrics": JSONB}
 
 
 def upgrade() -> None:
-    """Make the tables, and the indexes by which a partition's last success is found."""
+    """Create the tables, and the indexes that find a partition's last success."""
     for (table, moment), own in OWN.items():
         op.create_table(
             table,

@@ -1,8 +1,8 @@
 """The journal under the event tables: append-only, chained by hashes, written by one function.
 
-A migration is history: it says its own SQL and takes nothing from `tables`, which go on changing.
+A migration is history: it contains its own SQL and imports nothing from `tables`, which change later.
 
-Rows that are there already are taken into the journal as phases that nobody saw start: their entries carry no lock.
+Existing rows are added to the journal as phases without a lock, because their start was not recorded.
 """
 
 import sqlalchemy as sa
@@ -131,14 +131,14 @@ END $$;
 
 
 def upgrade() -> None:
-    """Make the journal and its function, take in what is there, and shut the tables."""
+    """Create the journal and its function, add existing rows to it, and make the tables append-only."""
     for table, _ in EVENTS.values():
         op.add_column(table, sa.Column("journal_seq", sa.BigInteger), schema="public")
         op.add_column(table, sa.Column("code_version", sa.Text), schema="public")
         op.add_column(table, sa.Column("libraries", JSONB), schema="public")
     for statement in (JOURNAL, CHAIN, NEXT, _event_function(), APPEND, REFUSE):
         op.execute(statement)
-    # A function that runs with its owner's rights is for nobody else to call, unless it is given to them.
+    # The function runs with its owner's rights, so that other roles may call it only if that is granted.
     op.execute("REVOKE ALL ON FUNCTION public.audit_append FROM PUBLIC")
     for asset, (table, _) in EVENTS.items():
         _take_in(asset, table)
@@ -147,7 +147,7 @@ def upgrade() -> None:
 
 
 def _event_function() -> str:
-    """Write the function that adds a phase's row: what is common to all is the database's own word."""
+    """Return the function that adds a phase's row; the database itself sets the columns that all tables share."""
     branches = " ELS".join(_event_branch(asset, *names) for asset, names in EVENTS.items())
     return f"""
 CREATE FUNCTION public.audit_event(p_entry public.audit_journal, p_started timestamp, p_details jsonb)
@@ -175,7 +175,7 @@ def _event_branch(asset: str, table: str, moment: str) -> str:
 
 
 def _take_in(asset: str, table: str) -> None:
-    """Write journal entries for the rows that were there before the journal."""
+    """Write journal entries for the rows that existed before the journal."""
     op.execute(f"""
 DO $$
 DECLARE
@@ -202,7 +202,7 @@ END $$;
 
 
 def _shut(table: str) -> None:
-    """Refuse every change but an insert, to whoever it is and in replication as well."""
+    """Reject every change except an insert, for every role and in replication as well."""
     for name, event, each in (("rows", "UPDATE OR DELETE", "ROW"), ("all", "TRUNCATE", "STATEMENT")):
         trigger = f"{table}_append_only_{name}"
         op.execute(

@@ -1,13 +1,13 @@
-"""Views that answer the audit's questions to whoever has only SQL.
+"""Views that answer the audit's questions for anyone who has only SQL.
 
     audit_phases      every execution of a phase, with the same columns whatever its table
     audit_last_run    when each phase ran last
     audit_records     how many records each success handled
     audit_failures    which executions failed, and why
-    audit_models      which data trained a model: a row for each model and source file
-    audit_anomalies   results that stand out: anomaly rate, drift, records
+    audit_models      the data that a model was trained on: a row for each model and source file
+    audit_anomalies   unusual results: anomaly rate, drift, records
 
-A migration is history: it says its own SQL and takes nothing from `tables`, which go on changing.
+A migration is history: it contains its own SQL and imports nothing from `tables`, which change later.
 """
 
 from alembic import op
@@ -104,7 +104,7 @@ WHERE usual.days >= 3 AND p.records NOT BETWEEN usual.median / 2 AND usual.media
 
 
 def upgrade() -> None:
-    """Make the views, and the indexes by which an object's row is found."""
+    """Create the views, and the indexes that find an object's row."""
     for _, table, _, path, _, _ in PHASES:
         op.create_index(f"{table}_by_path", table, [path], schema="public")
     op.execute("CREATE VIEW public.audit_phases AS " + " UNION ALL ".join(_phase(*phase) for phase in PHASES))

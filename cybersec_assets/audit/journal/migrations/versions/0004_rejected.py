@@ -1,8 +1,8 @@
-"""What became of the lines that do not parse: a column for their count, their share and the object that keeps them.
+"""Add a column for lines that do not parse: their count, their share and the object that stores them.
 
-Rows that are there already have none, and their entries, which are not touched, do not speak of the column.
+Existing rows have no value, and their journal entries do not contain the column.
 
-A migration is history: it says its own SQL and takes nothing from `tables`, which go on changing.
+A migration is history: it contains its own SQL and imports nothing from `tables`, which change later.
 """
 
 import sqlalchemy as sa
@@ -39,11 +39,11 @@ VIEWS = {
     "audit_records": "SELECT * FROM public.audit_phases WHERE estado = 'SUCCESS'",
     "audit_failures": "SELECT * FROM public.audit_phases WHERE estado = 'FAILED'",
 }
-"""As they were: a view's star stands for the columns that there were when the view was made."""
+"""Unchanged: a star stands for the columns that a view had when it was created."""
 
 
 def upgrade() -> None:
-    """Add the column, to the views as well: a view that is replaced keeps its owner, its rights and what reads it."""
+    """Add the column to the table and to the views; a replaced view keeps its owner, rights and dependents."""
     op.add_column("ingestion_events", sa.Column("rejected", JSONB), schema="public")
     op.execute(PHASES)
     for view, query in VIEWS.items():

@@ -1,17 +1,17 @@
-"""What monitoring asks for, at a price that does not grow with the tables, and which programs the schema serves.
+"""Add metrics for monitoring, at a cost that does not grow with the tables, and declare compatible programs.
 
     audit_metrics   a row for each asset: failures so far; time, records and duration of the last success; the last
                     evaluation's anomaly rate
     audit_serves    the oldest program, by its newest migration, that works with the schema as it is
 
-The last success is found from the end of `journal_seq`'s index; failures are counted in an index that holds nothing
-else. A role for monitoring needs SELECT on `audit_metrics` alone.
+The last success is read from the end of the index on `journal_seq`; failures are counted in an index of failed rows
+only. A role for monitoring needs SELECT on `audit_metrics` alone.
 
 A later migration that only adds views, indexes or tables leaves `audit_serves` as it is. One that changes an event
-table, or what guards the tables, replaces it and names itself: an older program could not write, or its check would
-take the change for damage.
+table, or the tables' protections, replaces it and names itself: an older program could not write, or its verifier
+would report the change as damage.
 
-A migration is history: it says its own SQL and takes nothing from `tables`, which go on changing.
+A migration is history: it contains its own SQL and imports nothing from `tables`, which change later.
 """
 
 from alembic import op
@@ -39,7 +39,7 @@ SERVES = f"CREATE VIEW public.audit_serves AS SELECT '{revision}' AS oldest"
 
 
 def upgrade() -> None:
-    """Make the indexes and the views."""
+    """Create the indexes and the views."""
     for table in TABLES:
         op.execute(f"CREATE INDEX {table}_failed ON public.{table} (id) WHERE estado = 'FAILED'")
     op.execute(METRICS)

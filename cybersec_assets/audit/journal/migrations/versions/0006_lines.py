@@ -4,7 +4,7 @@ Existing rows have no counts, and their journal entries do not contain the colum
 
 This release changes an event table, so programs of earlier releases cannot write to it.
 
-A migration is history: it contains its own SQL and takes nothing from `tables`, which go on changing.
+A migration is history: it contains its own SQL and imports nothing from `tables`, which change later.
 """
 
 import sqlalchemy as sa

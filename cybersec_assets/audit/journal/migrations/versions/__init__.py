@@ -1,1 +1,1 @@
-"""The schema's history, one file a step."""
+"""The migrations of the audit's schema, one file each."""
