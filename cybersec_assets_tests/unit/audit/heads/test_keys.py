@@ -184,10 +184,10 @@ def test_who_was_told_no_key_trusts_none(home):
 
 def test_a_bad_key_among_the_trusted_is_named(home):
     """One key that is none spoils the list, by the name of the variable or the file."""
-    with pytest.raises(SettingsError, match=r"^AUDIT_TRUSTED_KEYS holds no"):
+    with pytest.raises(SettingsError, match=r"^AUDIT_TRUSTED_KEYS is not an"):
         trusted_keys(home, f"{make_text()},AAAA", None)
     signing_key(home, None)
     with (home / TRUSTED_KEYS).open("a") as stream:
         stream.write("AAAA\n")
-    with pytest.raises(SettingsError, match=f"^{home / TRUSTED_KEYS} holds no"):
+    with pytest.raises(SettingsError, match=f"^{home / TRUSTED_KEYS} is not an"):
         trusted_keys(home, None, None)
