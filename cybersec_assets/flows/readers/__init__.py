@@ -12,7 +12,7 @@ from cybersec_assets.flows.readers.zeek import json as zeek_json
 from cybersec_assets.flows.readers.zeek import tsv as zeek
 
 AUTO = "auto"
-"""The value of `FLOWS_FORMAT` with which each file's format is detected."""
+"""The value of `FLOWS_FORMAT` with which the format of each file is detected."""
 
 READERS: tuple[Reader, ...] = (
     argus.READER,
@@ -25,7 +25,7 @@ READERS: tuple[Reader, ...] = (
     zeek.READER,
     zeek_json.READER,
 )
-"""All readers, in the order in which they are asked whether they recognise a file."""
+"""All readers, in the order in which they are tried on a file of unknown format."""
 
 
 def readers() -> dict[str, Reader]:

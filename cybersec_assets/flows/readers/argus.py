@@ -1,9 +1,9 @@
-"""Argus flows as `ra -c ,` prints them, and the binetflow files of CTU-13, read by their own header.
+"""Read Argus flows as `ra -c ,` prints them, and the binetflow files of CTU-13. Both have a header.
 
-The separator is the one with which the header has Argus' names: a comma, a tab, a semicolon or a vertical bar.
-The fields: https://manpages.ubuntu.com/manpages/noble/en/man1/ra.1.html (`-s` names them); the labelled captures:
-https://www.stratosphereips.org/datasets-ctu13. `ra` prints local time: let it run with `TZ=UTC`. Records of Argus
-about itself (`man`) are no flows.
+The separator is a comma, a tab, a semicolon or a vertical bar: the one that splits the header into Argus' names.
+The fields are documented at https://manpages.ubuntu.com/manpages/noble/en/man1/ra.1.html (option `-s`), the labelled
+captures at https://www.stratosphereips.org/datasets-ctu13. `ra` prints local time: run it with `TZ=UTC`. Management
+records (`man`), which Argus writes about itself, are not flows.
 """
 
 from collections.abc import Sequence
@@ -22,20 +22,20 @@ from cybersec_assets.flows.staging import StagedLog
 NEEDED = {"StartTime", "Dur", "Proto", "SrcAddr", "DstAddr", "TotBytes"}
 OPTIONAL = {"LastTime", "Sport", "Dport", "State", "TotPkts", "SrcBytes", "DstBytes", "SrcPkts", "DstPkts", "Label"}
 RECOGNISED_BY = 3
-"""How many of the needed names a first line has to bear to be taken for a header."""
+"""The least number of needed names that make a first line a header."""
 MANAGEMENT = "man"
 OVER_UDP = ("rtp", "rtcp", "udt")
-"""What Argus calls a flow's protocol where it finds these in UDP."""
+"""Names that Argus gives as the protocol of a flow over UDP."""
 
 
 def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record a line.
+        The columns of RAW and ORIGIN, a record for each line.
 
     Raises:
-        UnreadableLogError: A column that flows need is missing.
+        UnreadableLogError: A required column is missing.
     """
     separator = separator_of(log, NEEDED)
     header = header_of(log, separator)
@@ -77,28 +77,31 @@ def _duration() -> Field:
 
 
 def _both_ways(header: Sequence[str], unit: str, raw: str) -> dict[str, Field]:
-    """Give what each side has sent; the answer's share is what is left of the total where it is not given."""
-    total, sent, received = (f"{side}{unit}" for side in ("Tot", "Src", "Dst"))
+    """Return the fields of both directions; without a column for the response, it is the total minus the request."""
+    total = f"Tot{unit}"
+    sent = f"Src{unit}"
+    received = f"Dst{unit}"
     fields = {}
     if sent in header:
         fields[f"orig_{raw}"] = count(pl.col(sent))
     if received in header:
         fields[f"resp_{raw}"] = count(pl.col(received))
     elif sent in header and total in header:
-        whole, part = count(pl.col(total)), count(pl.col(sent))
+        whole = count(pl.col(total))
+        part = count(pl.col(sent))
         text = pl.concat_str(whole.text, part.text, separator="-")
         fields[f"resp_{raw}"] = Field(text, whole.value - part.value)
     return fields
 
 
 def _port(text: pl.Expr, kind: Field) -> Field:
-    """Read a port; `ra` prints a service's name for one where it is not told to print numbers."""
+    """Return the field of a port. Unless configured to print numbers, `ra` prints the name of a service instead."""
     digits = text.str.extract(r"^(\d+)$")
     return port(digits, kind, (*PORTED, *OVER_UDP))
 
 
 def recognises(log: StagedLog) -> bool:
-    """Tell by the names in the first line."""
+    """Return whether the first line has enough of the known names."""
     return len(NEEDED & set(header_of(log, separator_of(log, NEEDED)))) >= RECOGNISED_BY
 
 

@@ -1,7 +1,7 @@
-"""AWS VPC flow logs as text: the default format (version 2), with its header or without, and custom lists of fields.
+"""Read AWS VPC flow logs as text: the default format (version 2), with or without a header, and custom fields.
 
 The fields: https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html. A record is one direction of a
-connection. Records that say that there was nothing to log, or that something was skipped, are no flows.
+connection. Records with the status NODATA or SKIPDATA are not flows.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ NEEDED = {"srcaddr", "dstaddr", "protocol", "bytes", "start", "end"}
 OPTIONAL = {"srcport", "dstport", "packets", "action", "log-status"}
 NO_FLOW = ("NODATA", "SKIPDATA")
 RECOGNISED_BY = 3
-"""How many of the default format's fields a first line has to name to be taken for a header."""
+"""The least number of fields of the default format that make a first line a header."""
 HEAD_LINES = 20
 
 
@@ -45,10 +45,10 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record a line.
+        The columns of RAW and ORIGIN, a record for each line.
 
     Raises:
-        UnreadableLogError: A field that flows need is missing.
+        UnreadableLogError: A required field is missing.
     """
     header = header_of(log, " ") if _has_header(log) else DEFAULT
     require_columns(log, header, NEEDED)
@@ -62,7 +62,7 @@ def _has_header(log: StagedLog) -> bool:
 
 
 def _no_flow(header: Sequence[str]) -> pl.Expr:
-    """Return the status of a record without a flow, null for a flow; without a status, by the lack of its values."""
+    """Return the status of a record that is not a flow, null for a flow. Without a status, such a record is empty."""
     if "log-status" in header:
         status = pl.col("log-status").str.to_uppercase()
         return pl.when(status.is_in(NO_FLOW)).then(status)
@@ -71,8 +71,10 @@ def _no_flow(header: Sequence[str]) -> pl.Expr:
 
 
 def _fields(header: Sequence[str]) -> dict[str, Field]:
-    kind, volume = protocol(pl.col("protocol")), count(pl.col("bytes"))
-    start, end = from_epoch(pl.col("start")), from_epoch(pl.col("end"))
+    kind = protocol(pl.col("protocol"))
+    volume = count(pl.col("bytes"))
+    start = from_epoch(pl.col("start"))
+    end = from_epoch(pl.col("end"))
     fields = {
         "timestamp": Field(pl.col("start"), start),
         "src_ip": address(pl.col("srcaddr")),
@@ -94,7 +96,7 @@ def _fields(header: Sequence[str]) -> dict[str, Field]:
 
 
 def recognises(log: StagedLog) -> bool:
-    """Tell by the names in the first line, or by records in the default format."""
+    """Return whether the first line is a header, or a line of the head is a record in the default format."""
     return _has_header(log) or any(map(_is_default, log.first_lines[:HEAD_LINES]))
 
 

@@ -1,10 +1,10 @@
-"""NetFlow v5, v9 and IPFIX as nfdump prints them with `-o csv`, read by their own header.
+"""Read NetFlow v5, v9 and IPFIX as nfdump prints them with `-o csv`, with a header.
 
-The columns are nfdump's format tokens: https://manpages.ubuntu.com/manpages/noble/en/man1/nfdump.1.html. Up to 1.7.3
-the header has the tokens themselves; later ones have longer names for them, as in
-https://github.com/phaag/nfdump/blob/master/src/output/output_csv.c, and protocols by number; `-o csv-fast` has times
-in milliseconds. nfdump prints local time: let it run with `TZ=UTC`. The summary at the end is no flow. nfdump itself
-writes commas; files whose commas were replaced with tabs, semicolons or vertical bars are read as well.
+The columns are nfdump's format tokens: https://manpages.ubuntu.com/manpages/noble/en/man1/nfdump.1.html. Up to version
+1.7.3 the header has the tokens themselves. Later versions have longer names, as in
+https://github.com/phaag/nfdump/blob/master/src/output/output_csv.c, and protocol numbers; `-o csv-fast` has times in
+milliseconds. nfdump prints local time: run it with `TZ=UTC`. The summary at the end is not a flow. nfdump writes
+commas; files whose commas were replaced with tabs, semicolons or vertical bars are supported as well.
 """
 
 import json
@@ -38,25 +38,25 @@ TOKENS = {
     "outPackets": "opkt",
     "outBytes": "obyt",
 }
-"""The longer names of later versions, and the tokens that they stand for."""
+"""The tokens by the longer names of later versions."""
 NEEDED = {"ts", "td", "pr", "sa", "da", "ibyt"}
 OPTIONAL = {"te", "sp", "dp", "ipkt", "opkt", "obyt"}
 RECOGNISED_BY = 3
-"""How many of these a first line has to name to be taken for a header."""
+"""The least number of these names that make a first line a header."""
 REMARK = r"^(Summary|No match(ed|ing) flows?)$"
-"""A line about the flows."""
+"""A line of the summary that is not a table."""
 TOTALS = ("flows", "bytes", "packets", "avg_bps", "avg_pps", "avg_bpp")
-"""The summary's header; a number for each of these is on the line under it."""
+"""The header of the summary's table; the line below it has a number for each name."""
 
 
 def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record a line.
+        The columns of RAW and ORIGIN, a record for each line.
 
     Raises:
-        UnreadableLogError: A column that flows need is missing.
+        UnreadableLogError: A required column is missing.
     """
     separator = _separator(log)
     header = header_of(log, separator)
@@ -72,7 +72,7 @@ def _separator(log: StagedLog) -> str:
 
 
 def _names(header: Sequence[str]) -> dict[str, str]:
-    """Give what a header calls each token that it has."""
+    """Return the header's name of each token that it has."""
     return {TOKENS.get(name, name): name for name in header}
 
 
@@ -81,14 +81,15 @@ def _remark(log: StagedLog, separator: str) -> pl.Expr:
     text = pl.col("text").fill_null("")
     header = text == separator.join(TOTALS)
     numbers = "^" + re.escape(separator).join(len(TOTALS) * [r"\d+"]) + "$"
-    # Looked up beforehand: beside a `shift`, Polars keeps all other columns in memory.
+    # Find these lines beforehand: with `shift`, Polars would keep all other columns in memory.
     totals = scan_lines(log).filter(header).select(pl.col("line") + 1).collect(engine="streaming")["line"]
     sums = text.str.contains(numbers) & pl.col("line").is_in(totals.implode())
     return pl.when(text.str.contains(REMARK) | header | sums).then(pl.lit("summary"))
 
 
 def _fields(names: Collection[str]) -> dict[str, Field]:
-    kind, sent = protocol(pl.col("pr")), count(pl.col("ibyt"))
+    kind = protocol(pl.col("pr"))
+    sent = count(pl.col("ibyt"))
     received = count(pl.col("obyt") if "obyt" in names else pl.lit(None, pl.String))
     fields = {
         "timestamp": Field(pl.col("ts"), parse_time(pl.col("ts"))),
@@ -116,7 +117,7 @@ def _duration() -> Field:
 
 
 def recognises(log: StagedLog) -> bool:
-    """Tell by the names in the first line."""
+    """Return whether the first line has enough of the known names."""
     return len(_names(header_of(log, _separator(log))).keys() & (NEEDED | OPTIONAL)) >= RECOGNISED_BY
 
 
@@ -132,11 +133,11 @@ HEADLESS = (
         ("timestamp", "duration", "protocol", "src_ip", "src_port", "dst_ip", "dst_port", "", "bytes"),
     ),
 )
-"""What a flow looks like as versions up to 1.7.3 and later ones print it, and the raw column at each position."""
+"""Patterns of a flow as versions up to 1.7.3 and later ones print it, with the raw column at each position."""
 
 
 def headless_mapping(log: StagedLog) -> str | None:
-    """Return the FLOWS_COLUMNS of a file that nfdump has printed without a header; None for any other file."""
+    """Return a FLOWS_COLUMNS for a file that nfdump printed without a header; None for any other file."""
     first = re.sub(r" *[\t;|] *", ",", log.first_lines[0])
     for line, names in HEADLESS:
         if line.match(first):
@@ -146,7 +147,7 @@ def headless_mapping(log: StagedLog) -> str | None:
 
 
 def is_text_output(log: StagedLog) -> bool:
-    """Return whether a file is what nfdump prints for a reader, without `-o csv`."""
+    """Return whether a file is nfdump's human-readable output, without `-o csv`."""
     return re.match(rf"Date (first|flow) |{TIME} .* -> ", log.first_lines[0]) is not None
 
 

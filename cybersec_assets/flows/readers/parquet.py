@@ -1,4 +1,4 @@
-"""Parquet: columns that bear the raw schema's names, or that FLOWS_COLUMNS gives them; others are passed over."""
+"""Read Parquet files with the raw schema's column names, or as FLOWS_COLUMNS maps them. Other columns are ignored."""
 
 import polars as pl
 
@@ -11,17 +11,17 @@ from cybersec_assets.flows.staging import StagedLog, is_text
 
 PREFIX = "parquet_"
 FEW_ROWS = 1_000_000
-"""So many rows may be all alike, and take next to nothing; beyond them no log has more rows than bytes."""
+"""The number of rows from which a file must have at least a byte for each row. Fewer may compress to almost nothing."""
 
 
 def scan(log: StagedLog, columns: Columns | None = None) -> pl.LazyFrame:
     """Read a Parquet file lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record a row; a row's number stands for its line.
+        The columns of RAW and ORIGIN, a record for each row; `line` is the number of the row.
 
     Raises:
-        UnreadableLogError: A column is missing that is required or mapped, or the file is damaged or a bomb.
+        UnreadableLogError: A required or mapped column is missing, or the file is damaged or a decompression bomb.
     """
     try:
         schema = pl.read_parquet_schema(log.path)
@@ -42,7 +42,7 @@ def scan(log: StagedLog, columns: Columns | None = None) -> pl.LazyFrame:
 
 
 def _require_plausible(log: StagedLog) -> None:
-    """Refuse a file of a few bytes that would become millions of rows, which Polars holds a row group at a time."""
+    """Reject a small file that would become millions of rows. Polars holds a whole row group in memory."""
     rows = int(pl.scan_parquet(log.path, glob=False).select(pl.len()).collect().item())
     log.line_counts.rows = rows
     if rows > max(FEW_ROWS, log.path.stat().st_size):
@@ -50,9 +50,9 @@ def _require_plausible(log: StagedLog) -> None:
 
 
 def recognises(log: StagedLog) -> bool:
-    """Tell Parquet by its magic number."""
+    """Return whether a file begins with the magic number of Parquet."""
     return not is_text(log.head)
 
 
-# A page that claims more values than there are has Polars ask for memory that no machine has, which ends the process.
+# Where a page claims more values than it has, Polars requests memory that no machine has, and the process aborts.
 READER = Reader("parquet", recognises, each(scan), mapped=True, isolate=True)

@@ -1,7 +1,7 @@
-"""A CSV's lines whose quotes do not fit, put out of the way, so that one costs no line but itself.
+"""Replace the lines of a CSV whose quotes do not match, so that each costs only itself.
 
-Polars refuses a whole file for a quote left open. The grammar: https://www.rfc-editor.org/rfc/rfc4180. Quotes within
-a field that does not begin with one are text, as long as a line has an even number of quotes.
+Polars rejects a whole file for one unclosed quote. The grammar is that of https://www.rfc-editor.org/rfc/rfc4180.
+Quotes inside a field that does not begin with one are text, as long as the line has an even number of quotes.
 """
 
 import re
@@ -17,25 +17,25 @@ from cybersec_assets.flows.parsing.lines import SENTINEL, holds, scan_lines
 from cybersec_assets.flows.staging import MAX_LINE_BYTES, StagedLog
 
 MAX_LINES = 100
-"""How many lines a field within quotes may span: each costs another look at all above it."""
+"""The most lines that a quoted field may span. For each line, all lines of the field above it are parsed again."""
 
 
 def without_stray_quotes(log: StagedLog, separator: str, columns: int, headers: int) -> tuple[StagedLog, list[int]]:
-    """Give a log of which every row is one to Polars, too.
+    """Return a log whose rows Polars can read.
 
     Args:
         log: The log.
-        separator: What stands between two fields.
-        columns: How many columns it has.
-        headers: How many lines stand above its records.
+        separator: The character between two fields.
+        columns: The number of columns.
+        headers: The number of lines above the records.
 
     Returns:
-        The log itself where its quotes fit, else a copy beside it. There a line whose quotes do not fit, and one that
-        is cut, is empty but for one field more than there are columns, with SENTINEL.
-        And for each line that goes on with a row, in order, the number of that row, from 0.
+        The log itself if all quotes match, else a copy of it. In the copy, each line whose quotes do not match, and
+        each truncated line, is replaced with empty fields and one field too many, with SENTINEL. Also returned is, for
+        each line that continues a row, in order, the number of that row, from 0.
     """
     continued = list[int]()
-    if not holds(log, '"') or not _is_any_at_fault(log, separator, columns):
+    if not holds(log, '"') or not _has_stray_quotes(log, separator, columns):
         return log, continued
     damaged = separator * columns + SENTINEL + "\n"
     copy = log.path.with_name(f"{log.path.name}.quotes")
@@ -47,8 +47,8 @@ def without_stray_quotes(log: StagedLog, separator: str, columns: int, headers: 
     return replace(log, path=copy), continued
 
 
-def _is_any_at_fault(log: StagedLog, separator: str, columns: int) -> bool:
-    """Tell whether some line is not whole by itself, or may not be."""
+def _has_stray_quotes(log: StagedLog, separator: str, columns: int) -> bool:
+    """Return whether a line may not be a complete row."""
     text = pl.col("text").fill_null("")
     is_even = text.str.count_matches('"', literal=True) % 2 == 0
     is_short = text.str.count_matches(separator, literal=True) <= columns
@@ -66,11 +66,12 @@ def _fields(separator: str, *, lenient: bool) -> str:
 
 
 class _Grammar:
-    """What rows look like: one that is a line, one that is several, and the beginning of such."""
+    """The patterns of a row in one line, of a row over several lines, and of the beginning of such a row."""
 
     def __init__(self, separator: str, columns: int) -> None:
         strict = _fields(separator, lenient=False)
-        self._separator, self._columns = separator.encode(), columns
+        self._separator = separator.encode()
+        self._columns = columns
         self._line = re.compile(_fields(separator, lenient=True).encode())
         self._field = re.compile(rf'{re.escape(separator)}(?:"(?:[^"]|"")*")?'.encode())
         self._row = re.compile(strict.encode())
@@ -81,7 +82,7 @@ class _Grammar:
             return True
         plain = _without_end(text)
         is_lenient = text.count(b'"') % 2 == 0 and self._line.fullmatch(plain) is not None
-        # Polars looks for the end of a line behind the last column it was told of, and takes each quote there for one.
+        # Behind the last column of the schema, Polars searches for the line end and takes any quote for an opening one.
         return is_lenient and len(self._field.findall(self._separator + plain)) <= self._columns + 1
 
     def is_row(self, text: bytes) -> bool:
@@ -101,12 +102,12 @@ def _rows(
     row = 0
     while line := file.readline():
         found: bytes | None = line
-        # A line that is cut may end within quotes, and must not take the lines below it.
+        # A truncated line may end within quotes, and must not include the lines below it.
         if row + len(continued) in cut:
             found = None
         elif b'"' in line and not grammar.is_line(line):
             below = file.tell()
-            found = _several(file, line, grammar)
+            found = _multiline_row(file, line, grammar)
             if found is None:
                 file.seek(below)
             else:
@@ -115,8 +116,8 @@ def _rows(
         row += 1
 
 
-def _several(file: BinaryIO, row: bytes, grammar: _Grammar) -> bytes | None:
-    """Give the row that a line begins, if one ends soon."""
+def _multiline_row(file: BinaryIO, row: bytes, grammar: _Grammar) -> bytes | None:
+    """Return the row that a line begins, or None if it does not end within MAX_LINES."""
     for _ in range(MAX_LINES):
         if len(row) > MAX_LINE_BYTES or not grammar.is_open(row):
             return None

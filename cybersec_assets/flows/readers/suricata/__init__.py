@@ -1,1 +1,1 @@
-"""Suricata's EVE log."""
+"""Read Suricata's EVE log."""

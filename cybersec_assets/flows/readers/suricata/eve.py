@@ -1,7 +1,7 @@
-"""What the events of Suricata's EVE log mean that tell of flows, and which flows they name.
+"""The fields that all events about flows in Suricata's EVE log have in common.
 
-The events: https://docs.suricata.io/en/latest/output/eve/eve-json-format.html. What belongs elsewhere: what a kind of
-event has of its own (`readers.suricata`, `eve_netflow`).
+The events: https://docs.suricata.io/en/latest/output/eve/eve-json-format.html. The fields of one type of event are in
+`flow` and `netflow`.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from cybersec_assets.flows.parsing.values import Field, address, as_text, number
 from cybersec_assets.flows.staging import StagedLog
 
 EVENT = ("event_type", "flow_id", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "app_proto")
-"""What every event has that tells of a flow."""
+"""The fields of every event about a flow."""
 UNDETECTED = "failed"
-"""What `app_proto` says where no protocol was detected."""
+"""The value of `app_proto` if no protocol was detected."""
 
 
 def event_fields() -> dict[str, Field]:
-    """Give the source of each raw column that any such event has."""
+    """Return the field of each raw column that every such event has."""
     service = pl.when(pl.col("app_proto") != UNDETECTED).then(pl.col("app_proto"))
     return {
         "src_ip": address(pl.col("src_ip")),
@@ -34,17 +34,17 @@ def event_fields() -> dict[str, Field]:
 
 
 def flow_ids(logs: Sequence[StagedLog], event_type: str) -> pl.LazyFrame:
-    """Give the flows that events of a type name, in whichever file.
+    """Return the flows that events of a type refer to.
 
-    They are read off the text: decoding alerts takes as long as decoding all flows does. So an event counts, too, whose
-    line is damaged further on. A text within an event cannot be taken for them, as its quotes are escaped.
+    The IDs are extracted from the text, as decoding all alerts would take as long as decoding all flows. An event whose
+    line is damaged further on therefore counts, too. Text inside an event cannot match, as its quotes are escaped.
 
     Args:
         logs: The day's files.
         event_type: The type.
 
     Returns:
-        `flow_id`, each once.
+        The distinct values of `flow_id`.
     """
     text = pl.col("text")
     lines = pl.concat([scan_lines(log) for log in logs]).filter(text.str.contains(f'"{event_type}"', literal=True))

@@ -1,12 +1,12 @@
-"""Suricata's EVE log, an object a line: its flows; events of other types are counted by their type.
+"""Read the flows of Suricata's EVE log, an object a line. Events of other types are counted by their type.
 
-    flow events ──────→ alerted, where an alert event names the flow ──→ records
-    netflow events ───→ both directions joined (`eve_netflow`) ───────↗
+    flow events ──────→ joined with alert events by `flow_id` ──→ records
+    netflow events ───→ both directions joined (`netflow`) ────↗
 
 The events: https://docs.suricata.io/en/latest/output/eve/eve-json-format.html. A flow's time is that of its first
-packet, its duration that from its first packet to its last. `alerted` says whether a signature matched: a flow event
-tells so itself, and whatever it tells, an alert event with its `flow_id` in any of the day's files does. Of the alert
-events only their `flow_id`s are held in memory. An alert of which no flow is told makes no record.
+packet; its duration is the time from its first packet to its last. `alerted` is true if the flow event says so, or if
+any of the day's files has an alert event with the same `flow_id`. Of the alert events, only the `flow_id`s are held in
+memory. An alert event without a flow event makes no record.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from cybersec_assets.flows.parsing.values import Field, as_text, count, volume
 from cybersec_assets.flows.readers.base import Reader
 from cybersec_assets.flows.readers.suricata.eve import EVENT, event_fields, flow_ids
 from cybersec_assets.flows.readers.suricata.netflow import EVENT_TYPE as NETFLOW
-from cybersec_assets.flows.readers.suricata.netflow import is_read, netflows
+from cybersec_assets.flows.readers.suricata.netflow import is_netflow, netflows
 from cybersec_assets.flows.staging import StagedLog
 
 FLOW_EVENT = "flow"
@@ -47,33 +47,33 @@ def scan(logs: Sequence[StagedLog]) -> pl.LazyFrame:
     """Read event logs lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record for each `flow` event, for each flow of which only `netflow` events
-        tell, and for each line that is no JSON object.
+        The columns of RAW and ORIGIN, a record for each `flow` event, for each flow that has only `netflow` events,
+        and for each line that is not a JSON object.
     """
-    test = LineTest(pl.col("event_type") == NETFLOW, is_read)
+    test = LineTest(pl.col("event_type") == NETFLOW, is_netflow)
     lines = [scan_objects(log, TEXTS, test=test, kinds=[EVENT[0]]) for log in logs]
     kind = _other_event()
     events = pl.concat([log.line_counts.skip(rows, kind) for log, rows in zip(logs, lines, strict=True)])
     flows = events.filter(~pl.col("passes").fill_null(value=False))
     row_error = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
-    return pl.concat([assemble(_known(flows, logs, parse_time), _fields(), row_error=row_error), netflows(logs)])
+    return pl.concat([assemble(_with_alerts(flows, logs, parse_time), _fields(), row_error=row_error), netflows(logs)])
 
 
 def fast_scan(logs: Sequence[StagedLog]) -> pl.LazyFrame:
-    """Read event logs lazily, of which each value has the type that Suricata gives it.
+    """Read event logs lazily whose values all have the types that Suricata writes.
 
     Returns:
-        The columns of RAW, and `suspect`, which a `netflow` event is, too, and an event without a type.
+        The columns of RAW and `suspect`, which is also true for `netflow` events and events without a type.
     """
     flows = pl.concat([log.line_counts.skip(scan_typed(log, TYPES), _other_type()) for log in logs])
     doubt = is_nested(TYPES) | pl.col("event_type").ne_missing(FLOW_EVENT)
-    return assemble_fast(_known(flows, logs, parse_zoned), _fields(), doubt)
+    return assemble_fast(_with_alerts(flows, logs, parse_zoned), _fields(), doubt)
 
 
 def _other_event() -> pl.Expr:
-    """Return the type of an event that is not about a flow, null for any other line.
+    """Return the type of an event that is not about a flow; null for any other line.
 
-    An event without a type is read as a flow if it has anything that a flow has.
+    An event without a type is read as a flow if it has any field of a flow.
     """
     flow = (pl.col("flow").struct.field(name) for name in FLOW)
     has_some = pl.any_horizontal(text.is_not_null() for text in (*map(pl.col, EVENT[1:]), *flow))
@@ -85,8 +85,8 @@ def _other_type(name: str = "event_type") -> pl.Expr:
     return pl.when(~pl.col(name).is_in([FLOW_EVENT, NETFLOW])).then(name)
 
 
-def _known(flows: pl.LazyFrame, logs: Sequence[StagedLog], time: Callable[[pl.Expr], pl.Expr]) -> pl.LazyFrame:
-    """Add what is worked out once: the times, and whether an alert event names the flow."""
+def _with_alerts(flows: pl.LazyFrame, logs: Sequence[StagedLog], time: Callable[[pl.Expr], pl.Expr]) -> pl.LazyFrame:
+    """Add the parsed times, and whether an alert event refers to the flow."""
     flow = pl.col("flow").struct.field
     alerts = flow_ids(logs, "alert").with_columns(matched=True)
     timed = flows.with_columns(start=time(flow("start")), end=time(flow("end")))
@@ -95,8 +95,9 @@ def _known(flows: pl.LazyFrame, logs: Sequence[StagedLog], time: Callable[[pl.Ex
 
 def _fields() -> dict[str, Field]:
     flow = {name: pl.col("flow").struct.field(name) for name in FLOW}
-    sent, received = count(flow["bytes_toserver"]), count(flow["bytes_toclient"])
-    # Not by `replace_strict`, for which Polars holds all rows in memory.
+    sent = count(flow["bytes_toserver"])
+    received = count(flow["bytes_toclient"])
+    # With `replace_strict`, Polars would hold all rows in memory.
     alerted = pl.when(flow["alerted"].is_in(["true", "false"])).then(flow["alerted"] == "true")
     return {
         "timestamp": Field(flow["start"], pl.col("start")),
@@ -113,9 +114,10 @@ def _fields() -> dict[str, Field]:
 
 
 def recognises(log: StagedLog) -> bool:
-    """Tell by an event among the first lines, of whatever type: thousands may stand before the first flow.
+    """Return whether an event is among the first lines.
 
-    The last of these lines may be cut.
+    Its type may be any, as thousands of others may come before the first flow. The last of these lines may be
+    incomplete.
     """
     if any(isinstance(record.get("event_type"), str) and "timestamp" in record for record in first_objects(log)):
         return True

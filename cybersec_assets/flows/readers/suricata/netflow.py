@@ -1,12 +1,12 @@
-"""Suricata's `netflow` events, joined into flows: one has what went one way, so that most flows have two.
+"""Join Suricata's `netflow` events into flows. Each event has one direction, so most flows have two events.
 
-    events by their time → a record each → two of one flow, one from each end, become one → those without a flow event
+    events sorted by time → a record for each → both directions of a flow joined → flows without a flow event
 
-Both have the flow's `flow_id` and its `start`; the originator's is written first. What is at fault stays by itself.
-An event does not say whether a signature matched: `alerted` is true where an alert event names the flow, false where
-none does but the files have others, and null where they have no alert events at all.
+Both events have the flow's `flow_id` and `start`; the originator's is written first. A record with an error is not
+joined. A netflow event does not say whether a signature matched: `alerted` is true if an alert event refers to the
+flow, false if none does but the files have other alert events, and null if they have no alert events.
 
-This is the only reading that holds a day's flows in memory, and only where there are such events.
+This is the only reader that holds a day's flows in memory, and only if there are such events.
 """
 
 import mmap
@@ -30,26 +30,26 @@ EVENT_TYPE = "netflow"
 QUOTED = f'"{EVENT_TYPE}"'
 
 
-def is_read(line: str) -> bool:
-    """Return whether a line of such an event is found by its text, which escapes may hide."""
+def is_netflow(line: str) -> bool:
+    """Return whether the text of a line shows a netflow event. Escapes may hide it."""
     return QUOTED in line
 
 
 def netflows(logs: Sequence[StagedLog]) -> pl.LazyFrame:
-    """Read the flows of which only such events tell, lazily.
+    """Read the flows that have only netflow events, lazily.
 
     Args:
-        logs: The day's files: what one has of a flow is joined with what another has.
+        logs: The day's files. The events of a flow may be in different files.
 
     Returns:
-        The columns of RAW and ORIGIN; a joined flow has the originator's place.
+        The columns of RAW and ORIGIN. A joined flow has the file and line of the originator's event.
     """
     schema = pl.Schema(RAW | ORIGIN)
     flows = cache(lambda: _joined(logs) if any(map(_has_some, logs)) else schema.to_frame())
     lock = Lock()
 
     def once() -> pl.DataFrame:
-        # Each sink asks for the frame in a thread of its own, and the lines are to be counted once.
+        # Each sink calls this in a thread of its own, but the lines must be counted once.
         with lock:
             return flows()
 
@@ -63,18 +63,18 @@ def _has_some(log: StagedLog) -> bool:
 
 def _joined(logs: Sequence[StagedLog]) -> pl.DataFrame:
     flows = _both_ways(_one_way(logs))
-    told = flow_ids(logs, "flow").with_columns(told=True)
-    known = flows.join(told, left_on="uid", right_on="flow_id", how="left", maintain_order="left").collect()
+    flow_events = flow_ids(logs, "flow").with_columns(has_flow_event=True)
+    joined = flows.join(flow_events, left_on="uid", right_on="flow_id", how="left", maintain_order="left").collect()
     line_counts = logs[0].line_counts
-    is_sound = pl.col("fault").is_null()
-    line_counts.add(EVENT_TYPE, int(known.filter(is_sound, "told")["lines"].sum()))
-    untold = known.filter(~is_sound | pl.col("told").is_null())
-    line_counts.joined += int((untold.filter(is_sound)["lines"] - 1).sum())
-    return untold.select(*RAW, *ORIGIN)
+    parses = pl.col("fault").is_null()
+    line_counts.add(EVENT_TYPE, int(joined.filter(parses, "has_flow_event")["lines"].sum()))
+    records = joined.filter(~parses | pl.col("has_flow_event").is_null())
+    line_counts.joined += int((records.filter(parses)["lines"] - 1).sum())
+    return records.select(*RAW, *ORIGIN)
 
 
 def _one_way(logs: Sequence[StagedLog]) -> pl.LazyFrame:
-    """Give a record an event, in the order in which they were written."""
+    """Return a record for each event, in the order in which they were written."""
     alerts = flow_ids(logs, "alert")
     events = pl.concat([scan_objects(log, WANTED, QUOTED) for log in logs])
     netflow = {name: pl.col("netflow").struct.field(name) for name in NETFLOW}
@@ -99,14 +99,14 @@ def _one_way(logs: Sequence[StagedLog]) -> pl.LazyFrame:
 
 
 def _both_ways(records: pl.LazyFrame) -> pl.LazyFrame:
-    """Make one record of two that tell of one flow; the first is the originator's."""
+    """Join the two records of each flow; the first is the originator's."""
     is_lone = pl.col("fault").is_not_null() | pl.col("uid").is_null()
     place = pl.when(is_lone).then(pl.concat_str("file", "line", separator=":"))
-    # A log that was delivered twice has every flow twice, and is seen by that.
+    # If a log was delivered twice, each flow is there twice; `nth` keeps the copies apart.
     same_way = ("uid", "timestamp", "src_ip", "src_port", "dst_ip", "dst_port")
     keyed = records.with_columns(place=place).with_columns(nth=pl.int_range(pl.len()).over(*same_way, "place"))
     key = ("uid", "timestamp", "place", "nth")
-    # No event is left over where more than two have the key.
+    # More than two events may have the key; none of them may be lost.
     paired = keyed.with_columns(pair=pl.int_range(pl.len()).over(key) // 2)
     flows = paired.group_by(*key, "pair", maintain_order=True).agg(
         pl.exclude("duration", "service", "resp_bytes", "resp_packets", "file", "line").first(),
@@ -125,6 +125,6 @@ def _both_ways(records: pl.LazyFrame) -> pl.LazyFrame:
         lines=pl.col("line").list.len(),
     )
     # Both lines of a damaged pair are quarantined.
-    is_sound = pl.col("fault").is_null()
-    places = [pl.when(is_sound).then(pl.col(name).list.head(1)).otherwise(name) for name in ("file", "line")]
+    parses = pl.col("fault").is_null()
+    places = [pl.when(parses).then(pl.col(name).list.head(1)).otherwise(name) for name in ("file", "line")]
     return checked.with_columns(places).explode("file", "line")

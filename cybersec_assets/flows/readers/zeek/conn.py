@@ -1,4 +1,4 @@
-"""What the fields of Zeek's conn stream mean, however they were written.
+"""The fields of Zeek's conn stream, for both the TSV and the JSON form.
 
 The fields: https://docs.zeek.org/en/master/logs/conn.html.
 """
@@ -22,9 +22,7 @@ NUMBERS: dict[str, pl.DataType] = {
     "id.orig_p": pl.Int32(),
     "id.resp_p": pl.Int32(),
 }
-"""The fields that are numbers, a time in seconds since 1970 among them; all others are text."""
-
-
+"""The numeric fields, including the time in seconds since 1970; all others are text."""
 OPTIONAL = {
     "uid": "uid",
     "src_port": "id.orig_p",
@@ -35,15 +33,15 @@ OPTIONAL = {
     "resp_packets": "resp_pkts",
     "label": "label",
 }
-"""What a log may lack: Zeek's name of each raw column."""
+"""Zeek's name of each raw column that a log may lack."""
 
 
 def conn_fields(texts: Mapping[str, pl.Expr], time: Callable[[pl.Expr], pl.Expr]) -> dict[str, Field]:
-    """Give the source of each raw column.
+    """Return the field of each raw column.
 
     Args:
-        texts: What the log has, by Zeek's name for it; null where it is unset. Those in NEEDED must be there.
-        time: Reads the log's kind of time.
+        texts: The log's text by Zeek's field name, null where it is unset. Those in NEEDED must be there.
+        time: Parses the log's format of times.
     """
     sent, received = (_read(name, texts[name]) for name in ("orig_bytes", "resp_bytes"))
     fields = {

@@ -1,8 +1,9 @@
-r"""What the lines that begin with `#` say of a Zeek log, and where in the log they begin to say something else.
+r"""Parse the header lines of a Zeek log, and split the log where its header changes.
 
-The header lines and their meaning: https://docs.zeek.org/en/master/log-formats.html. Logs that were joined into one
-file have a header each; where one differs from that above it, the file is cut, and each block is read by its own.
-A separator of several bytes (`\x7c\x7c`) is first replaced with a character that the log does not have.
+The header lines and their meaning: https://docs.zeek.org/en/master/log-formats.html. A file may be several logs
+concatenated, each with a header. Where a header differs from the one above it, the file is split, and each block is
+read according to its own header. A separator of several bytes (`\x7c\x7c`) is first replaced with a character that the
+log does not contain.
 """
 
 import re
@@ -22,7 +23,7 @@ from cybersec_assets.flows.staging import HEAD_BYTES, StagedLog
 BOM = b"\xef\xbb\xbf"
 MARK = b"\n#fields"
 MAX_BLOCKS = 1_000
-"""No sensor changes its columns so often, and every block costs a file and a reading."""
+"""Far more than a sensor writes in a day. Every block costs a file and a reading."""
 SEPARATOR = re.compile(r"#separator[ \t](.*)")
 SEPARATOR_PART = re.compile(r"\\x[0-9A-Fa-f]{2}|\\t|[^\\]")
 MAX_SEPARATOR_BYTES = 16
@@ -35,10 +36,10 @@ class Header:
     """A header.
 
     Attributes:
-        fields: The columns' names, in order.
-        separator: What stands between two fields.
-        unset: What a field has that the sensor left unset.
-        empty: What a field has that is empty.
+        fields: The names of the columns, in order.
+        separator: The character between two fields.
+        unset: The text of a field that is unset.
+        empty: The text of a field that is empty.
     """
 
     fields: Sequence[str]
@@ -49,15 +50,15 @@ class Header:
 
 @dataclass(frozen=True)
 class Block:
-    r"""A part of a log that has one header.
+    r"""A part of a log with one header.
 
     Attributes:
-        log: The part as a file of its own, or the whole file where its header never changes.
-        header: How to read it.
-        escaped: Whether some value may have a character that is written as `\xHH`.
-        even: Whether its records are known to have as many separators as the header on average, so that none has more
-            where none has fewer.
-        comments: How many comments it has; a log that is cut has all of its comments in the first block.
+        log: The part as a file of its own, or the whole file if its header never changes.
+        header: The header.
+        escaped: Whether a value may have a character that is written as `\xHH`.
+        even: Whether the records have as many separators as the header on average. Then none has more unless another
+            has fewer.
+        comments: The number of comments. In a log that is split, all are counted in the first block.
     """
 
     log: StagedLog
@@ -68,11 +69,11 @@ class Block:
 
 
 def blocks(log: StagedLog) -> list[Block]:
-    """Cut a log where its header changes; the parts lie beside the log's copy.
+    """Split a log where its header changes; the parts are written beside the log.
 
     Raises:
-        UnreadableLogError: The first header is missing, or does not stand above all records; a header has no usable
-            `#separator`; or there are over 1,000 parts.
+        UnreadableLogError: The first header is missing, or is not above all records; a `#separator` is invalid; or
+            there are over 1,000 parts.
     """
     try:
         return _blocks(log)
@@ -87,7 +88,7 @@ def _blocks(log: StagedLog) -> list[Block]:
         cuts = list(_changes(log, file, found.marks, first))
         if len(cuts) >= MAX_BLOCKS:
             raise UnreadableLogError(f"{log.name} changes its header over {MAX_BLOCKS:,} times", "Split the file")
-        logs = list(_cut(log, file, [place for place, _ in cuts])) if cuts else [log]
+        logs = list(_split(log, file, [place for place, _ in cuts])) if cuts else [log]
     headers = [first, *(header for _, header in cuts)]
     even = not cuts and found.separators == found.records * (len(first.fields) - 1)
     comments = [found.comments] + [0] * len(cuts)
@@ -115,13 +116,13 @@ def _comments(lines: Sequence[str]) -> list[str]:
 
 
 def _parse(log: StagedLog, lines: Sequence[str], above: Header) -> Header:
-    """Read header lines; what they do not say is as it was above."""
-    # Of headers with no record between them it is the last that counts.
+    """Parse header lines; what they do not define is as in the header above."""
+    # Of headers with no record between them, the last one counts.
     declared = next((found[1] for line in reversed(lines) if (found := SEPARATOR.match(line))), None)
     separator = above.separator if declared is None else _separator(log, declared)
-    said = dict(line[1:].split(separator, 1) for line in lines if separator in line)
-    fields = said["fields"].split(separator) if "fields" in said else above.fields
-    return Header(fields, separator, said.get("unset_field", above.unset), said.get("empty_field", above.empty))
+    values = dict(line[1:].split(separator, 1) for line in lines if separator in line)
+    fields = values["fields"].split(separator) if "fields" in values else above.fields
+    return Header(fields, separator, values.get("unset_field", above.unset), values.get("empty_field", above.empty))
 
 
 class _LongSeparatorError(Exception):
@@ -131,7 +132,7 @@ class _LongSeparatorError(Exception):
 def _separator(log: StagedLog, declared: str) -> str:
     separator = _separator_bytes(declared)
     if separator is None:
-        # The separator is not quoted: in a damaged file it may be anything, an address too.
+        # The separator is not quoted: in a damaged file it may be anything, even an address.
         raise UnreadableLogError(
             f"{log.name}: its #separator is empty, too long, or not written as characters and \\xHH",
             "Set one such as \\x09 in Zeek",
@@ -142,10 +143,10 @@ def _separator(log: StagedLog, declared: str) -> str:
 
 
 def _separator_bytes(declared: str) -> bytes | None:
-    r"""Return the bytes of a separator in which some may be written as `\xHH` or `\t`, or None if it is not usable."""
+    r"""Return the bytes of a separator, which may be written as `\xHH` or `\t`; None if it is invalid."""
     text = declared.strip()
     parts = SEPARATOR_PART.findall(text)
-    # U+FFFD stands for bytes that are not UTF-8.
+    # U+FFFD replaces bytes that are not UTF-8.
     if not parts or "".join(parts) != text or "\ufffd" in text:
         return None
     separator = b"".join(_separator_byte(part) for part in parts)
@@ -159,9 +160,9 @@ def _separator_byte(part: str) -> bytes:
 
 
 def _with_short_separators(log: StagedLog) -> StagedLog:
-    """Write a copy of a log in which one character that the log does not have replaces each longer separator."""
-    sign = next((sign for sign in CONTROL_CHARACTERS if not holds(log, sign)), None)
-    if sign is None:
+    """Write a copy of a log in which a character that it does not contain replaces each longer separator."""
+    character = next((character for character in CONTROL_CHARACTERS if not holds(log, character)), None)
+    if character is None:
         raise UnreadableLogError(f"{log.name} has control characters of every kind", "Remove it: it is not a flow log")
     copy = log.path.with_name(f"{log.path.name}.separators")
     with log.path.open("rb") as file, copy.open("wb") as to:
@@ -169,25 +170,25 @@ def _with_short_separators(log: StagedLog) -> StagedLog:
         for line in file:
             declared = SEPARATOR.match(line.removeprefix(BOM).decode("utf-8", "replace").rstrip("\r\n"))
             if declared is None:
-                to.write(line.replace(separator, sign.encode()) if separator else line)
+                to.write(line.replace(separator, character.encode()) if separator else line)
                 continue
             found = _separator_bytes(declared[1])
             is_long = found is not None and (len(found) > 1 or not found.isascii())
             separator = found if found is not None and is_long else b""
-            to.write(f"#separator \\x{ord(sign):02x}\n".encode() if is_long else line)
+            to.write(f"#separator \\x{ord(character):02x}\n".encode() if is_long else line)
     return replace(log, path=copy)
 
 
 @dataclass
 class _Survey:
-    """What one pass over a log finds.
+    """The results of one pass over a log.
 
     Attributes:
-        marks: The line ends before `#fields`.
+        marks: The positions of the line ends before `#fields`.
         escaped: Whether a character is escaped.
-        records: How many lines are no comments.
-        separators: How many separators those have. Of a comment that is cut by chunks, some may be counted too.
-        comments: How many lines are comments.
+        records: The number of lines that are not comments.
+        separators: The number of separators in those lines. Some in a comment that spans two chunks may be counted too.
+        comments: The number of comments.
     """
 
     marks: list[int] = field(default_factory=list)
@@ -199,19 +200,20 @@ class _Survey:
 
 def _survey(file: BinaryIO, separator: bytes) -> _Survey:
     place = len(BOM) if file.read(len(BOM)) == BOM else file.seek(0)
-    # The first line has no end before it.
-    found, window = _Survey(), b"\n"
+    found = _Survey()
+    # The first line has no line end before it.
+    window = b"\n"
     while chunk := file.read(CHUNK_BYTES):
         window = window[1 - len(MARK) :] + chunk
         place += len(chunk)
         signs = np.frombuffer(chunk, np.uint8)
         found.records += int(np.count_nonzero(signs == ord("\n")))
         found.separators += int(np.count_nonzero(signs == ord(separator)))
-        # Records seldom have either character, and one is found far faster than many.
+        # Records rarely have either character, and a search for one character is far faster.
         found.escaped = found.escaped or (b"\\" in window and ESCAPED.search(window) is not None)
         if b"#" in window:
             found.marks += [place - len(window) + mark.start() for mark in re.finditer(MARK, window)]
-            # One that begins with the last byte of the chunk before has not been met there.
+            # A comment whose line end is the last byte of the previous chunk was not found there.
             comments = [mark[0] for mark in COMMENT.finditer(window, len(window) - len(chunk) - 1)]
             found.comments += len(comments)
             found.records -= len(comments)
@@ -221,10 +223,10 @@ def _survey(file: BinaryIO, separator: bytes) -> _Survey:
 
 
 def _changes(log: StagedLog, file: BinaryIO, marks: Sequence[int], first: Header) -> Iterator[tuple[int, Header]]:
-    """Give where another header than that above begins, and what it says."""
+    """Yield the position of each header that differs from the one above it, and the header."""
     header = first
     for mark in marks:
-        begin = _begin(file, mark + 1)
+        begin = _header_begin(file, mark + 1)
         file.seek(begin)
         lines = _comments(_lines(file.read(HEAD_BYTES)))
         found = _parse(log, lines, header)
@@ -233,8 +235,8 @@ def _changes(log: StagedLog, file: BinaryIO, marks: Sequence[int], first: Header
             yield begin, header
 
 
-def _begin(file: BinaryIO, place: int) -> int:
-    """Give where the first of the header lines begins that stand together above a place."""
+def _header_begin(file: BinaryIO, place: int) -> int:
+    """Return the position of the first of the consecutive header lines above a position."""
     start = max(place - HEAD_BYTES, 0)
     file.seek(start)
     above = file.read(place - start).removesuffix(b"\n").split(b"\n")
@@ -246,8 +248,8 @@ def _lines(text: bytes) -> list[str]:
     return [line.removesuffix("\r") for line in text.decode("utf-8", "replace").split("\n")]
 
 
-def _cut(log: StagedLog, file: BinaryIO, cuts: Sequence[int]) -> Iterator[StagedLog]:
-    """Write the parts, each of which keeps the numbers of its lines."""
+def _split(log: StagedLog, file: BinaryIO, cuts: Sequence[int]) -> Iterator[StagedLog]:
+    """Write each part to a file, and yield it with the number of its first line."""
     line = log.first_line
     file.seek(0)
     for number, (begin, end) in enumerate(zip([0, *cuts], [*cuts, None], strict=True)):
@@ -258,11 +260,13 @@ def _cut(log: StagedLog, file: BinaryIO, cuts: Sequence[int]) -> Iterator[Staged
 
 
 def _copy(file: BinaryIO, to: Path, size: int | None) -> int:
-    """Copy so many bytes, or all that are left, and count their lines."""
-    lines, last = 0, b"\n"
+    """Copy `size` bytes, or all that are left, and return the number of their lines."""
+    lines = 0
+    last = b"\n"
     with to.open("wb") as copy:
         while chunk := file.read(CHUNK_BYTES if size is None else min(size, CHUNK_BYTES)):
-            lines, last = lines + chunk.count(b"\n"), chunk[-1:]
+            lines += chunk.count(b"\n")
+            last = chunk[-1:]
             size = None if size is None else size - len(chunk)
             copy.write(chunk)
     return lines + (last != b"\n")

@@ -1,10 +1,10 @@
-"""Zeek's `conn.log` as JSON, an object a line; records of other streams may stand among its connections.
+"""Read Zeek's `conn.log` as JSON, an object a line. Records of other streams may be among the connections.
 
-The names: https://docs.zeek.org/en/master/logs/conn.html. Shippers write `id_orig_h` for `id.orig_h`, name the stream
-in `_path` or `@stream`, and add fields of their own. A record without such a name is a connection if it has a field
-that only connections have, or else if it has what a flow needs and no field of another stream: a log filter may have
-removed the others. Such a record that lacks what a flow needs is damaged. Any other record is counted by its stream,
-or as `unknown`.
+The names: https://docs.zeek.org/en/master/logs/conn.html. Shippers write `id_orig_h` for `id.orig_h`, put the name of
+the stream in `_path` or `@stream`, and add fields of their own. A record without a stream name is a connection if it
+has a field that only connections have, or else if it has what a flow needs and no field of another stream: a log
+filter may have removed the other fields. A connection that lacks a needed field is damaged. Any other record is
+counted by its stream, or as `unknown`.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ FIELDS_OF_CONN = frozenset(
         *("detailed-label", "_write_ts", "_system_name", "_node_name", "_log_hostname"),
     ]
 )
-"""The fields of conn, those that Zeek's own policies add to it, and those that name the sensor."""
+"""The fields of conn, those that Zeek's policies add to it, and those with the name of the sensor."""
 FIELDS_OF_OTHERS = frozenset({
     "query", "qclass", "qclass_name", "qtype", "qtype_name", "rcode", "rcode_name", "rtt", "trans_id",
     "answers", "TTLs", "AA", "TC", "RD", "RA", "original_query", "method", "uri", "referrer", "user_agent",
@@ -79,12 +79,12 @@ FIELDS_OF_OTHERS = frozenset({
 })  # fmt: skip
 """Fields of Zeek's other streams: https://docs.zeek.org/en/master/script-reference/log-files.html."""
 AMBIGUOUS = frozenset({"msg", "severity", "mac", "version", "addl"})
-"""Fields of other streams that shippers add to connections, too. No such stream has `proto` and a `duration`."""
+"""Fields of other streams that shippers also add to connections. No such stream has `proto` and `duration`."""
 KINDS = ("type", "log_type", "event.dataset")
-"""Where some shippers name the stream, and others put something else."""
+"""Fields in which some shippers put the name of the stream, and others something else."""
 NEEDED_NAMES = ("ts", "id.orig_h", "id.resp_h", "proto")
-MOST = 3
-"""How many of the fields that a flow needs show that a record is a connection, damaged or not."""
+MIN_NEEDED = 3
+"""How many of the needed fields show that a record is a connection, damaged or not."""
 PORTS = [spelt for name in ("id.orig_p", "id.resp_p") for spelt in _spellings(name)]
 TYPES = (
     TEXTS
@@ -92,7 +92,7 @@ TYPES = (
     | dict.fromkeys(COUNTS, pl.Int64())
     | dict.fromkeys(PORTS, pl.Int32())
 )
-"""What Zeek itself writes, with a time as epoch."""
+"""The types that Zeek itself writes, with times as seconds since 1970."""
 FIELDS = {name: pl.coalesce(_spellings(name)) for name in NAMES}
 
 
@@ -100,7 +100,7 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a connection log lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record for each connection and for each line that is no JSON object.
+        The columns of RAW and ORIGIN, a record for each connection and for each line that is not a JSON object.
     """
     rows = scan_objects(log, TEXTS, test=_test(), kinds=STREAM)
     row_error = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
@@ -109,10 +109,10 @@ def scan(log: StagedLog) -> pl.LazyFrame:
 
 
 def fast_scan(log: StagedLog) -> pl.LazyFrame:
-    """Read a connection log lazily, of which each value has the type that Zeek gives it.
+    """Read a connection log lazily whose values all have the types that Zeek writes.
 
     Returns:
-        The columns of RAW, and `suspect`.
+        The columns of RAW and `suspect`.
     """
     is_iso = any(isinstance(record.get("ts"), str) for record in first_objects(log))
     types = TYPES | {"ts": pl.String()} if is_iso else TYPES
@@ -123,7 +123,7 @@ def fast_scan(log: StagedLog) -> pl.LazyFrame:
 
 
 def _other_stream() -> pl.Expr:
-    """Return the name of a record's stream, null for a connection and for what is no object."""
+    """Return the name of a record's stream; null for a connection, and for a line that is not an object."""
     return pl.coalesce(pl.when(_stream() != CONN).then(_stream()), pl.when(~pl.col("passes")).then(pl.lit(UNKNOWN)))
 
 
@@ -132,13 +132,13 @@ def _stream() -> pl.Expr:
 
 
 def _test() -> LineTest:
-    """Test the fields of a record that neither names its stream nor has a field that only connections have."""
+    """Return the test of records that have neither a stream name nor a field that only connections have."""
     is_unmarked = pl.all_horizontal(_stream().is_null(), *(pl.col(name).is_null() for name in MARKS))
     return LineTest(is_unmarked, partial(object_passes, is_unnamed_conn))
 
 
 def is_unnamed_conn(record: Mapping[str, object]) -> bool:
-    """Return whether a record is a connection that has no stream's name and no field that only connections have."""
+    """Return whether a record without a stream name or a field that only connections have is a connection."""
     kinds = {_kind(record, name) for name in KINDS}
     if CONN in kinds:
         return True
@@ -148,11 +148,11 @@ def is_unnamed_conn(record: Mapping[str, object]) -> bool:
     if record and record.keys() <= FIELDS_OF_CONN:
         return True
     present = [name for name in NEEDED_NAMES if not record.keys().isdisjoint(_spellings(name))]
-    return len(present) >= MOST and not record.keys().isdisjoint({"proto", "duration"})
+    return len(present) >= MIN_NEEDED and not record.keys().isdisjoint({"proto", "duration"})
 
 
 def _kind(record: Mapping[str, object], name: str) -> str:
-    """Return the stream that a field names, such as `conn` for `zeek.conn`; an empty text where it has no text."""
+    """Return the stream that a field names, such as `conn` for `zeek.conn`; an empty string if it has no text."""
     value = record.get(name)
     if value is None and "." in name:
         outer, inner = name.split(".")
@@ -165,7 +165,7 @@ def _kind(record: Mapping[str, object], name: str) -> str:
 
 
 def recognises(log: StagedLog) -> bool:
-    """Tell by a connection among the first objects."""
+    """Return whether a connection is among the first objects."""
     return any(map(_is_conn, first_objects(log)))
 
 

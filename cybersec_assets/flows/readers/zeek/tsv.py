@@ -1,8 +1,8 @@
-"""Zeek's `conn.log` as tab-separated text, read by its own header.
+"""Read Zeek's `conn.log` as tab-separated text, according to its own header.
 
-The format: https://docs.zeek.org/en/master/log-formats.html. Columns may stand in any order and others may stand
-between them; lines that begin with `#`, and lines of nothing but separators, are no records. What a header is, and
-where it changes, is `zeek_header`'s.
+The format: https://docs.zeek.org/en/master/log-formats.html. Columns may be in any order, and others may be between
+them. Lines that begin with `#`, and lines with only separators, are not records. Headers, and logs whose header
+changes, are handled in `header`.
 """
 
 import re
@@ -28,24 +28,21 @@ ESCAPE = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a connection log lazily.
 
-    Args:
-        log: The file.
-
     Returns:
-        The columns of RAW and ORIGIN, a record a line.
+        The columns of RAW and ORIGIN, a record for each line.
 
     Raises:
-        UnreadableLogError: A header is missing, or lacks a column that flows need.
+        UnreadableLogError: A header is missing, or lacks a required column.
     """
     return _each_block(log, _scan_block)
 
 
 def fast_scan(log: StagedLog) -> pl.LazyFrame:
-    """Read a connection log lazily, each number at once as one.
+    """Read a connection log lazily, with typed numbers.
 
     Returns:
-        The columns of RAW and `suspect`, a record a line. A line with another number of fields than the header has
-        raises, or is suspect; so is a number that is none, and text that is not UTF-8 raises.
+        The columns of RAW and `suspect`, a record for each line. A line with a wrong number of fields, or with an
+        invalid number, is suspect or raises an error. Text that is not UTF-8 raises an error.
     """
     return _each_block(log, _fast_scan_block)
 
@@ -80,32 +77,32 @@ def _scan_block(block: Block) -> pl.LazyFrame:
         uneven |= pl.col(columns[-1]).is_null()
     comment = pl.col("c0").str.starts_with("#").fill_null(value=False)
     row_error = pl.when(uneven).then(pl.lit("number of fields"))
-    kind = pl.when(comment).then(pl.lit(COMMENT)).when(pl.col("says_nothing")).then(pl.lit(BLANK))
-    records = block.log.line_counts.skip(pl.concat([rows, _shapes(block)], how="horizontal"), kind)
+    kind = pl.when(comment).then(pl.lit(COMMENT)).when(pl.col("is_empty")).then(pl.lit(BLANK))
+    records = block.log.line_counts.skip(pl.concat([rows, _separators(block)], how="horizontal"), kind)
     return assemble(records, conn_fields(_texts(block, header.fields), from_epoch), row_error=row_error)
 
 
-def _shapes(block: Block) -> pl.LazyFrame:
-    """Tell of each line how many separators it has, and whether it has nothing else: fields do not tell it.
+def _separators(block: Block) -> pl.LazyFrame:
+    """Return the number of separators of each line, and whether it has nothing else.
 
-    Polars gives the same for a field that is empty and one that is not there.
+    The fields do not show this: Polars returns null for an empty field and for a missing one.
     """
     separator = block.header.separator
     text = pl.col("text").fill_null("")
     return whole_lines(block.log).select(
-        separators=text.str.count_matches(separator, literal=True), says_nothing=text.str.strip_chars(separator) == ""
+        separators=text.str.count_matches(separator, literal=True), is_empty=text.str.strip_chars(separator) == ""
     )
 
 
 def _texts(block: Block, names: Iterable[str]) -> dict[str, pl.Expr]:
-    """Give fields as the sensor meant them; null where they are unset or empty."""
+    """Return the text of each field with escapes resolved; null where it is unset or empty."""
     header = block.header
     columns = {name: _column(header, name) for name in names}
     texts: dict[str, pl.Expr]
     texts = {name: pl.when(it != header.unset, it != header.empty).then(it) for name, it in columns.items()}
     if block.escaped:
         texts = {name: text.map_batches(_unescape, pl.String, is_elementwise=True) for name, text in texts.items()}
-    # Polars passes over blanks before a number where it reads one, but not where it casts one.
+    # Polars ignores blanks before a number when it parses a CSV, but not when it casts text.
     numbers = {name: texts[name].str.strip_chars_start(" \t") for name in NUMBERS if name in texts}
     return texts | {name: pl.when(text != "").then(text) for name, text in numbers.items()}
 
@@ -115,7 +112,7 @@ def _column(header: Header, name: str) -> pl.Expr:
 
 
 def _unescape(texts: pl.Series) -> pl.Series:
-    r"""Put characters where they are written as `\xHH`; bytes that make no character stay as they are written."""
+    r"""Replace each `\xHH` with the character that it stands for. Bytes that are not UTF-8 stay escaped."""
     escaped = texts.filter(texts.str.contains(r"\x", literal=True)).unique()
     return texts.replace(escaped, [_unescape_one(text) for text in escaped])
 
@@ -129,7 +126,7 @@ def _fast_scan_block(block: Block) -> pl.LazyFrame:
     header = block.header
     block.log.line_counts.add(COMMENT, block.comments)
     *names, last = header.fields
-    # The last field is read as text as it stands: where it is null, it is empty or missing.
+    # The last field is read as unchanged text: where it is null, it is empty or missing.
     types = [*(NUMBERS.get(name, pl.String()) for name in names), pl.String()]
     schema = {f"c{i}": dtype for i, dtype in enumerate(types)}
     rows = pl.scan_csv(
@@ -143,7 +140,7 @@ def _fast_scan_block(block: Block) -> pl.LazyFrame:
         glob=False,
     )
     if not block.even:
-        # Have every column asked for: only then does Polars raise where a line is too long.
+        # Request every column: only then does Polars raise an error for a line that is too long.
         rows = rows.map_batches(unchanged, projection_pushdown=False, streamable=True)
     texts = _texts(block, [last, *(name for name in names if name not in NUMBERS)])
     typed = {name: _column(header, name) for name in names if name in NUMBERS}
@@ -160,14 +157,14 @@ def _checked(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) ->
     parsed = rows.select(**nothing, **values, doubt=doubt)
     missing = [pl.col(name).is_null() for name in NEVER_NULL]
     negative = [pl.col(name) < 0 for name in VOLUMES]
-    wraps = pl.col("bytes").is_null() & pl.any_horizontal(pl.col("orig_bytes", "resp_bytes").is_not_null())
+    overflows = pl.col("bytes").is_null() & pl.any_horizontal(pl.col("orig_bytes", "resp_bytes").is_not_null())
     no_port = [~pl.col(name).is_between(0, LAST_PORT) for name in PORTS]
-    suspect = pl.any_horizontal("doubt", *missing, *negative, *no_port, wraps, ~pl.col("duration").is_finite())
+    suspect = pl.any_horizontal("doubt", *missing, *negative, *no_port, overflows, ~pl.col("duration").is_finite())
     return parsed.select(*RAW, suspect.fill_null(value=False).alias("suspect"))
 
 
 def recognises(log: StagedLog) -> bool:
-    """Tell a Zeek log by its header lines."""
+    """Return whether a header line is among the first lines."""
     return any(line.removeprefix("\ufeff").startswith(("#separator", "#fields")) for line in log.first_lines[:20])
 
 
