@@ -29,7 +29,7 @@ CALLS = {
     ("resources/audit.py", "succeed"): 1,
     ("resources/audit.py", "find_input"): 1,
     ("resources/audit.py", "_fail"): 1,
-    ("resources/phases.py", "enter"): 1,
+    ("journal/open_phases.py", "enter"): 1,
     ("resources/object_store.py", "open"): -1,
 }
 """The audit's calls. Opening the store is subtracted, because a job opens it with or without an audit."""
