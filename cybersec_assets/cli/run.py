@@ -197,7 +197,7 @@ def source_of(report: DayReport, settings: Settings) -> str:
     rows = report.rows
     files = [entry["file"] for row in rows if row["asset"] == RAW.asset for entry in row["inputs"]]
     if files == [SYNTHETIC]:
-        return f"synthetic, as {'FLOWS_FORMAT says' if settings.flows_uri else 'FLOWS_URI is not set'}"
+        return f"synthetic, as {'FLOWS_FORMAT is synthetic' if settings.flows_uri else 'FLOWS_URI is not set'}"
     more = f", the first of {len(files)} files" if len(files) > 1 else ""
     if files:
         return f"{files[0]}{more}"

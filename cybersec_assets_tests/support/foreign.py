@@ -1,4 +1,4 @@
-"""Plant files of somebody else, and see that they stay as they are."""
+"""Write files of another program, and compare them before and after."""
 
 import hashlib
 from pathlib import Path
@@ -28,7 +28,7 @@ def snapshot(root: Path) -> dict[str, tuple[Any, ...]]:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
         else:
             content = "folder"
-        # A folder's time changes when something is made beside what it holds.
+        # The time of a folder changes when a file is created in it.
         times = () if path.is_dir() and not path.is_symlink() else (status.st_mtime_ns,)
         found[str(path.relative_to(root))] = (content, status.st_mode, status.st_uid, status.st_gid, *times)
     return found

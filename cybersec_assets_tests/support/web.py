@@ -1,4 +1,4 @@
-"""Dagster's web server in a process of its own, and its GraphQL API."""
+"""Dagster's web server as a process, and its GraphQL API."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ def opened(command: Sequence[str], environment: Mapping[str, str], folder: Path)
 
     Args:
         command: The command without its port.
-        environment: The process's whole environment.
+        environment: The whole environment of the process.
         folder: Its working directory.
 
     Yields:
@@ -46,7 +46,7 @@ def opened(command: Sequence[str], environment: Mapping[str, str], folder: Path)
 
 
 def wait_for(condition: Callable[[], object], seconds: float) -> None:
-    """Wait until a condition holds; fail after some seconds."""
+    """Wait until a condition is true. Fail after some seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "gave up waiting"
@@ -57,14 +57,14 @@ def ask(url: str, query: str, **variables: Any) -> Any:
     """Send a GraphQL query and return its data."""
     body = json.dumps({"query": query, "variables": variables}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        told = json.load(answer)
-    assert "errors" not in told, told
-    return told["data"]
+    with urllib.request.urlopen(request, timeout=60) as response:
+        document = json.load(response)
+    assert "errors" not in document, document
+    return document["data"]
 
 
 def is_loaded(url: str) -> bool:
-    """Return whether the web server answers and has loaded the code location."""
+    """Return whether the web server responds and has loaded the code location."""
     try:
         nodes = ask(url, "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }")
     except (urllib.error.URLError, ConnectionError):

@@ -1,4 +1,4 @@
-"""Whoever may launch a run learns no secret of it: 200 launches, and a search of all that they left behind."""
+"""A user who may launch runs cannot read secrets: 200 launches, and a search of everything that they wrote."""
 
 import json
 import random
@@ -32,7 +32,7 @@ OPEN = [("flow_source", "uri"), ("flow_source", "uri"), ("flow_source", "columns
 
 @pytest.fixture
 def files(tmp_path):
-    """Files with secrets in them, as a machine has: somebody's settings, some of which look like logs."""
+    """Files with secrets, some of which look like logs."""
     lines = [f"{variable}={value}" for variable, value in CANARIES.items()]
     (tmp_path / "settings.env").write_text("\n".join(lines))
     (tmp_path / "settings.json").write_text("\n".join(json.dumps({name: value}) for name, value in CANARIES.items()))
@@ -43,7 +43,7 @@ def files(tmp_path):
 
 
 def values(draw, files, home):
-    """Return a value that somebody who looks for secrets might try."""
+    """Return a value that an attacker who looks for secrets might try."""
     variable = draw.choice(list(CANARIES))
     return draw.choice(
         [
@@ -75,9 +75,9 @@ def values(draw, files, home):
 
 
 def launch_config(draw, files, home):
-    """Return one launch's config: some fields of some resources and ops, with such values."""
+    """Return the config of a launch: some fields of some resources and ops, with such values."""
     chosen = [(key, draw.choice(names)) for key, names in FIELDS.items()]
-    # Most launches have to pass the schema, or nothing would be tried but the schema.
+    # Most launches must pass the schema, or only the schema would be tested.
     picked = [draw.choice(OPEN)] if draw.random() < 0.8 else draw.sample(chosen, draw.randint(1, 3))
     config = {"resources": {key: {"config": {name: values(draw, files, home)}} for key, name in picked}}
     if ("flow_source", "uri") in picked and draw.random() < 0.7:
@@ -93,40 +93,40 @@ def launch_config(draw, files, home):
 
 @pytest.fixture
 def launch(settings, tmp_path_factory, monkeypatch, capfd):
-    """Launch with a config; then give where secrets were found."""
+    """Return a function that launches configs, and returns the places with secrets and the launches that failed."""
     folder = tmp_path_factory.mktemp("dagster")
     monkeypatch.setenv("DAGSTER_HOME", str(folder))
     plant(monkeypatch)
 
     def run(configs, *, resources=None, canaries=CANARIES):
-        # Of the whole graph, what reads the source: the layers behind it take no config.
+        # Only the raw layer: the others have no config.
         job = build_definitions(settings, resources).resolve_job_def("daily_training")
         job = job.get_subset(asset_selection={dg.AssetKey(["raw", "network_events"])})
-        refused, failed = [], 0
+        refused = []
+        failed = 0
         with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder))) as instance:
             for config in configs:
                 try:
                     done = job.execute_in_process(
                         run_config=config, partition_key=DAY, instance=instance, raise_on_error=False
                     )
-                except Exception as error:  # noqa: BLE001 - whatever a launch ends with is told to somebody
+                except Exception as error:  # noqa: BLE001 - the user sees any error of a launch
                     refused.append(f"{type(error).__name__}: {error}")
                 else:
                     failed += not done.success
         printed = capfd.readouterr()
-        # A launch that is refused is shown to the person who typed the config, and stored nowhere.
+        # A refused launch is shown only to the user who wrote the config, and stored nowhere.
         return search(settings, folder, printed.out + printed.err, canaries), refused, failed
 
     return run
 
 
 def test_no_launch_reveals_a_secret(settings, launch, files, monkeypatch):
-    """200 launches by somebody who looks for secrets: none is printed, stored, recorded or measured."""
     draw = random.Random(20_261_127)
     configs = [launch_config(draw, files, settings.cybersec_home) for _ in range(LAUNCHES)]
     found, refused, failed = launch(configs[:50])
     assert found == []
-    # With this key errors quote no lines of a log at all; without it, it is no secret of the environment.
+    # With this key, errors quote no lines of logs. Without it, its value is not a secret of the environment.
     monkeypatch.delenv("FLOWS_PSEUDONYM_KEY")
     others = {variable: value for variable, value in CANARIES.items() if variable != "FLOWS_PSEUDONYM_KEY"}
     found, more_refused, more_failed = launch(configs[50:], canaries=others)
@@ -138,7 +138,7 @@ def test_no_launch_reveals_a_secret(settings, launch, files, monkeypatch):
 
 
 def source_of(value):
-    """Return a source that is not checked at launch, as it was before, with a URI."""
+    """Return a source with a URI that is not checked at launch."""
     return dg.ResourceDefinition(
         lambda context: FlowSourceResource(store=context.resources.store, uri=value),
         config_schema={},
@@ -146,14 +146,13 @@ def source_of(value):
     )
 
 
-def test_without_the_refusal_errors_still_tell_no_secret(launch):
-    """What gets past the launch is removed from errors, logs and the audit."""
+def test_a_secret_that_passes_the_launch_is_redacted(launch):
     found, _, failed = launch([{}], resources={"flow_source": source_of(f"/x/{CANARIES['AUDIT_SIGNING_KEY']}")})
     assert (found, failed) == ([], 1)
 
 
 def test_without_both_protections_the_search_finds_the_secret(launch, monkeypatch):
-    """The control: a value that nothing knows for a secret is found where an unprotected one would be."""
+    """The control of the tests above, with a value that is not known to be a secret."""
     value = canary_of("HARMLESS_NAME")
     monkeypatch.setenv("HARMLESS_NAME", value)
     found, _, failed = launch(
@@ -173,7 +172,7 @@ def test_without_both_protections_the_search_finds_the_secret(launch, monkeypatc
     ],
 )
 def test_the_shell_reveals_no_secret(settings, tmp_path, monkeypatch, config):
-    """The same through Dagster's own command, with its compute logs."""
+    """A run with Dagster's own command also writes compute logs."""
     plant(monkeypatch)
     home = tmp_path / "dagster"
     home.mkdir()

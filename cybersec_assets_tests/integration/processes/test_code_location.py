@@ -1,4 +1,4 @@
-"""One name for the code location, however it is opened: schedules and runs are known by it."""
+"""The code location has the same name however it is opened. Schedules and runs depend on the name."""
 
 import subprocess
 import sys
@@ -8,12 +8,14 @@ from pathlib import Path
 import yaml
 from dagster._core.workspace.load_target import PyProjectFileTarget, WorkspaceFileTarget, get_target_from_toml_data
 
-from cybersec_assets.operations import run_day as runner
+from cybersec_assets.operations.run_day import WORKSPACE
 from cybersec_assets_tests.conftest import CHECKOUT, DAY
 from cybersec_assets_tests.support.web import ask, opened, wait_for
 
 PROGRAMS = Path(sys.executable).parent
-NAME, REPOSITORY, MODULE = "cybersec_assets", "__repository__", "cybersec_assets.definitions"
+NAME = "cybersec_assets"
+REPOSITORY = "__repository__"
+MODULE = "cybersec_assets.definitions"
 LOCATIONS = """
 { repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }
 """
@@ -45,28 +47,26 @@ def module_and_name(targets):
 
 
 def test_every_file_that_opens_the_code_location_names_it(monkeypatch):
-    """Both workspace files and both tables of pyproject.toml have the same module and the same name."""
     monkeypatch.chdir(CHECKOUT)
     project = tomllib.loads(Path("pyproject.toml").read_text())["tool"]
     by_dg = get_target_from_toml_data({"tool": {"dg": project["dg"]}})
     found = [
         module_and_name(WorkspaceFileTarget(["workspace.yaml"]).create_origins()),
-        module_and_name(WorkspaceFileTarget([str(runner.WORKSPACE)]).create_origins()),
+        module_and_name(WorkspaceFileTarget([str(WORKSPACE)]).create_origins()),
         module_and_name(PyProjectFileTarget("pyproject.toml").create_origins()),
         (by_dg.module_name, by_dg.location_name),
     ]
     assert found == [(MODULE, NAME)] * 4
 
 
-def test_the_packages_workspace_is_installed_and_is_the_repositorys():
-    """The package's file is package data, and equals the file in the repository's root."""
+def test_the_workspace_file_is_package_data_and_equals_that_of_the_repository():
     data = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    assert runner.WORKSPACE.name in data["cybersec_assets"]
-    assert yaml.safe_load(runner.WORKSPACE.read_text()) == yaml.safe_load((CHECKOUT / "workspace.yaml").read_text())
+    assert f"operations/{WORKSPACE.name}" in data["cybersec_assets"]
+    assert yaml.safe_load(WORKSPACE.read_text()) == yaml.safe_load((CHECKOUT / "workspace.yaml").read_text())
 
 
 def test_all_ways_in_share_schedules_and_runs(environment, tmp_path):
-    """A schedule that is switched on in `cybersec ui` is on in `dagster dev`, and a shell's runs work beside both."""
+    """A schedule that is started in `cybersec ui` is running in `dagster dev`, and `dagster job` works with both."""
     ways = {
         "cybersec ui": ([str(PROGRAMS / "cybersec"), "ui"], tmp_path),
         "dagster dev": ([str(PROGRAMS / "dagster"), "dev"], CHECKOUT),
@@ -89,7 +89,7 @@ def test_all_ways_in_share_schedules_and_runs(environment, tmp_path):
 
 
 def launch_and_wait(environment, url, what, *options):
-    """Start a day by `dagster job` with the repository's workspace, and wait for the web server's daemon to run it."""
+    """Start a day with `dagster job` and the repository's workspace, and wait until the daemon has run it."""
     before = runs_of(url)
     command = [str(PROGRAMS / "dagster"), "job", what, "-w", "workspace.yaml", "-j", "daily_training", *options]
     done = subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=False)
@@ -98,13 +98,13 @@ def launch_and_wait(environment, url, what, *options):
 
 
 def runs_of(url):
-    """Return the runs that the code location's pages show, by ID."""
+    """Return the runs that the pages of the code location show, by ID."""
     label = [{"key": ".dagster/repository", "value": f"{REPOSITORY}@{NAME}"}]
     return {run["runId"]: run["status"] for run in ask(url, RUNS, filter={"tags": label})["runsOrError"]["results"]}
 
 
 def finished(url, before):
-    """Return whether one more run than before has succeeded; fail if it has ended otherwise."""
+    """Return whether a new run has succeeded. Fail if it has failed."""
     new = {run: status for run, status in runs_of(url).items() if run not in before}
     assert not set(new.values()) & {"FAILURE", "CANCELED"}
     return list(new.values()) == ["SUCCESS"]

@@ -1,4 +1,4 @@
-"""No command changes a file that somebody else put into CYBERSEC_HOME, and those that read make nothing."""
+"""No command changes files of other programs in CYBERSEC_HOME, and commands that read create nothing."""
 
 import json
 import os
@@ -21,8 +21,8 @@ from cybersec_assets_tests.support.web import wait_for
 COMMAND = str(Path(sys.executable).parent / "cybersec")
 LISTS = [["last-run"], ["models-from", "x.log"], ["records"], ["failures"], ["anomalies"]]
 READERS = [
-    *(["audit", *question] for question in LISTS),
-    *(["audit", *question, "--json"] for question in LISTS),
+    *(["audit", *query] for query in LISTS),
+    *(["audit", *query, "--json"] for query in LISTS),
     ["audit", "lineage", "model.pkl"],
     ["audit", "lineage", "model.pkl", "--json"],
     ["audit", "verify"],
@@ -65,7 +65,7 @@ BESIDE = {
 
 @pytest.fixture
 def home(monkeypatch):
-    """A CYBERSEC_HOME that any user may reach, with few flows and without any server's address."""
+    """A CYBERSEC_HOME that any user can enter, with few flows and without servers."""
     folder = Path(tempfile.mkdtemp(prefix="cybersec-home-"))
     folder.chmod(0o755)
     monkeypatch.setenv("CYBERSEC_HOME", str(folder / "home"))
@@ -76,18 +76,18 @@ def home(monkeypatch):
 
 
 def assert_one_line(status, out, err):
-    """See that a command refused with one line of bearable length."""
+    """Assert that a command refused with one line of at most 500 characters."""
     assert (status, out, len(err.splitlines())) == (2, "", 1), (status, out, err)
     assert len(err) < 500
 
 
 @pytest.mark.parametrize("command", READERS, ids=" ".join)
-def test_reading_makes_nothing(cybersec, home, command):
-    """Where no run was, a command that only reads says so in one line, and makes no folder, database or key."""
+def test_reading_creates_nothing(cybersec, home, command):
+    """Before the first run, a command that only reads reports that in one line."""
     status, out, err = cybersec(*command)
     if command[0] == "stores":
         assert_one_line(status, out, err)
-    elif command[1:2] and command[1] in [question[0] for question in LISTS]:
+    elif command[1:2] and command[1] in [query[0] for query in LISTS]:
         assert (status, err) == (0, "")
         assert json.loads(out) == [] if "--json" in command else "no runs here yet" in out
         assert "--json" in command or len(out.splitlines()) == 1
@@ -97,8 +97,7 @@ def test_reading_makes_nothing(cybersec, home, command):
     assert list(home.parent.iterdir()) == []
 
 
-def test_reading_makes_no_database_on_a_server(cybersec, home, monkeypatch, settings):
-    """The same with a server of one's own: the database that no run has made is not made."""
+def test_reading_creates_no_database_on_a_server(cybersec, home, monkeypatch, settings):
     monkeypatch.setenv("PG_HOST", settings.pg_host)
     monkeypatch.setenv("PG_DATABASE", settings.pg_database)
     for _ in range(2):
@@ -109,8 +108,8 @@ def test_reading_makes_no_database_on_a_server(cybersec, home, monkeypatch, sett
 
 
 @pytest.mark.parametrize("tree", FOREIGN.values(), ids=FOREIGN)
-def test_files_of_somebody_else_are_refused(cybersec, home, tree):
-    """Where somebody else's files lie in place of ours, no command changes any of them, and a run does not start."""
+def test_files_of_other_programs_in_our_places_are_refused(cybersec, home, tree):
+    """No command changes any of them, and a run does not start."""
     plant(home, tree)
     plant(home.parent / "elsewhere", {"file": "mine"})
     before = snapshot(home.parent)
@@ -132,8 +131,8 @@ def listens(port):
         return probe.connect_ex((HOST, port)) == 0
 
 
-def test_files_beside_ours_are_kept(cybersec, home):
-    """In a home with files of somebody else between ours every command works, and none of those files changes."""
+def test_files_of_other_programs_beside_ours_are_kept(cybersec, home):
+    """Every command works, and none of these files changes."""
     plant(home, BESIDE)
     long_ago = time.time() - 30 * 24 * 60 * 60
     for path in home.rglob("*"):
@@ -162,7 +161,7 @@ def test_files_beside_ours_are_kept(cybersec, home):
 
 @pytest.mark.usefixtures("home")
 def test_a_deleted_audit_is_a_finding(cybersec, monkeypatch, settings):
-    """Where the store has signed heads, but the database is gone, `audit verify` reports damage."""
+    """The store still has signed heads."""
     monkeypatch.setenv("PG_HOST", settings.pg_host)
     monkeypatch.setenv("PG_DATABASE", settings.pg_database)
     assert cybersec("run", "--date", DAY, "--json")[0] == 0
@@ -178,7 +177,7 @@ def test_a_deleted_audit_is_a_finding(cybersec, monkeypatch, settings):
 @pytest.mark.parametrize(
     "moment", ["2999-01-01", "2999-01-01T00:00+02:00", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00+12:00"]
 )
-def test_since_the_future_is_refused(cybersec, home, moment):
-    """A --since in the future would check nothing: that is a mistake, and no green check."""
+def test_since_in_the_future_is_refused(cybersec, home, moment):
+    """Nothing would be verified, which must not look like success."""
     assert_one_line(*cybersec("audit", "verify", "--since", moment))
     assert list(home.parent.iterdir()) == []

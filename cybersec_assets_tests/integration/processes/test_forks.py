@@ -1,4 +1,4 @@
-"""What forks after it imported the project, as servers and Dagster's executors do, has a Polars that works."""
+"""Polars works in a process that is forked after the project was imported, as servers and executors do."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_importing_the_project_starts_none_of_polars_threads():
-    """A process that was forked off after the imports computes with Polars and ends, and does not wait for ever."""
+def test_importing_the_project_starts_no_polars_threads():
+    """With threads at the time of the fork, the child process would deadlock."""
     ended = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], timeout=60, check=False)
     assert ended.returncode == 0

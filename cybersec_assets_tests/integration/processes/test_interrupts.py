@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command in one line and exit status 130, whatever is being imported or done."""
+"""Ctrl-C ends a command with one line and exit status 130, also during imports."""
 
 import os
 import signal
@@ -15,27 +15,26 @@ LINE = f"{interrupts.LINE}\n"
 
 
 def start(home, *arguments):
-    """Start the command, which tells on standard error which module it has imported."""
-    command = [sys.executable, "-X", "importtime", "-m", "cybersec_assets", *arguments]
+    """Start the command. It prints the imported modules on standard error."""
+    command = [sys.executable, "-X", "importtime", "-m", "cybersec_assets.cli", *arguments]
     environment = os.environ | {"CYBERSEC_HOME": str(home), "CYBERSEC_SYNTHETIC_FLOWS": "3000"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def interrupted_at(process, module):
-    """Interrupt a process when it has imported a module; return its status and what it printed besides imports."""
+    """Interrupt a process when it has imported a module. Return its status and its output without the imports."""
     with process:
         for line in process.stderr:
             if line.rpartition("|")[2].strip() == module:
                 process.send_signal(signal.SIGINT)
                 break
         out, err = process.communicate(timeout=60)
-    told = [line for line in err.splitlines(keepends=True) if not line.startswith("import time:")]
-    return process.returncode, out, "".join(told)
+    lines = [line for line in err.splitlines(keepends=True) if not line.startswith("import time:")]
+    return process.returncode, out, "".join(lines)
 
 
 @pytest.mark.parametrize("module", ["typer._click.core", "typer", "pydantic", "pydantic_settings"])
 def test_while_the_command_line_is_loaded(tmp_path, module):
-    """Before any command has begun, also within the imports of typer and pydantic."""
     process = start(tmp_path / "home", "audit", "last-run")
     assert interrupted_at(process, module) == (interrupts.EXIT_STATUS, "", LINE)
 
@@ -45,7 +44,7 @@ def test_while_the_command_line_is_loaded(tmp_path, module):
     ["rich.console", "polars", "sqlalchemy", "dagster._core.errors", "dagster", "cybersec_assets.operations.run_day"],
 )
 def test_while_a_run_is_loaded(tmp_path, module):
-    """Within the imports of what a run needs: nothing has begun, and nothing is made."""
+    """Nothing has been created yet."""
     process = start(tmp_path / "home", "run", "--date", DAY)
     assert interrupted_at(process, module) == (interrupts.EXIT_STATUS, "", LINE)
     assert not (tmp_path / "home").exists()
@@ -53,7 +52,7 @@ def test_while_a_run_is_loaded(tmp_path, module):
 
 @pytest.mark.parametrize("seconds", [0, 0.2, 0.5, 1])
 def test_while_the_audit_is_opened(tmp_path, seconds):
-    """When modules are loaded and the embedded server starts, which is stopped again."""
+    """The embedded server, which is starting, is stopped again."""
     process = start(tmp_path / "home", "run", "--date", DAY, "--json")
     with process:
         for line in process.stderr:
@@ -62,6 +61,6 @@ def test_while_the_audit_is_opened(tmp_path, seconds):
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-    told = [line for line in err.splitlines() if not line.startswith("import time:")]
-    assert (process.returncode, len(told)) == (interrupts.EXIT_STATUS, 1), told
-    assert "interrupted" in told[0]
+    lines = [line for line in err.splitlines() if not line.startswith("import time:")]
+    assert (process.returncode, len(lines)) == (interrupts.EXIT_STATUS, 1), lines
+    assert "interrupted" in lines[0]

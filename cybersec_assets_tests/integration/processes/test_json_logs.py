@@ -1,4 +1,4 @@
-"""Logs for machines, as the programs of a cluster write them: real processes, and every line of theirs."""
+"""JSON logs, as the programs of a cluster write them: real processes, and every line that they log."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ SECRETS = {
 
 @pytest.fixture
 def environment(settings, tmp_path):
-    """What the processes know, secrets among it."""
+    """The environment of the processes, with secrets."""
     (tmp_path / "dagster").mkdir()
     (tmp_path / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     return SECRETS | {
@@ -46,7 +46,7 @@ def environment(settings, tmp_path):
 
 @pytest.fixture
 def run_worker(environment, monkeypatch):
-    """Work on a new run in a process as a run's pod starts it; give the run's id, and the lines."""
+    """Return a function that executes a new run as its pod does, and returns the run's ID and the logged lines."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
@@ -73,20 +73,20 @@ def run_worker(environment, monkeypatch):
 
 
 def test_a_record_is_one_line():
-    """Time, level, logger and message are there, and an exception's text; line breaks are escaped."""
+    """Line breaks are escaped."""
     error = ValueError("first\nsecond")
     caught = type(error), error, None
     record = logging.LogRecord("some.logger", logging.ERROR, "file", 1, "of %s\nlines", ("two",), caught)
     line = JsonFormatter().format(record)
     assert "\n" not in line
-    told = json.loads(line)
-    assert (told["level"], told["logger"], told["message"]) == ("ERROR", "some.logger", "of two\nlines")
-    assert told["time"].endswith("+00:00")
-    assert "ValueError: first\nsecond" in told["exception"]
+    logged = json.loads(line)
+    assert (logged["level"], logged["logger"], logged["message"]) == ("ERROR", "some.logger", "of two\nlines")
+    assert logged["time"].endswith("+00:00")
+    assert "ValueError: first\nsecond" in logged["exception"]
 
 
 def test_a_warning_is_one_line():
-    """Where a program warns, that is a line like any other, once, and whether or not its root logger has a handler."""
+    """It is logged once, whether or not the root logger has a handler."""
     program = """
 import logging, warnings
 from cybersec_assets.operations.json_logging import write_json
@@ -96,47 +96,47 @@ logging.basicConfig()
 warnings.warn("after")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    told = [json.loads(line) for line in done.stderr.splitlines()]
-    assert [(each["logger"], each["level"]) for each in told] == [("py.warnings", "WARNING")] * 2
-    for each, said in zip(told, ("before", "after"), strict=True):
-        assert f"UserWarning: {said}" in each["message"]
+    logged = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(each["logger"], each["level"]) for each in logged] == [("py.warnings", "WARNING")] * 2
+    for each, text in zip(logged, ("before", "after"), strict=True):
+        assert f"UserWarning: {text}" in each["message"]
     assert done.stdout == ""
 
 
 def test_each_line_of_a_run_has_the_runs_id(run_worker):
-    """All that a run's process writes is JSON and names run and day; a failure names its step and has its traceback."""
+    """A failure also has its step and its traceback."""
     run_id, lines = run_worker(*JSON)
-    told = [json.loads(line) for line in lines]
-    assert len(told) > 5
-    assert {(each["run_id"], each["partition"], each["job"]) for each in told} == {(run_id, DAY, "daily_training")}
-    assert all({"time", "level", "logger", "message"} <= each.keys() for each in told)
-    failed = next(each for each in told if each.get("event") == "STEP_FAILURE")
+    logged = [json.loads(line) for line in lines]
+    assert len(logged) > 5
+    assert {(each["run_id"], each["partition"], each["job"]) for each in logged} == {(run_id, DAY, "daily_training")}
+    assert all({"time", "level", "logger", "message"} <= each.keys() for each in logged)
+    failed = next(each for each in logged if each.get("event") == "STEP_FAILURE")
     assert (failed["step_key"], failed["level"]) == ("raw__network_events", "ERROR")
     assert f"/nowhere/{DAY}.log" in failed["exception"]
     for secret in SECRETS.values():
         assert secret not in "".join(lines)
 
 
-def test_who_starts_a_run_without_it_sees_what_he_always_saw(run_worker):
-    """The negative control of the test above: Dagster's own lines are no JSON."""
+def test_without_the_module_a_run_logs_as_usual(run_worker):
+    """The control of the test above: Dagster's own lines are not JSON."""
     _, lines = run_worker(*PLAIN)
     assert any(DAY not in line and "STEP_FAILURE" in line for line in lines)
     with pytest.raises(json.JSONDecodeError):
         json.loads(lines[0])
 
 
-def answers(url):
-    """Tell whether a web server is there."""
+def responds(url):
+    """Return whether a web server responds."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status == 200
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return response.status == 200
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
 
 
 def test_code_location_web_server_and_daemon(environment, tmp_path):
-    """The programs of the three pods that live on write JSON and nothing else, from their start to their end."""
-    # Two programs that make the instance's SQLite files at once get into each other's way.
+    """The programs of the long-running pods log JSON and nothing else, from their start to their end."""
+    # Two programs that create the instance's SQLite files at once would disturb each other.
     with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:
         assert instance.get_runs_count() == 0
     code, web = free_port(), free_port()
@@ -156,7 +156,7 @@ def test_code_location_web_server_and_daemon(environment, tmp_path):
                     subprocess.Popen([*JSON, *program], env=environment, stdout=log, stderr=log, cwd=tmp_path)
                 )
         deadline = time.monotonic() + 90
-        while not (answers(f"http://{HOST}:{web}/server_info") and all(file.read_text() for file in files)):
+        while not (responds(f"http://{HOST}:{web}/server_info") and all(file.read_text() for file in files)):
             assert time.monotonic() < deadline, [file.read_text() for file in files]
             assert all(process.poll() is None for process in started), [file.read_text() for file in files]
             time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""What Dagster's pages show of runs that a shell started: the queries are those of the pages."""
+"""Runs from a shell in Dagster's UI. The queries are those of the UI's pages."""
 
 import os
 import subprocess
@@ -54,20 +54,19 @@ def runs_in(home):
 
 
 def test_a_run_from_a_shell_has_the_origins_of_one_from_the_ui(settings, monkeypatch):
-    """Its repository, code location and code are those that the UI's own runs have, and its config is the job's."""
     monkeypatch.setenv("DAGSTER_HOME", "")
     use_instance(settings.cybersec_home)
-    outcome = run_day(DAY, settings, lambda *_: None, {"max_outside_day": 0.5})
+    result = run_day(DAY, settings, lambda *_: None, {"max_outside_day": 0.5})
     (run,) = runs_in(settings.cybersec_home)
-    assert (run.run_id, run.job_name, outcome.exit_status) == (outcome.run_id, JOB, 0)
+    assert (run.run_id, run.job_name, result.exit_status) == (result.run_id, JOB, 0)
     assert run.remote_job_origin.repository_origin.get_label() == "__repository__@cybersec_assets"
     assert run.job_code_origin.repository_origin.code_pointer.load_target() is not None
     assert run.tags["dagster/partition"] == DAY
     assert run.run_config["ops"] == {"raw__network_events": {"config": {"max_outside_day": 0.5}}}
 
 
-def test_the_pages_show_a_shells_runs(settings, tmp_path):
-    """Overview and Jobs list them, a broken rule shows its value and limit, and a run can be re-executed."""
+def test_the_pages_show_runs_from_a_shell(settings, tmp_path):
+    """The pages list them, a failed check has its value and limit, and a run can be re-executed."""
     (tmp_path / "flows.csv").write_text(
         "timestamp,src_ip,dst_ip,bytes,duration,protocol\n" + "2026-01-02 23:00:00,10.0.0.1,10.0.0.2,5,1,tcp\n" * 9
     )
@@ -103,12 +102,12 @@ def test_the_pages_show_a_shells_runs(settings, tmp_path):
     assert set(of_bad) == {*RAW_RULES, "past_days_unchanged"}
     status = {name: check["executionForLatestMaterialization"]["status"] for name, check in of_bad.items()}
     assert status == dict.fromkeys(of_bad, "SUCCEEDED") | {"within_day": "FAILED"}
-    told = of_bad["within_day"]["executionForLatestMaterialization"]["evaluation"]["metadataEntries"]
-    assert {entry["label"]: entry["floatValue"] for entry in told} == {"value": 1.0, "limit": 0.2}
+    entries = of_bad["within_day"]["executionForLatestMaterialization"]["evaluation"]["metadataEntries"]
+    assert {entry["label"]: entry["floatValue"] for entry in entries} == {"value": 1.0, "limit": 0.2}
 
 
 def reexecuted(url, run_id):
-    """Re-execute a run as the UI does, and return how it ended."""
+    """Re-execute a run as the UI does, and return its final status."""
     params = {"parentRunId": run_id, "strategy": "ALL_STEPS"}
     launched = ask(url, REEXECUTE, params=params)["launchRunReexecution"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
@@ -122,8 +121,7 @@ def reexecuted(url, run_id):
     return status[0]
 
 
-def test_a_lock_that_is_removed_meanwhile_names_no_run(tmp_path):
-    """The run that holds a lock is named, and one that ends before its file is read is not an error."""
+def test_a_lock_names_its_run_until_it_is_removed(tmp_path):
     with only_run_of(DAY, tmp_path / "runs") as note:
         note("a-run")
         with pytest.raises(RunInProgressError, match=r"\(a-run\)"), only_run_of(DAY, tmp_path / "runs"):

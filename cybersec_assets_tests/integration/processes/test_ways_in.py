@@ -1,4 +1,4 @@
-"""The ways in that people use, each tried with real processes: the shell, and the web server."""
+"""Start runs with real processes, from the shell and from the web server."""
 
 import json
 import os
@@ -36,13 +36,13 @@ STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
 
 def rows_of(settings):
-    """Give all SUCCESS rows."""
+    """Return all SUCCESS rows."""
     with audit_from(settings).session() as audit:
         return audit.ask().records()
 
 
-def test_the_shell_materializes_all_and_then_one(settings, environment):
-    """`dagster asset materialize` makes the whole graph, and in a new process a model from the earlier silver."""
+def test_the_shell_materializes_the_graph_and_then_one_asset(settings, environment):
+    """The second process trains a model on the silver layer of the first."""
     for selection in ("*", "gold/isolation_forest"):
         command = [DAGSTER, "asset", "materialize", "-m", "cybersec_assets.definitions"]
         command += ["--select", selection, "--partition", DAY]
@@ -57,15 +57,14 @@ def test_the_shell_materializes_all_and_then_one(settings, environment):
     assert list(settings.cybersec_scratch.iterdir()) == []
 
 
-def test_an_interrupted_run_says_so_and_can_be_run_again(settings, environment):
-    """Ctrl-C ends a run with one line and status 130, a FAILED row, and nothing left behind; the next run is good."""
+def test_an_interrupted_run_is_recorded_and_can_be_run_again(settings, environment):
     command = [str(Path(DAGSTER).parent / "cybersec"), "run", "--date", DAY]
     environment["CYBERSEC_SYNTHETIC_FLOWS"] = "3000000"
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as run:
         wait_for(lambda: list(settings.cybersec_scratch.glob("*/*/raw.parquet")), 120)
-        # As a terminal does it: to every process that the command has started.
+        # A terminal sends the signal to every process that the command has started.
         os.killpg(run.pid, signal.SIGINT)
         out, err = run.communicate(timeout=120)
     assert run.returncode == 130, err
@@ -80,7 +79,6 @@ def test_an_interrupted_run_says_so_and_can_be_run_again(settings, environment):
 
 @pytest.mark.parametrize("asset", ["silver/network_events", "gold/isolation_forest", "gold/evaluation"])
 def test_an_interrupted_phase_has_the_interruption_in_the_audit(settings, environment, asset):
-    """Wherever in a phase Ctrl-C arrives, its FAILED row says that the run was interrupted."""
     command = [str(Path(DAGSTER).parent / "cybersec"), "run", "--date", DAY]
     environment["CYBERSEC_SYNTHETIC_FLOWS"] = "1000000"
 
@@ -102,13 +100,13 @@ def test_an_interrupted_phase_has_the_interruption_in_the_audit(settings, enviro
 
 @pytest.fixture
 def web_server(environment):
-    """`dagster dev` in the repository's root, without options but the port; gives its GraphQL address."""
+    """The GraphQL address of `dagster dev` in the repository's root, without options but the port."""
     with opened([DAGSTER, "dev", "-h", "127.0.0.1"], environment, CHECKOUT) as url:
         yield url
 
 
 def test_the_web_server_materializes_a_day(settings, web_server):
-    """A materialization asked for as the UI does it, by asset selection, makes all four audited objects."""
+    """The request is that of the UI, with a selection of assets."""
     params = {
         "selector": {
             "repositoryLocationName": "cybersec_assets",
@@ -144,8 +142,8 @@ REFUSED = [
 ]
 
 
-def test_the_web_server_refuses_what_a_launch_may_not_set(settings, environment, request):
-    """Such a launch makes no run, and no answer has the key of the server's environment in it."""
+def test_the_web_server_refuses_settings_that_a_launch_may_not_change(settings, environment, request):
+    """Such a launch creates no run, and no response contains the key in the server's environment."""
     environment["AUDIT_SIGNING_KEY"] = CANARIES["AUDIT_SIGNING_KEY"]
     web_server = request.getfixturevalue("web_server")
     for config in REFUSED:
@@ -160,12 +158,12 @@ def test_the_web_server_refuses_what_a_launch_may_not_set(settings, environment,
             "executionMetadata": {"tags": [{"key": "dagster/partition", "value": DAY}]},
         }
         try:
-            answer = ask(web_server, REFUSAL, params=params)["launchRun"]
+            response = ask(web_server, REFUSAL, params=params)["launchRun"]
         except urllib.error.HTTPError as error:
-            # The web server answers with this status where the code location has refused; the UI shows the body.
-            answer = json.load(error)["data"]["launchRun"]
-        assert answer["__typename"] in {"RunConfigValidationInvalid", "PythonError"}, answer
-        assert CANARIES["AUDIT_SIGNING_KEY"] not in str(answer)
+            # The web server responds with an error status if the code location has refused. The UI shows the body.
+            response = json.load(error)["data"]["launchRun"]
+        assert response["__typename"] in {"RunConfigValidationInvalid", "PythonError"}, response
+        assert CANARIES["AUDIT_SIGNING_KEY"] not in str(response)
     assert ask(web_server, "{ runsOrError { ... on Runs { results { runId } } } }")["runsOrError"] == {"results": []}
     with audit_from(settings).session() as audit:
         assert audit.ask().last_run() == []

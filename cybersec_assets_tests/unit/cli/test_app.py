@@ -95,7 +95,7 @@ def test_dropped_data_is_reported_in_notes(cybersec, tmp_path):
 
 def test_the_format_synthetic_is_reported_despite_a_uri(cybersec):
     out = cybersec("run", "--date", DAY, "--flows-uri", "/nowhere", "--flows-format", "synthetic", "--json")[1]
-    assert json.loads(out)["flows"] == "synthetic, as FLOWS_FORMAT says"
+    assert json.loads(out)["flows"] == "synthetic, as FLOWS_FORMAT is synthetic"
 
 
 @pytest.mark.parametrize("given", ["option", "variable"])
