@@ -1,1 +1,1 @@
-"""Whatever bytes a file has, reading it ends soon, with the right count or with one clear line."""
+"""Fuzz tests: reading any bytes ends soon, with the right counts or with a one-line error."""

@@ -1,4 +1,4 @@
-"""How many records lines are, told by each format's rules, in plain Python, whatever is damaged in them."""
+"""Count the records among damaged lines in plain Python, by the rules of each format."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from cybersec_assets.flows.readers.zeek.json import is_unnamed_conn
 
 Record = Mapping[str, str]
 BLANK = " \t\r\ufeff"
-"""What a blank line may have."""
+"""The characters that a blank line may have."""
 SEVERAL_NUMBERS = re.compile(r"\d+(,\d+){5}")
 
 
@@ -26,9 +26,9 @@ class Named:
 
     Attributes:
         header: The header.
-        separator: What stands between two fields.
-        mark: The name by which a header is known wherever it stands.
-        is_other: Tells of a whole record that it is no flow.
+        separator: The character between two fields.
+        mark: The name by which a header is detected.
+        is_other: Returns whether a complete record is not a flow.
     """
 
     header: str
@@ -37,27 +37,27 @@ class Named:
     is_other: Callable[[Record], bool] = _never
 
     def record(self, line: str) -> Record | None:
-        """Give a line's fields by their names; None where there are more or fewer."""
+        """Return a line's fields by name; None if their number is wrong."""
         names, values = self.header.split(self.separator), line.split(self.separator)
         return dict(zip(names, values, strict=True)) if len(names) == len(values) and "\x01" not in line else None
 
 
 def _text(line: bytes) -> str:
-    """Give a line without its end; a byte order mark is what joined files have before their headers."""
+    """Return a line without its line end, and without the byte order mark of a concatenated file."""
     return line.removesuffix(b"\r").decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def count_zeek(lines: Sequence[bytes]) -> int | None:
-    """A line that begins with `#` or says nothing is no record, others are; a `#fields` line is another head."""
+    """Count lines that are not comments or empty; return None if there is another `#fields` line."""
     if any(line.startswith((b"#fields\t", b"#fields\r")) or line == b"#fields" for line in lines):
         return None
     return sum(not line.startswith(b"#") and bool(line.removesuffix(b"\r").strip(b"\t")) for line in lines)
 
 
 def count_csv(lines: Sequence[bytes]) -> int:
-    """A line is a record unless it is blank, but where a field in quotes ends on a later one, all up to there are one.
+    """Count lines that are not blank; the lines of a row with a quoted multiline field count as one.
 
-    In a file that has such a field, a blank line is a record, too: what a row is, is not told by its lines then.
+    In a file with such a field, blank lines count, too: the rows then cannot be matched to lines.
     """
     left, found = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines], list[str]()
     while left:
@@ -70,7 +70,7 @@ def count_csv(lines: Sequence[bytes]) -> int:
 
 
 def _csv_state(text: str) -> str:
-    """Tell whether text ends within quotes (`open`), behind a row (`whole`), or has quotes where none go (`wrong`)."""
+    """Return `open` if text ends within quotes, `wrong` if it has misplaced quotes, and else `whole`."""
     within, before = False, ","
     for sign in text:
         if sign == '"' and not within and before not in ',"':
@@ -83,9 +83,9 @@ def _csv_state(text: str) -> str:
 
 
 def count_named(kind: Named) -> Callable[[Sequence[bytes]], int]:
-    """A line is a record unless it repeats the header or says itself that it is no flow.
+    """Return a function that counts lines that are not headers or records of another kind.
 
-    Under another header nothing is known of a line, so that each is a damaged record.
+    Below another header, each line is a damaged record.
     """
 
     def count(lines: Sequence[bytes]) -> int:
@@ -103,7 +103,7 @@ def count_named(kind: Named) -> Callable[[Sequence[bytes]], int]:
 
 
 def count_nfdump(kind: Named, totals: str) -> Callable[[Sequence[bytes]], int]:
-    """The summary's lines are no records; the numbers below its header are known by their place."""
+    """Return a function that counts lines that are not part of a summary."""
 
     def count(lines: Sequence[bytes]) -> int:
         texts = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines]
@@ -121,7 +121,7 @@ def count_nfdump(kind: Named, totals: str) -> Callable[[Sequence[bytes]], int]:
 
 
 def count_json(is_record: Callable[[Mapping[str, object]], bool]) -> Callable[[Sequence[bytes]], int]:
-    """A line is one unless it is blank, or an object of another kind."""
+    """Return a function that counts lines that are not blank or objects of another kind."""
 
     def count(lines: Sequence[bytes]) -> int:
         texts = [line.decode("utf-8", "replace").strip(" \t\r\ufeff") for line in lines]
@@ -139,12 +139,12 @@ def _is_other(text: str, is_record: Callable[[Mapping[str, object]], bool]) -> b
 
 
 def _firsts(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    """Keep the first of values that have one name."""
+    """Keep the first value of a repeated name."""
     return dict(reversed(pairs))
 
 
 def is_flow(event: Mapping[str, object]) -> bool:
-    """Tell a Suricata event of a flow; without a type, an event is one if it has anything that a flow has."""
+    """Return whether an event is a flow; without a type, it is one if it has any field of a flow."""
     kind, flow = event.get("event_type"), event.get("flow")
     inner = flow if isinstance(flow, dict) else {}
     named = [event.get(name) for name in EVENT[1:]] + [inner.get(name) for name in FLOW]
@@ -152,7 +152,7 @@ def is_flow(event: Mapping[str, object]) -> bool:
 
 
 def is_connection(record: Mapping[str, object]) -> bool:
-    """Tell a record of Zeek's conn stream: by the stream's name, by what no other has, or by its fields."""
+    """Return whether a record is a connection, by the stream name, by unique fields, or by all its fields."""
     streams = [record[name] for name in ("_path", "@stream") if record.get(name) not in (None, "")]
     marks = ("conn_state", "history", "orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes")
     if streams or any(record.get(name) is not None for name in marks):

@@ -1,4 +1,4 @@
-"""Files for the fuzzers: good records of a format, and what may happen to a file's bytes on their way."""
+"""Damaged files for the fuzz tests: good records of a format with random changes."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ TOKENS = [
     *(b"99999999999999999999999", b"1.0", b"0x10", b"2024-13-45T99:99:99Z", b"1_000", b"#fields", b"Summary"),
     *(b'{"a":1}', b'"a":1,', b"fe80::1%eth0", b"300.1.1.1", b"true", b"\\x09", b"(empty)", b"x" * 300),
 ]
-"""What is put into a file: signs that formats make something of, and values at the edge of what a column holds."""
+"""Insertions: characters with a meaning in some format, and values at the limits of a column."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Sample:
     """A good file of a format.
 
     Attributes:
-        fmt: The format's reader.
-        head: What comes before its records, or the whole file where a format has no lines.
-        records: Its records, and what else may stand among them, a line each.
-        count: Tells in plain Python how many records lines are, whatever is damaged in them; None where they make
-            another head. None for a format that has no lines: damaged, it loses the whole file.
+        fmt: The name of the reader.
+        head: The bytes before the records, or the whole file for a format without lines.
+        records: Records and other lines of the format.
+        count: Counts the records among damaged lines in plain Python; it returns None if they change the head. None
+            for a format without lines, which loses the whole file when damaged.
     """
 
     fmt: str
@@ -33,7 +33,7 @@ class Sample:
 
 
 def _edit(line: bytes, change: random.Random) -> bytes:
-    """Damage a line somewhere, without ending it."""
+    """Damage a line, without adding a line end."""
     at, until = sorted(change.choices(range(len(line) + 1), k=2))
     token = change.choice(TOKENS)
     return change.choice(
@@ -51,7 +51,7 @@ def _edit(line: bytes, change: random.Random) -> bytes:
 
 
 def _swap_fields(line: bytes, change: random.Random) -> bytes:
-    """Put a token where a whole value stood."""
+    """Replace a whole value with a token."""
     separator = change.choice([b"\t", b",", b" ", b'"', b":"])
     fields = line.split(separator)
     fields[change.randrange(len(fields))] = change.choice(TOKENS)
@@ -59,7 +59,7 @@ def _swap_fields(line: bytes, change: random.Random) -> bytes:
 
 
 def damaged_lines(sample: Sample, seed: int) -> list[bytes]:
-    """Give records, up to four of them damaged, each still on a line of its own; none for a format without lines."""
+    """Return lines of which up to four are damaged; an empty list for a format without lines."""
     change = random.Random(seed)
     lines = change.choices(sample.records, k=change.randint(1, 12)) if sample.records else []
     for _ in range(change.randint(1, 4) if lines else 0):
@@ -69,7 +69,7 @@ def damaged_lines(sample: Sample, seed: int) -> list[bytes]:
 
 
 def damaged_file(sample: Sample, seed: int) -> bytes:
-    """Give a file of which any part may be damaged, its head and its line ends too."""
+    """Return a file in which any part may be damaged, including its head and its line ends."""
     change = random.Random(seed)
     content = sample.head + b"".join(line + b"\n" for line in damaged_lines(sample, seed))
     for _ in range(change.randrange(1, 4)):

@@ -1,4 +1,4 @@
-"""A good file of each format, and how many records damaged lines of it are, by `counts`."""
+"""A good file of each format, and the function of `counts` that counts its records."""
 
 import io
 import json
@@ -52,7 +52,7 @@ def _nfdump(kind: Kind, mark: str) -> Sample:
 
 
 def _aws_vpc(*, headless: bool) -> Sample:
-    """Give flows, and a line that says that there were none; where the head is missing, no line names the fields."""
+    """Return flows and a NODATA record, with or without a header."""
     head = "" if headless else AWS_VPC.header()
     nothing = AWS_VPC.row(dict.fromkeys(list(AWS_VPC.record)[3:10], "-") | {"action": "-", "log-status": "NODATA"})
     named = Named(
@@ -62,7 +62,7 @@ def _aws_vpc(*, headless: bool) -> Sample:
 
 
 def _zeek() -> Sample:
-    """Give flows with a column that nobody asks for: Polars then reads a line less strictly."""
+    """Return flows with a column that is not read: Polars then parses a line less strictly."""
     rows = [zeek_row(), zeek_row(), zeek_row(duration="-", service="-")]
     return Sample(
         "zeek", zeek_header(["local_orig", *ZEEK]).encode(), [f"T\t{row.rstrip()}".encode() for row in rows], count_zeek
@@ -70,7 +70,7 @@ def _zeek() -> Sample:
 
 
 def _wrapped(text: str) -> list[bytes]:
-    """Return lines with a prefix before each, and then the same lines as the messages of a shipper."""
+    """Return lines with a prefix, and the same lines again as messages of a shipper."""
     prefixed = [b"Jan  1 00:00:00 fw suricata[1]: " + line for line in _lines(text)]
     return prefixed + [json.dumps({"message": line.decode(), "host": "fw"}).encode() for line in prefixed]
 
@@ -109,5 +109,8 @@ SAMPLES = {
         "zeek_json", b"", _lines(lines(conn(), conn(), conn(duration=None), DNS)), count_json(is_connection)
     ),
 }
-"""By name. Two records of `netflow` may be one flow, so that damaged ones have no plain count; nor have those that are
-read by the rules of several formats."""
+"""Samples by name.
+
+There is no simple count for `netflow` events, of which two may be one flow, or for records that follow the rules of
+several formats.
+"""

@@ -1,4 +1,4 @@
-"""Every reader, on files that were damaged at random; `make fuzz` tries a hundred thousand for each."""
+"""Read randomly damaged files with every reader; `make fuzz` tries a hundred thousand for each."""
 
 import os
 import random
@@ -8,29 +8,34 @@ import pytest
 
 from cybersec_assets.flows.readers import readers
 from cybersec_assets_tests.fuzz.samples import SAMPLES
-from cybersec_assets_tests.fuzz.trials import require_told_death, try_bytes, try_bytes_apart, try_lines, try_long_values
+from cybersec_assets_tests.fuzz.trials import (
+    require_reported_crash,
+    try_bytes,
+    try_bytes_isolated,
+    try_lines,
+    try_long_values,
+)
 
 INPUTS = int(os.environ.get("CYBERSEC_TEST_FUZZ") or 200)
-"""How many files are tried for each reader, shared out among the samples and tests that it has."""
+"""The number of files for each reader, divided among its samples and tests."""
 IS_SAMPLE = "CYBERSEC_TEST_FUZZ" not in os.environ
-"""The sample tries the same files every time, so that nobody's build fails over what another's change did not do."""
+"""Without the variable, the same files are tried every time, so that builds are reproducible."""
 TOGETHER = 500
-"""How many files are tried together, in a process of their own where a reader needs one."""
+"""The number of files that are tried in one process."""
 ABORTS = 204_469
-"""The seed of a Parquet file over which Polars 2.1 asks for 2^61 bytes."""
+"""The seed of a Parquet file for which Polars 2.1 requests 2^61 bytes."""
 COUNTED = [name for name, sample in SAMPLES.items() if sample.count]
 TRIED = [SAMPLES[name].fmt for name in [*COUNTED, *SAMPLES]]
 """The format of each sample, once for each test that tries it."""
 
 
 def test_every_reader_has_a_sample():
-    """No reader is left out."""
     assert {sample.fmt for sample in SAMPLES.values()} == set(readers())
 
 
 @pytest.mark.parametrize("name", COUNTED)
-def test_no_record_is_lost_or_made(name, subtests):
-    """Of records damaged on their lines each is kept or told as damaged, none twice, and both ways of reading agree."""
+def test_no_record_is_lost_or_invented(name, subtests):
+    """Each damaged line is kept or rejected, none twice, and both paths agree."""
     for seeds in some_seeds(SAMPLES[name]):
         with subtests.test(first=seeds[0]):
             try_lines(name, seeds)
@@ -38,9 +43,9 @@ def test_no_record_is_lost_or_made(name, subtests):
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_any_bytes_end_in_records_or_in_one_line(name, subtests):
-    """Whatever is damaged, the head and the line ends too, reading ends soon, in records or in an error of one line."""
+    """Whatever is damaged, even the head and the line ends, reading ends soon with records or with a one-line error."""
     sample = SAMPLES[name]
-    attempt = try_bytes_apart if readers()[sample.fmt].isolate else try_bytes
+    attempt = try_bytes_isolated if readers()[sample.fmt].isolate else try_bytes
     for seeds in some_seeds(sample):
         with subtests.test(first=seeds[0]):
             attempt(name, seeds)
@@ -48,17 +53,16 @@ def test_any_bytes_end_in_records_or_in_one_line(name, subtests):
 
 @pytest.mark.parametrize("name", COUNTED)
 def test_a_long_value_is_quoted_in_a_short_line(name):
-    """An error has at most 500 characters, however long the value is that it quotes."""
+    """An error has at most 500 characters, however long the value that it quotes."""
     try_long_values(name, range(INPUTS // 10))
 
 
-def test_a_file_that_ends_whoever_reads_it_is_told():
-    """Of a file that has Polars abort, as of any other, one line tells."""
-    require_told_death("parquet", ABORTS)
+def test_a_file_that_crashes_its_reader_is_reported():
+    require_reported_crash("parquet", ABORTS)
 
 
 def some_seeds(sample):
-    """Give a test's share of a sample's files by their seeds, some at a time."""
+    """Yield the seeds of a sample's files for one test, TOGETHER at a time."""
     chosen = random.Random(0 if IS_SAMPLE else None)
     seeds = iter([chosen.randrange(2**64) for _ in range(INPUTS // TRIED.count(sample.fmt))])
     return iter(lambda: list(islice(seeds, TOGETHER)), [])

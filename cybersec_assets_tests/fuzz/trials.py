@@ -1,4 +1,4 @@
-"""One damaged file tried: read in every way that there is, by itself or in a process of its own."""
+"""Read one damaged file with both paths, in this process or in another."""
 
 import tempfile
 import time
@@ -19,16 +19,16 @@ from cybersec_assets_tests.fuzz.samples import SAMPLES
 from cybersec_assets_tests.support.flows.logs import DAY, NOTHING
 
 LONGEST_LINE = 500
-"""Characters of an error as a shell prints it."""
+"""The most characters of an error as a shell prints it."""
 SECONDS = 5
-"""Of the processor, so that a busy machine is not taken for a reader that hangs."""
+"""The limit of processor time, which a busy machine does not change."""
 MEMORY = "/dev/shm"
 FOLDERS = MEMORY if Path(MEMORY).is_dir() else None
-"""Where files go: to memory, where a system has such a folder."""
+"""The folder for files: in memory, if the system has such a folder."""
 
 
 def try_lines(name, seeds):
-    """Require that of damaged lines none is lost and none is made."""
+    """Check that no damaged line is lost or invented."""
     _try(partial(_try_lines, SAMPLES[name]), seeds)
 
 
@@ -40,17 +40,17 @@ def _try_lines(sample, seed):
 
 
 def try_bytes(name, seeds):
-    """Require that damaged files are read, or told in a line."""
+    """Check that damaged files are read, or reported in one line."""
     _try(lambda seed: outcome(*_file(name, seed)), seeds)
 
 
 def _try(attempt, seeds):
-    """Try all files, and then raise what is wrong with any, each with its seed."""
+    """Try all files, and then raise all errors, each with its seed."""
     found = []
     for seed in seeds:
         try:
             attempt(seed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        except Exception as error:  # noqa: BLE001 - it is reported with its seed
             error.add_note(f"seed {seed}")
             found.append(error)
     if found:
@@ -58,24 +58,24 @@ def _try(attempt, seeds):
 
 
 def try_long_values(name, seeds):
-    """Require that a long value in a file is quoted in a short line, whatever characters it is made of."""
+    """Check that a long value in a file is quoted in a short line, whatever its characters."""
     _try(lambda seed: outcome(with_long_value(SAMPLES[name], seed), SAMPLES[name].fmt), seeds)
 
 
-def try_bytes_apart(name, seeds):
-    """Do so in another process, for all seeds at once; where one ends that process, try the product's own way."""
+def try_bytes_isolated(name, seeds):
+    """Run `try_bytes` in another process for all seeds; if that crashes, find the file that the product must report."""
     try:
         isolate(partial(try_bytes, name, seeds))
     except StepDiedError:
         middle = len(seeds) // 2
         for half in (seeds[:middle], seeds[middle:]) if middle else ():
-            try_bytes_apart(name, half)
+            try_bytes_isolated(name, half)
         if not middle:
-            _try(partial(require_told_death, name), seeds)
+            _try(partial(require_reported_crash, name), seeds)
 
 
-def require_told_death(name, seed):
-    """Require that a file that ends the process that reads it ends no other, and is told in a line."""
+def require_reported_crash(name, seed):
+    """Check that a file that crashes the process that reads it is reported in one line."""
     *_, said = outcome(*_file(name, seed), isolate=True)
     assert "the process that read it ended with" in said
 
@@ -85,8 +85,9 @@ def _file(name, seed):
 
 
 def outcome(content, fmt, *, isolate=False):
-    """Read a file, and tell how many records were kept, how many rejected, and what the error says if there is one."""
-    begin, found = time.process_time(), (0, 0, "")
+    """Read a file, and return the numbers of kept and rejected records and the error message."""
+    begin = time.process_time()
+    found = (0, 0, "")
     with tempfile.TemporaryDirectory(dir=FOLDERS) as folder:
         try:
             kept, rejected = read(Path(folder), content, fmt, isolate=isolate)
@@ -101,40 +102,41 @@ def outcome(content, fmt, *, isolate=False):
 
 
 def require_short_line(message):
-    """Require that an error is one printable line that is not longer than a person reads."""
+    """Check that an error is one short printable line."""
     assert len(f"error: {message}") <= LONGEST_LINE
     assert message.isprintable()
 
 
 def read(folder, content, fmt, *, isolate):
-    """Read a file in both ways, hold them against each other, and give what was kept and what was rejected.
+    """Read a file with both paths, compare them, and return the kept and the rejected records.
 
-    Only where it is `isolate` is it read in a process of its own, as the product does: that takes far longer.
+    Only with `isolate` is it read in a process of its own, as the product does, which takes far longer.
     """
     (folder / "log").write_bytes(content)
     logs = FlowSource(str(folder / "log"), fmt).logs_of(DAY, folder / "logs")
-    slowly = replace(logs, parts=[replace(part, fast_scan=None, isolate=isolate) for part in logs.parts])
-    ingested = ingest(slowly, folder / "kept", folder / "rejected")
+    complete = replace(logs, parts=[replace(part, fast_scan=None, isolate=isolate) for part in logs.parts])
+    ingested = ingest(complete, folder / "kept", folder / "rejected")
     try:
         require_share(ingested, 0)
     except DamagedLogError as error:
         require_short_line(str(error))
     (part,) = logs.parts
-    kept, rejected = pl.read_parquet(folder / "kept"), NOTHING
+    kept = pl.read_parquet(folder / "kept")
+    rejected = NOTHING
     if ingested.rejected:
         rejected = pl.read_parquet(folder / "rejected")
     assert (kept.height, rejected.height) == (ingested.rows, ingested.rejected)
-    quickly = None if part.fast_scan is None else in_the_quick_way(part.fast_scan(part.files))
-    if quickly is not None:
+    fast_rows = None if part.fast_scan is None else rows_of_fast_path(part.fast_scan(part.files))
+    if fast_rows is not None:
         assert rejected.is_empty()
-        assert quickly.equals(kept)
+        assert fast_rows.equals(kept)
     return kept, rejected
 
 
-def in_the_quick_way(quick):
-    """Read quickly, and give nothing where anything is suspect."""
+def rows_of_fast_path(fast):
+    """Return the rows of the fast path; None if it fails or a row is suspect."""
     try:
-        found = quick.collect(engine="streaming")
+        found = fast.collect(engine="streaming")
     except READING_FAILED:
         return None
     return None if found["suspect"].any() else found.drop("suspect")

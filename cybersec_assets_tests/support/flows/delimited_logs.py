@@ -1,4 +1,4 @@
-"""Logs with named fields for the tests, each format's written after its public specification."""
+"""Logs with separators and a header for the tests, written from the public specification of each format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,10 +12,10 @@ class Kind:
 
     Attributes:
         name: Its name in FLOWS_FORMAT.
-        record: A record as the format writes it, by the names of its fields.
-        needed: The fields that it cannot do without.
-        faults: Fields, a value that each cannot have, and the raw column that is at fault then.
-        separator: What stands between two fields.
+        record: A record as the format writes it, by field name.
+        needed: The required fields.
+        faults: Fields with an invalid value, and the raw column that is wrong then.
+        separator: The character between two fields.
     """
 
     name: str
@@ -26,19 +26,19 @@ class Kind:
 
     @property
     def id(self) -> str:
-        """Return what the kind is called in the tests' names."""
+        """Return the name of the kind in test names."""
         return f"{self.name}-{len(self.record)}-{ord(self.separator):02x}"
 
     def header(self) -> str:
-        """Give the header's line."""
+        """Return the header line."""
         return self.separator.join(self.record) + "\n"
 
     def row(self, values: Mapping[str, str] | None = None) -> str:
-        """Give a line, with some fields changed."""
+        """Return a line, with some fields changed."""
         return self.separator.join((dict(self.record) | dict(values or {})).values()) + "\n"
 
     def log(self, *rows: str) -> str:
-        """Give a whole file."""
+        """Return a whole file."""
         return self.header() + "".join(rows)
 
 
@@ -117,7 +117,7 @@ NFDUMP = Kind(
         ("dp", "8.0", "dst_port"),
     ),
 )
-"""A flow as nfdump 1.7.1 prints it, less some columns that are not read."""
+"""A flow as nfdump 1.7.1 prints it, without some columns that are not read."""
 
 NFDUMP_LATER = Kind(
     "nfdump",
@@ -195,4 +195,4 @@ KINDS = (
     replace(NFDUMP, separator=";"),
     replace(NFDUMP_LATER, separator="\t"),
 )
-"""Every format of fields under a header, with the separators that it is found with."""
+"""Every such format, with the separators in use."""

@@ -1,4 +1,4 @@
-"""Logs of JSON with everything that may be wrong with them, drawn by Hypothesis."""
+"""Damaged JSON logs, drawn by Hypothesis."""
 
 import json
 
@@ -41,7 +41,7 @@ ODD = (
         "]",
     ),
 )
-"""What may stand where a value stands, in JSON or almost."""
+"""Replacements for a value: unusual or invalid JSON."""
 BETWEEN = (
     b"\n",
     b"\n",
@@ -60,7 +60,7 @@ BETWEEN = (
     b"\n\xef\xbb\xbf",
     b"\x0b\n",
 )
-"""What may stand between two records."""
+"""Separators between two records."""
 JUNK = (
     b"{",
     b"}",
@@ -82,7 +82,7 @@ JUNK = (
 
 
 def logs(*records):
-    """Give the bytes of files that have some of these records, most of them as they are."""
+    """Return a strategy for the bytes of files with some of these records, most of them undamaged."""
     names = sorted({name for record in records for name in _names(record)})
     whole = st.sampled_from(records).map(lambda record: json.dumps(record).encode())
     changed = st.builds(_changed, st.sampled_from(records), st.sampled_from(names), st.sampled_from(ODD), st.booleans())
@@ -104,7 +104,7 @@ def _names(record):
 
 
 def _changed(record, name, value, twice):
-    """Put another value in a name's place, or before it."""
+    """Replace the value of a name, or add another one before it."""
     text = json.dumps(record)
     before, found, after = text.partition(f"{json.dumps(name)}: ")
     if not found:

@@ -1,4 +1,4 @@
-"""Logs of JSON for the tests, written with Python's own writer."""
+"""JSON logs for the tests, written with Python's `json`."""
 
 import json
 
@@ -47,7 +47,7 @@ EVENT = {
 
 
 DNS = {"ts": MIDNIGHT, "uid": "C1", "id.orig_h": "10.0.0.1", "id.resp_h": "10.0.0.2", "proto": "udp", "rtt": 0.1}
-"""A record of another of Zeek's streams."""
+"""A record of another Zeek stream."""
 
 ALERT = {
     "timestamp": "2024-04-19T12:00:02.000000+0200",
@@ -77,7 +77,7 @@ THERE = {
         "age": 1,
     },
 }
-"""What the originator of another flow sent, as Suricata writes it."""
+"""The netflow event of the originator of another flow, as Suricata writes it."""
 
 BACK = THERE | {
     "timestamp": "2024-04-19T12:05:00.000200+0200",
@@ -88,7 +88,7 @@ BACK = THERE | {
     "app_proto": "tls",
     "netflow": THERE["netflow"] | {"pkts": 4, "bytes": 20},
 }
-"""What came back."""
+"""The netflow event of the response."""
 
 ECS_CONN = {
     "@timestamp": "2024-04-19T00:01:00.943Z",
@@ -113,18 +113,18 @@ ECS_FLOW = {
 
 
 def lines(*records):
-    """Give records as lines; a text stands for itself."""
+    """Return records as lines; strings are used unchanged."""
     return "".join(f"{record if isinstance(record, str) else json.dumps(record)}\n" for record in records)
 
 
 def conn(**values):
-    """Give a connection with some fields changed; `__` stands for the dot in a name, None takes a field out."""
+    """Return a connection with some fields changed; `__` replaces the dot in a name, None removes a field."""
     changed = CONN | {name.replace("__", "."): value for name, value in values.items()}
     return {name: value for name, value in changed.items() if value is not None}
 
 
 def event(**values):
-    """Give a flow with some fields changed: those of its own `flow`, or else the event's."""
+    """Return a flow with some fields changed: those of its own `flow`, or else the event's."""
     inner = {name: value for name, value in values.items() if name in EVENT["flow"]}
     outer = {name: value for name, value in values.items() if name not in inner}
     return EVENT | outer | {"flow": EVENT["flow"] | inner}

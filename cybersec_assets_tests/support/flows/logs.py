@@ -1,4 +1,4 @@
-"""Log files for the tests, written without the help of what is under test, and what becomes of them."""
+"""Log files for the tests, written independently of the code under test, and ways to read them."""
 
 import datetime as dt
 import gzip
@@ -19,10 +19,10 @@ from cybersec_assets.flows.source import FlowSource
 
 DAY = dt.date(2024, 4, 19)
 MIDNIGHT = 1_713_484_800
-"""The day's first second, since 1970."""
+"""The first second of the day, since 1970."""
 
 examples = settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
-"""How properties are tried: machines that run tests are slow, and a checkout stays clean."""
+"""Settings of property tests: no deadline on slow machines, and no files in the checkout."""
 
 ZEEK = {
     "ts": f"{MIDNIGHT + 60}.943239",
@@ -50,40 +50,40 @@ CSV = {
     "duration": "1.5",
     "protocol": "TCP",
 }
-"""A flow as our own CSV has it."""
+"""A flow in our own CSV."""
 
 
 NOTHING = pl.DataFrame(schema=ORIGIN)
 
 
 def zeek_header(fields: Iterable[str] = ZEEK) -> str:
-    """Give a header as Zeek writes it."""
+    """Return a header as Zeek writes it."""
     lines = ["#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-", "#path\tconn"]
     return "".join(f"{line}\n" for line in [*lines, "\t".join(["#fields", *fields])])
 
 
 def zeek_row(**values: str) -> str:
-    """Give a line, with some fields changed; `__` stands for the dot in a name."""
+    """Return a line, with some fields changed; `__` replaces the dot in a name."""
     return "\t".join((ZEEK | {name.replace("__", "."): value for name, value in values.items()}).values()) + "\n"
 
 
 def zeek_log(*rows: str, fields: Iterable[str] = ZEEK) -> str:
-    """Give a whole log."""
+    """Return a whole log."""
     return zeek_header(fields) + "".join(rows)
 
 
 def csv_row(**values: str) -> str:
-    """Give a line, with some fields changed."""
+    """Return a line, with some fields changed."""
     return ",".join((CSV | values).values()) + "\n"
 
 
 def csv_log(*rows: str) -> str:
-    """Give a whole CSV file."""
+    """Return a whole CSV file."""
     return ",".join(CSV) + "\n" + "".join(rows)
 
 
 def abortive_parquet(flow: Mapping[str, object]) -> bytes:
-    """Give a file that has Polars abort: the headers of its pages claim a negative number of values."""
+    """Return a file on which Polars aborts: the headers of its pages claim a negative number of values."""
     content = io.BytesIO()
     table = pl.DataFrame({name: [value, None, value] for name, value in flow.items()})
     table.write_parquet(content, compression="uncompressed", statistics=False)
@@ -91,14 +91,14 @@ def abortive_parquet(flow: Mapping[str, object]) -> bytes:
 
 
 def write(path: Path, content: str | bytes, *, packed: bool = False) -> Path:
-    """Write a file, with gzip if asked for."""
+    """Write a file, optionally with gzip."""
     plain = content.encode() if isinstance(content, str) else content
     path.write_bytes(gzip.compress(plain) if packed else plain)
     return path
 
 
 def find(uri: Path | str | None, fmt: str = "auto", **options: Any) -> DayLogs:
-    """Find logs whose records nobody will read: their copies are gone when this returns."""
+    """Return logs whose records are not read: the copies are deleted when this returns."""
     with tempfile.TemporaryDirectory() as folder:
         logs = FlowSource(None if uri is None else str(uri), fmt, **options).logs_of(DAY, Path(folder) / "logs")
         for part in logs.parts:
@@ -109,7 +109,7 @@ def find(uri: Path | str | None, fmt: str = "auto", **options: Any) -> DayLogs:
 def read(
     uri: Path | str, fmt: str = "auto", *, share: float = 1.0, **options: Any
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Ingest logs in this process and give what was kept, and what was rejected."""
+    """Ingest logs in this process, and return the kept and the rejected records."""
     with tempfile.TemporaryDirectory() as folder:
         kept, rejected = Path(folder) / "kept.parquet", Path(folder) / "rejected.parquet"
         logs = FlowSource(str(uri), fmt, **options).logs_of(DAY, Path(folder) / "logs")
@@ -121,16 +121,16 @@ def read(
 
 
 def here(logs: DayLogs) -> DayLogs:
-    """Have all be read in this process, as nothing ends it in a test, and another takes a second to start."""
+    """Return logs that are all read in this process: starting another takes a second."""
     return replace(logs, parts=[replace(part, isolate=False) for part in logs.parts])
 
 
 def faults(rejected: pl.DataFrame) -> Sequence[tuple[int, str, str]]:
-    """Give line, column at fault and value of what was rejected."""
+    """Return the line, fault and value of each rejected record."""
     return rejected.select("line", "fault", "value").rows()
 
 
 def only(frame: pl.DataFrame) -> dict[str, object]:
-    """Give a table's only row."""
+    """Return a table's only row."""
     assert frame.height == 1
     return frame.row(0, named=True)

@@ -1,7 +1,7 @@
-"""A process of its own that reads a day's logs, and tells what came of it and how much memory it took.
+"""A process that reads a day's logs, and prints the result and how much memory it took.
 
-`python -m cybersec_assets_tests.support.flows.reading SMALL URI` reads a small log first, so that what every
-reading takes (the libraries, the first threads) is not counted as the second's.
+`python -m cybersec_assets_tests.support.flows.reading SMALL URI` reads a small log first, so that the memory
+which every reading needs (libraries, threads) is not counted.
 """
 
 import json
@@ -17,16 +17,16 @@ from cybersec_assets_tests.support.flows.logs import DAY
 
 
 def main() -> None:
-    """Read both, and print a JSON document."""
+    """Read both logs, and print a JSON document."""
     small, uri = sys.argv[1:]
     read(small)
     before = peak()
-    said = read(uri)
-    print(json.dumps({"said": said, "mib": peak() - before}))  # noqa: T201 - the parent reads it
+    message = read(uri)
+    print(json.dumps({"message": message, "mib": peak() - before}))  # noqa: T201 - the parent reads it
 
 
 def read(uri: str) -> str:
-    """Read a day's logs, and give the error, or how many records were kept."""
+    """Read a day's logs, and return the error message or the number of kept records."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         try:
@@ -36,7 +36,7 @@ def read(uri: str) -> str:
 
 
 def peak() -> float:
-    """Give the most memory that this process had in use at once, in MiB."""
+    """Return the peak memory of this process in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

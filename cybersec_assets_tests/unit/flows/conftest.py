@@ -1,4 +1,4 @@
-"""What the tests of several readers share."""
+"""Fixtures for the tests of several readers."""
 
 import pytest
 
@@ -8,5 +8,5 @@ from cybersec_assets_tests.support.flows.logs import read, write
 
 @pytest.fixture
 def log(tmp_path):
-    """Write records as JSON, and give what was kept of them and what was not."""
+    """Write records as JSON, and return the kept and the rejected ones."""
     return lambda *records, **options: read(write(tmp_path / "log", lines(*records), **options))

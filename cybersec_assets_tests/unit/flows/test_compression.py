@@ -1,4 +1,4 @@
-"""Compressed files: every layout that the programs write is read whole, and everything else is refused by name."""
+"""Compressed files: every layout that the tools write is read completely, and other files are rejected by name."""
 
 import bz2
 import gzip
@@ -29,12 +29,12 @@ texts = st.lists(st.sampled_from([b"", b"a\n", TEXT, b"x" * 70_000 + b"\n"]), mi
 
 
 def read(packed, notes=None):
-    """Return the plain bytes of a file."""
+    """Return the decompressed bytes of a file."""
     return b"".join(plain_chunks("conn.log", io.BytesIO(packed), [] if notes is None else notes))
 
 
 def refusal(packed):
-    """Return the line by which a file is refused."""
+    """Return the message with which a file is rejected."""
     with pytest.raises(UnreadableLogError) as refused:
         read(packed)
     assert "\n" not in str(refused.value)
@@ -55,7 +55,6 @@ frames = st.one_of(
 @examples
 @given(st.lists(frames, min_size=1, max_size=6))
 def test_skippable_frames_are_skipped_wherever_they_are(parts):
-    """Skippable frames of all 16 numbers, of any size, before, between and after frames are skipped."""
     notes = []
     assert read(b"".join(packed for packed, _ in parts), notes) == b"".join(text for _, text in parts)
     assert notes == []
@@ -63,14 +62,12 @@ def test_skippable_frames_are_skipped_wherever_they_are(parts):
 
 @pytest.mark.parametrize("number", range(16))
 def test_a_skippable_frame_may_come_first(number):
-    """A file that begins with a skippable frame is a zstd file, for each of the 16 numbers."""
     assert read(skippable(number, b"") + skippable(number, b"PAR1") + zstd.compress(TEXT)) == TEXT
 
 
 @examples
 @given(st.integers(0, 15), st.integers(0, 100_000), st.data())
 def test_a_skippable_frame_that_is_cut_off_is_damage(number, size, data):
-    """A file that ends within a skippable frame is a damaged zstd file."""
     frame = skippable(number, bytes(size))
     end = data.draw(st.integers(4, max(4, len(frame) - 1)))
     if end < len(frame):
@@ -80,7 +77,6 @@ def test_a_skippable_frame_that_is_cut_off_is_damage(number, size, data):
 @examples
 @given(kinds, texts)
 def test_members_are_read_one_after_the_other(kind, parts):
-    """Members, frames and streams that follow each other are one text, also where some are empty."""
     notes = []
     assert read(b"".join(PACKERS[kind](part) for part in parts), notes) == b"".join(parts)
     assert notes == []
@@ -89,7 +85,6 @@ def test_members_are_read_one_after_the_other(kind, parts):
 @examples
 @given(kinds, st.data())
 def test_a_file_that_is_cut_off_is_damage(kind, data):
-    """A file that lacks any number of bytes at its end is damaged, and its kind is named."""
     packed = PACKERS[kind](TEXT) + PACKERS[kind](TEXT)
     whole = len(packed) // 2
     end = data.draw(st.integers(5, len(packed) - 1).filter(lambda end: not whole <= end < whole + 5))
@@ -99,7 +94,7 @@ def test_a_file_that_is_cut_off_is_damage(kind, data):
 @examples
 @given(st.sampled_from(["gzip", "bzip2"]), texts, st.binary(min_size=1, max_size=100_000))
 def test_what_follows_gzip_and_bzip2_is_ignored_with_a_note(kind, parts, tail):
-    """Padding and other bytes after the last member are ignored, as gzip and bzip2 do, and counted in a note."""
+    """Gzip and bzip2 ignore padding and other bytes after the last member, too."""
     tail = b"\x07" + tail
     notes = []
     assert read(b"".join(PACKERS[kind](part) for part in parts) + tail, notes) == b"".join(parts)
@@ -109,7 +104,6 @@ def test_what_follows_gzip_and_bzip2_is_ignored_with_a_note(kind, parts, tail):
 @examples
 @given(st.sampled_from(["gzip", "bzip2"]), st.integers(1, 200_000))
 def test_zeros_after_gzip_and_bzip2_are_ignored_with_a_note(kind, zeros):
-    """The zeros that fill up a block of a tape or disk are ignored, and counted in a note."""
     notes = []
     assert read(PACKERS[kind](TEXT) + bytes(zeros), notes) == TEXT
     assert notes == [f"conn.log: {zeros:,} zero bytes after the end of its {kind} data are ignored"]
@@ -118,7 +112,7 @@ def test_zeros_after_gzip_and_bzip2_are_ignored_with_a_note(kind, zeros):
 @examples
 @given(st.sampled_from(["gzip", "bzip2"]), st.integers(1, 200_000))
 def test_members_are_read_after_zeros(kind, zeros):
-    """A member that was appended to a padded file is not lost, although the programs ignore it."""
+    """A member that was appended to a padded file is read, although the compression tools ignore it."""
     notes = []
     assert read(PACKERS[kind](TEXT) + bytes(zeros) + PACKERS[kind](b"b\n"), notes) == TEXT + b"b\n"
     assert notes == []
@@ -127,7 +121,7 @@ def test_members_are_read_after_zeros(kind, zeros):
 @examples
 @given(st.integers(0, 50_000))
 def test_zeros_between_xz_streams_are_padding_in_fours(zeros):
-    """Zeros between and after xz streams are padding in multiples of four, and damage else."""
+    """Zeros between and after xz streams are padding in multiples of four; any other number is damage."""
     packed = PACKERS["xz"](TEXT) + bytes(zeros)
     if zeros % 4 == 0:
         notes = []
@@ -141,12 +135,11 @@ def test_zeros_between_xz_streams_are_padding_in_fours(zeros):
 @examples
 @given(st.sampled_from(["xz", "zstd"]), st.binary(max_size=100_000))
 def test_what_follows_xz_and_zstd_is_damage(kind, tail):
-    """Bytes after the last stream are damage, as for xz and zstd: they may be a stream whose beginning was lost."""
+    """Other bytes may be a stream whose beginning was lost."""
     assert f"is a damaged {kind} file: other bytes follow its data. " in refusal(PACKERS[kind](TEXT) + b"\x07" + tail)
 
 
 def test_zeros_after_zstd_are_damage():
-    """Zeros after the last frame are damage, as for zstd."""
     assert "is a damaged zstd file: 3 zero bytes follow its data. " in refusal(zstd.compress(TEXT) + bytes(3))
 
 
@@ -201,8 +194,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_archives_and_other_compressions_are_refused_by_name(case):
-    """What is not read is named in one line with a remedy, without a byte of its content."""
+def test_archives_and_other_compressions_are_rejected_by_name(case):
     what, packed = REFUSED[case]
     assert refusal(packed) == (
         f"conn.log is {what}, which is not supported. "
@@ -212,8 +204,7 @@ def test_archives_and_other_compressions_are_refused_by_name(case):
 
 @pytest.mark.parametrize("case", REFUSED)
 @pytest.mark.parametrize("kind", PACKERS)
-def test_they_are_refused_inside_a_compression_as_well(kind, case):
-    """A tar archive inside gzip, and the like, is named with what it is inside of."""
+def test_archives_inside_a_compression_are_rejected(kind, case):
     what, packed = REFUSED[case]
     what = "zstd data" if packed.startswith(b"\x53") else what
     assert refusal(PACKERS[kind](packed)).startswith(f"conn.log is {what} inside {kind}, which is not supported. ")
@@ -221,23 +212,21 @@ def test_they_are_refused_inside_a_compression_as_well(kind, case):
 
 @pytest.mark.parametrize("inner", PACKERS)
 @pytest.mark.parametrize("outer", PACKERS)
-def test_what_is_compressed_twice_is_refused(outer, inner):
-    """A file that was compressed twice is named with both compressions."""
+def test_a_file_that_is_compressed_twice_is_rejected(outer, inner):
     packed = PACKERS[outer](PACKERS[inner](TEXT))
     assert refusal(packed).startswith(f"conn.log is {inner} data inside {outer}, which is not supported. ")
 
 
 @examples
 @given(st.text(max_size=2_000).map(str.encode))
-def test_text_is_left_as_it_is(text):
-    """No text is taken for an archive or for compressed."""
+def test_text_is_not_changed(text):
     if not text.startswith((b"BZh", b"PK", b"Rar!", b"7z", b"LZIP", b"]\0\0")):
         assert read(text) == text
 
 
 @pytest.mark.parametrize("kind", PACKERS)
 def test_chunks_are_bounded(kind):
-    """Chunks are at most 1 MiB, and memory stays bounded, however large the content is."""
+    """Chunks are at most 1 MiB, and memory stays bounded whatever the size of the content."""
     packed = PACKERS[kind](b"0\n" * (1 << 20)) * 10
     tracemalloc.start()
     try:
@@ -250,8 +239,8 @@ def test_chunks_are_bounded(kind):
     assert peak < 8 << 20
 
 
-def test_a_dictionary_or_window_that_needs_too_much_memory_is_refused():
-    """A dictionary or window over 128 MiB is refused by its need, not as damage; one of 64 or 128 MiB is read."""
+def test_a_dictionary_or_window_that_needs_too_much_memory_is_rejected():
+    """A dictionary or window over 128 MiB is rejected, but not as damage; one of 64 or 128 MiB is read."""
     xz = [lzma.compress(TEXT, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": size << 20}]) for size in (64, 256)]
     zst = [windowed(log) for log in (27, 28)]
     assert [read(xz[0]), read(zst[0])] == [TEXT, TEXT]
@@ -266,5 +255,4 @@ def windowed(log):
 
 
 def test_every_compression_has_its_tests():
-    """No compression is read that the tests here do not try."""
     assert {each.name for each in COMPRESSIONS} == set(PACKERS)

@@ -1,4 +1,4 @@
-"""A day's records in one pass: what is kept, what is rejected, and what is refused."""
+"""Ingesting a day's records: kept and rejected records, and days that fail."""
 
 import gzip
 import itertools
@@ -21,7 +21,7 @@ GOOD, BAD = zeek_row(), zeek_row(duration="long")
 
 
 def run(folder, share=0.01):
-    """Ingest a folder's logs into files beside it."""
+    """Ingest the logs of a folder into files beside it."""
     kept, rejected = folder.with_name("kept.parquet"), folder.with_name("rejected.parquet")
     with tempfile.TemporaryDirectory() as copies:
         ingested = ingest(FlowSource(f"{folder}/*").logs_of(DAY, Path(copies) / "logs"), kept, rejected)
@@ -31,14 +31,13 @@ def run(folder, share=0.01):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where the logs are."""
+    """The folder of the logs."""
     folder = tmp_path / "logs"
     folder.mkdir()
     return folder
 
 
 def test_records_go_to_two_files(folder):
-    """Records that parse have the columns of RAW, the others those of ORIGIN, and both are counted."""
     write(folder / "a.log", zeek_log(GOOD, BAD, GOOD))
     ingested, kept, rejected = run(folder, 0.5)
     assert (ingested.rows, ingested.rejected) == (2, 1)
@@ -48,7 +47,6 @@ def test_records_go_to_two_files(folder):
 
 
 def test_few_damaged_lines_are_shown(folder):
-    """Only the first damaged lines are shown, however many there are."""
     write(folder / "a.log", zeek_log(*[BAD] * (MAX_LISTED + 3)))
     ingested, *_ = run(folder, 1)
     assert ingested.examples["line"].to_list() == list(range(7, 7 + MAX_LISTED))
@@ -58,13 +56,12 @@ def test_few_damaged_lines_are_shown(folder):
 @examples
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_the_share_is_of_all_lines(rows, rejected):
-    """The rejected share is that of all records, and 0 where there are none."""
     share = Ingested(rows, rejected, pl.DataFrame()).rejected_share
     assert share == (rejected / (rows + rejected) if rows + rejected else 0)
 
 
 def test_as_many_damaged_lines_as_allowed_pass(folder):
-    """One damaged line in a hundred is good by default, one in ninety-nine is not."""
+    """By default, one damaged line in a hundred is allowed; one in ninety-nine is not."""
     write(folder / "a.log", zeek_log(*[GOOD] * 99, BAD))
     assert run(folder)[0].rejected_share == 0.01
     write(folder / "a.log", zeek_log(*[GOOD] * 98, BAD))
@@ -72,8 +69,8 @@ def test_as_many_damaged_lines_as_allowed_pass(folder):
         run(folder)
 
 
-def test_too_many_damaged_lines_are_refused_by_name(folder):
-    """The message names file, line, column and value of the first, how many there are, and what to do."""
+def test_too_many_damaged_lines_are_rejected_by_name(folder):
+    """The message has the file, line, column and value of the first one, the number of damaged lines, and a remedy."""
     write(folder / "a.log", zeek_log(GOOD))
     write(folder / "b.log", zeek_log(GOOD, BAD, BAD))
     with pytest.raises(DamagedLogError) as caught:
@@ -90,16 +87,14 @@ def test_too_many_damaged_lines_are_refused_by_name(folder):
     [(zeek_row(ts="-"), "timestamp is missing or wrong"), ("tcp\n", "number of fields is missing or wrong")],
     ids=["unset", "cut"],
 )
-def test_a_line_without_a_value_is_refused_by_name(folder, row, said):
-    """Where there is no value to show, the message says what is missing."""
+def test_a_line_without_a_value_is_rejected_by_name(folder, row, said):
     write(folder / "a.log", zeek_log(row, GOOD))
     with pytest.raises(DamagedLogError, match=rf"^{folder}/a\.log line 7: {said}; 1 of 2 lines are damaged"):
         run(folder)
 
 
 @pytest.mark.parametrize("cut", [1, 9, 5_000], ids=["last byte", "checksum", "records"])
-def test_a_cut_gzip_file_among_others_is_refused_by_name(folder, cut):
-    """A gzip file that lacks its end is named among good ones, and none of its records is taken for the whole."""
+def test_a_cut_gzip_file_among_others_is_rejected_by_name(folder, cut):
     rows = [zeek_row(ts=f"{MIDNIGHT + i}.{i:06d}", uid=f"C{i**5}") for i in range(12_000)]
     text = zeek_log(*rows).encode()
     for name, lost in (("a.gz", 0), ("b.gz", cut), ("c.gz", 0)):
@@ -108,15 +103,15 @@ def test_a_cut_gzip_file_among_others_is_refused_by_name(folder, cut):
         run(folder)
 
 
-def test_a_copy_that_vanishes_is_the_disks_error(folder):
-    """Where the run's own copy is gone, the log itself is not blamed."""
+def test_a_missing_copy_is_an_error_of_the_disk(folder):
+    """If the staged copy is missing, the error does not blame the log."""
     logs = find(write(folder / "a.log", zeek_log(GOOD)))
     with pytest.raises(FileNotFoundError, match=r"0\.log"):
         ingest(logs, folder.with_name("kept"), folder.with_name("rejected"))
 
 
 def test_many_files_are_read_some_at_a_time(folder):
-    """Files beyond what is read at once come out whole, in their order, each part in the way that its files need."""
+    """Files beyond FILES_AT_ONCE are read completely and in order, each part with the path that it needs."""
     for number in range(2 * FILES_AT_ONCE + 1):
         bad = [BAD] if number == FILES_AT_ONCE + 3 else []
         write(folder / f"{number:04}.log", zeek_log(zeek_row(uid=str(number)), *bad))
@@ -127,7 +122,6 @@ def test_many_files_are_read_some_at_a_time(folder):
 
 
 def test_a_day_without_records_is_empty(folder):
-    """Logs of headers alone give a file without rows, and nothing is rejected."""
     write(folder / "a.log", zeek_log())
     ingested, kept, _ = run(folder)
     assert (ingested.rows, ingested.rejected, ingested.examples.height) == (0, 0, 0)
@@ -135,7 +129,6 @@ def test_a_day_without_records_is_empty(folder):
 
 
 def test_many_records_keep_their_order(folder):
-    """Records of large files come out in the order of files and lines, as they went in."""
     size = 60_000
     for name, first in (("a.log", 0), ("b.log", size)):
         write(folder / name, zeek_log(*(zeek_row(uid=str(i)) for i in range(first, first + size))))
@@ -144,7 +137,6 @@ def test_many_records_keep_their_order(folder):
 
 
 def test_synthetic_flows_are_ingested_like_others(folder):
-    """Made-up flows pass through the same way, and none is rejected."""
     kept = folder.with_name("kept.parquet")
     ingested = ingest(find(None, synthetic=2_500), kept, folder.with_name("rejected.parquet"))
     assert (ingested.rows, ingested.rejected) == (2_500, 0)

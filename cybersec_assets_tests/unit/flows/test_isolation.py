@@ -1,4 +1,4 @@
-"""A step that is done in another process, and everything that may end either."""
+"""Steps that run in another process, and all ways in which either process may end."""
 
 import errno
 import os
@@ -27,14 +27,13 @@ isolate(partial(exec, {!r}))
 SECONDS = 20
 
 
-def test_a_step_is_done_elsewhere(tmp_path):
-    """The step is done, and not in this process."""
+def test_a_step_runs_in_another_process(tmp_path):
     isolate(partial(exec, f"import os, pathlib; pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))"))
     assert int((tmp_path / "pid").read_text()) != os.getpid()
 
 
-def test_what_a_step_raises_is_raised_here():
-    """An error of ours comes back with what went wrong and what to do; so does the system's."""
+def test_an_exception_of_a_step_is_raised_in_the_caller():
+    """Our errors keep their problem and remedy, and system errors their number."""
     with pytest.raises(UnreadableLogError, match=r"^a is cut\. Fetch it\.$") as error:
         isolate(partial(exec, RAISING))
     assert (error.value.problem, error.value.remedy) == ("a is cut", "Fetch it")
@@ -44,21 +43,19 @@ def test_what_a_step_raises_is_raised_here():
 
 
 @pytest.mark.parametrize("name", ["SIGABRT", "SIGKILL", "SIGSEGV"])
-def test_a_death_is_told_by_its_signal(name):
-    """A signal that ends the other process is named, and ends nothing here."""
+def test_a_crash_is_reported_with_its_signal(name):
     with pytest.raises(StepDiedError, match=f"^{name}$"):
         isolate(partial(exec, f"import os, signal; os.kill(os.getpid(), signal.{name})"))
 
 
-def test_an_end_without_an_answer_is_a_death():
-    """A process that ends by itself, with a word, has not done its step."""
+def test_an_exit_without_a_result_is_a_crash():
+    """A process that exits by itself has not run its step, even if it wrote something."""
     with pytest.raises(StepDiedError, match=r"^status 3: enough$"):
         isolate(partial(exec, "import os; os.write(2, b'enough'); os._exit(3)"))
 
 
 @pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_other_process_does_not_outlive_this_one(tmp_path, ended_by):
-    """However this process ends, the other ends, too."""
     told = tmp_path / "pid"
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT.format(SLOW.format(str(told)))],
@@ -72,16 +69,16 @@ def test_the_other_process_does_not_outlive_this_one(tmp_path, ended_by):
 
 
 def lives(pid):
-    """Tell whether a process is there and no zombie, which nobody has waited for."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
 
-def until(holds):
-    """Wait until something holds."""
+def until(condition):
+    """Wait until a condition is true."""
     end = time.monotonic() + SECONDS
-    while not holds():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)

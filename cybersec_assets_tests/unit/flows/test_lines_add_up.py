@@ -53,7 +53,7 @@ ODD = [
     b"\x00" * 9,
     b"-",
 ]
-"""Lines that may stand among the records of any format."""
+"""Lines that may be among the records of any format."""
 
 
 def count(content, fmt="auto", **options):
@@ -65,7 +65,7 @@ def count(content, fmt="auto", **options):
 
 
 def number_of_lines(content):
-    """Return how many lines a text has; the last need not have an end."""
+    """Return the number of lines of a text; the last need not have a line end."""
     return content.count(b"\n") + (not content.endswith(b"\n"))
 
 
@@ -78,7 +78,7 @@ def number_of_lines(content):
     is_ended=st.booleans(),
 )
 def test_the_numbers_add_up_to_the_lines(name, seed, odd, end, is_ended):
-    """For every format of lines, good, damaged, blank and other lines come to the number of lines in the file."""
+    """For every text format, good, damaged, blank and other lines add up to the lines of the file."""
     found = damaged_lines(SAMPLES[name], seed)
     for place, line in odd:
         found.insert(place, line)
@@ -94,7 +94,6 @@ def test_the_numbers_add_up_to_the_lines(name, seed, odd, end, is_ended):
 @examples
 @given(st.lists(st.sampled_from(["", "10.0.0.1", "x"]), min_size=1, max_size=30))
 def test_the_numbers_add_up_to_the_rows_of_parquet(hosts):
-    """In a Parquet file each row is a line."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log"
         pl.DataFrame([CSV | {"src_ip": host, "timestamp": "x" * (not host)} for host in hosts]).write_parquet(path)
@@ -103,12 +102,10 @@ def test_the_numbers_add_up_to_the_rows_of_parquet(hosts):
 
 
 def test_every_format_is_counted():
-    """The properties above try every reader."""
     assert {SAMPLES[name].fmt for name in TEXTS} | {"parquet"} == set(readers())
 
 
 def test_rows_that_are_read_in_another_process_are_counted(tmp_path):
-    """The counts come back from the process that reads Parquet."""
     path = tmp_path / "log"
     pl.DataFrame([CSV, CSV]).write_parquet(path)
     logs = FlowSource(str(path)).logs_of(DAY, tmp_path / "logs")
@@ -127,13 +124,13 @@ KINDS = {
         zeek_log(zeek_row(), "\n", zeek_row(), "#close\tx\n", zeek_row(ts="x")),
         (2, 1, {"comment": 7, "blank": 1}),
     ),
-    "zeek, read quickly": (zeek_log(zeek_row(), "#close\tx\n"), (1, 0, {"comment": 7})),
+    "zeek, fast path": (zeek_log(zeek_row(), "#close\tx\n"), (1, 0, {"comment": 7})),
     "zeek, two headers": (zeek_log(zeek_row()) + SWAPPED + "#close\tx\n", (1, 0, {"comment": 13})),
     "zeek_json": (
         lines(CONN, "", DNS, conn(_path="http"), conn(ts="x"), "{", {}, conn(_path="http")),
         (1, 2, {"http": 2, "unknown": 2, "blank": 1}),
     ),
-    "zeek_json, read quickly": (
+    "zeek_json, fast path": (
         lines(CONN, "", DNS, conn(_path="http")),
         (1, 0, {"http": 1, "unknown": 1, "blank": 1}),
     ),
@@ -141,7 +138,7 @@ KINDS = {
         lines(EVENT, ALERT, {"event_type": "stats"}, {}, event(start="x")),
         (1, 1, {"alert": 1, "stats": 1, "unknown": 1}),
     ),
-    "suricata, read quickly": (
+    "suricata, fast path": (
         lines(EVENT, "", ALERT, {"event_type": "stats"}),
         (1, 0, {"alert": 1, "stats": 1, "blank": 1}),
     ),
@@ -172,7 +169,6 @@ KINDS = {
 
 @pytest.mark.parametrize(("content", "expected"), KINDS.values(), ids=KINDS)
 def test_what_a_line_is(content, expected):
-    """Each line of each format is counted as what it is."""
     ingested = count(content)
     assert (ingested.kept, ingested.rejected, dict(ingested.others)) == expected
 
@@ -183,7 +179,6 @@ AWS_RECORD = {"srcaddr": "192.0.2.1", "dstaddr": "192.0.2.2", "protocol": 6, "by
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 @pytest.mark.parametrize("has_status", [True, False])
 def test_records_of_aws_without_a_flow_are_counted(form, has_status):
-    """They are counted by their status, or as NODATA without one, and never as damage."""
     idle = {"start": 9, "end": 10}
     records = [AWS_RECORD | {"log_status": "OK"}, idle | {"log_status": "NODATA"}, idle | {"log_status": "SKIPDATA"}]
     table = pl.DataFrame(records, infer_schema_length=None).drop([] if has_status else ["log_status"])
@@ -199,20 +194,19 @@ def test_records_of_aws_without_a_flow_are_counted(form, has_status):
 
 
 def test_two_lines_are_one_flow():
-    """Lines are counted, not flows."""
     ingested = count(lines(THERE, BACK))
     assert (ingested.rows, ingested.kept, ingested.lines) == (1, 2, 2)
 
 
-@pytest.mark.parametrize("quickly", [True, False])
+@pytest.mark.parametrize("is_fast", [True, False])
 @pytest.mark.parametrize("name", ["zeek", "zeek_json", "csv"])
-def test_a_reader_that_loses_a_record_fails_the_day(tmp_path, name, quickly):
-    """The negative control: where a record is neither kept nor counted, nothing is stored."""
+def test_a_reader_that_loses_a_record_fails_the_day(tmp_path, name, is_fast):
+    """The negative control: if a record is neither kept nor counted, nothing is stored."""
     content = {"zeek": zeek_log(zeek_row(), zeek_row()), "zeek_json": lines(CONN, CONN), "csv": csv_log(csv_row() * 2)}
     logs = here(FlowSource(str(write(tmp_path / "log", content[name]))).logs_of(DAY, tmp_path / "logs"))
     (part,) = logs.parts
-    quick = part.fast_scan and (lambda files: part.fast_scan(files).slice(1))
-    lossy = replace(part, scan=lambda files: part.scan(files).slice(1), fast_scan=quick if quickly else None)
+    fast_scan = part.fast_scan and (lambda files: part.fast_scan(files).slice(1))
+    lossy = replace(part, scan=lambda files: part.scan(files).slice(1), fast_scan=fast_scan if is_fast else None)
     with pytest.raises(LostLinesError, match=r"^\d lines were read of .*log, and \d are accounted for\. Report this"):
         ingest(replace(logs, parts=[lossy]), tmp_path / "kept", tmp_path / "rejected")
 
@@ -232,8 +226,8 @@ HOSTILE = [
 ]
 
 
-def test_names_are_cut_and_few():
-    """A name from a log is short, an identifier and one of few; any other is counted as `other`."""
+def test_names_are_short_and_limited_in_number():
+    """A name from a log is a short identifier, and one of a limited number; any other is counted as `other`."""
     others = count(lines(EVENT, *({"event_type": name} for name in HOSTILE))).others
     assert sum(others.values()) == len(HOSTILE)
     assert len(others) <= MAX_NAMES + 1
@@ -257,7 +251,7 @@ HTTP = ATTEMPT | {"trans_depth": 1, "method": "GET", "host": "example.org", "req
 @example(dropped=set(CONN) - set(TRIMMED), spelling=".", beside=[CONN, HTTP])
 @example(dropped=set(CONN) - set(ATTEMPT), spelling=".", beside=[CONN, HTTP])
 def test_a_trimmed_connection_is_kept(dropped, spelling, beside):
-    """A connection of which a log filter removed fields is kept, whatever is left beside what a flow cannot lack."""
+    """A connection from which a log filter removed fields is kept if it has what a flow needs."""
     record = {name.replace(".", spelling): value for name, value in CONN.items() if name not in dropped}
     ingested = count(lines(record, *beside))
     assert (ingested.rows, ingested.rejected) == (1 + beside.count(CONN), 0)
@@ -266,7 +260,6 @@ def test_a_trimmed_connection_is_kept(dropped, spelling, beside):
 @pytest.mark.parametrize("name", ["ts", "id.orig_h", "id.resp_h", "proto"])
 @pytest.mark.parametrize("record", [CONN, TRIMMED, ATTEMPT], ids=["whole", "trimmed", "attempt"])
 def test_a_connection_that_lacks_what_a_flow_needs_is_rejected(tmp_path, record, name):
-    """It is not taken for a record of another stream."""
     damaged = {key: value for key, value in record.items() if key != name}
     kept, rejected = read(write(tmp_path / "log", lines(CONN, damaged, HTTP)))
     assert (kept.height, [line for line, *_ in faults(rejected)]) == (1, [2])
@@ -284,13 +277,12 @@ def test_a_connection_that_lacks_what_a_flow_needs_is_rejected(tmp_path, record,
         (AWS_VPC.log(NODATA), "auto", "none of the 2 lines is a flow: they are 1 of NODATA. Point"),
     ],
 )
-def test_a_day_without_any_flow_is_refused(content, fmt, said):
-    """Where all lines are of another kind, the message says of which."""
+def test_a_day_without_any_flow_is_rejected(content, fmt, said):
     with pytest.raises(NoFlowLogsError, match=f"^{said}"):
         require_flows(count(content, fmt))
 
 
 @pytest.mark.parametrize("content", [zeek_log(), csv_log("\n"), lines(EVENT, ALERT), csv_log(BAD)])
-def test_a_day_without_traffic_is_not_refused_here(content):
-    """Headers alone are a log of a day without traffic, and damaged lines have an error of their own."""
+def test_a_day_without_traffic_is_allowed(content):
+    """A log with only headers is a day without traffic, and damaged lines have an error of their own."""
     assert require_flows(count(content)) is None

@@ -1,4 +1,4 @@
-"""A line over 1 MiB costs at most itself: it is counted as what it begins with, or it is quarantined."""
+"""A line over 1 MiB affects no other line: it is counted by its beginning, or quarantined."""
 
 import json
 import tempfile
@@ -46,7 +46,6 @@ def count(content):
     ],
 )
 def test_a_long_line_of_another_kind(content, name):
-    """It is counted by its name, and the records around it are kept."""
     ingested, rejected, _ = count(content)
     assert (ingested.rows, rejected) == (2, [])
     assert name in ingested.others
@@ -73,7 +72,7 @@ FLOWS = {
 
 @pytest.mark.parametrize("content", FLOWS.values(), ids=FLOWS)
 def test_a_long_line_that_may_be_a_flow_is_quarantined(content):
-    """Its beginning is kept, with its number, though that beginning may parse; the records around it are kept."""
+    """Its beginning is quarantined with its number even if it parses; the records around it are kept."""
     ingested, rejected, texts = count(content)
     number = next(number for number, line in enumerate(content.split("\n"), 1) if len(line) > LONG)
     assert (ingested.rows, rejected) == (2, [(number, TOO_LONG)])
@@ -82,21 +81,18 @@ def test_a_long_line_that_may_be_a_flow_is_quarantined(content):
 
 
 def test_the_message_says_how_long_a_line_may_be(tmp_path):
-    """It names the file and the line, and quotes nothing."""
     path = write(tmp_path / "log", FLOWS["csv"])
     with pytest.raises(DamagedLogError, match=rf"^{path} line 3: line length is over 1,048,576 bytes; 1 of 3 lines"):
         read(path, share=0.1)
 
 
 def test_a_long_value_is_quarantined_whole():
-    """A line that is not too long is kept whole."""
     bad = "\x00" * 200_000 + zeek_row()
     _, rejected, texts = count(zeek_log(zeek_row(), bad))
     assert (rejected, texts) == ([(8, "timestamp")], [bad.rstrip("\n")])
 
 
 def test_a_record_of_several_lines_has_the_number_of_its_first():
-    """Rows that span lines do not shift the numbers of the rows below them."""
     content = csv_log(csv_row(protocol='"a\nb"'), csv_row(bytes="x"), csv_row(duration='"\n\n"'), csv_row(bytes="y"))
     _, rejected, texts = count(content)
     assert rejected == [(4, "bytes"), (5, "duration"), (8, "bytes")]
@@ -105,7 +101,6 @@ def test_a_record_of_several_lines_has_the_number_of_its_first():
 
 @pytest.mark.parametrize("kind", [NFDUMP, NFDUMP_LATER], ids=["tokens", "names"])
 def test_nfdump_without_a_header(tmp_path, kind):
-    """The message says what the file is and how to map it, and the mapping is right."""
     path = write(tmp_path / "log", kind.row())
     with pytest.raises(UnreadableLogError) as caught:
         read(path)

@@ -1,4 +1,4 @@
-"""Damaged lines are put aside whole, with their place and what is wrong with them."""
+"""Damaged lines are quarantined whole, with their place and error."""
 
 import tempfile
 from pathlib import Path
@@ -15,7 +15,7 @@ from cybersec_assets_tests.support.flows.logs import CSV, DAY, csv_log, csv_row,
 
 
 def quarantine(uri, pseudonyms=None):
-    """Ingest logs, and give what was put aside."""
+    """Ingest logs, and return the quarantine."""
     with tempfile.TemporaryDirectory() as folder:
         kept, rejected, aside = (Path(folder) / name for name in ("kept", "rejected", "aside"))
         logs = FlowSource(str(uri), pseudonyms=pseudonyms).logs_of(DAY, Path(folder) / "logs")
@@ -24,8 +24,7 @@ def quarantine(uri, pseudonyms=None):
         return pl.read_parquet(aside)
 
 
-def test_a_damaged_line_is_put_aside_whole(tmp_path):
-    """Place, fault and value are there, and the line as the file has it, also where the file is compressed."""
+def test_a_damaged_line_is_quarantined_whole(tmp_path):
     bad = zeek_row(duration="long", service="a\x01b")
     write(tmp_path / "a.log", zeek_log(zeek_row(), bad), packed=True)
     write(tmp_path / "b.csv", csv_log(csv_row(), csv_row(src_ip=""), csv_row()))
@@ -37,15 +36,14 @@ def test_a_damaged_line_is_put_aside_whole(tmp_path):
     ]
 
 
-def test_a_record_without_a_line_is_put_aside(tmp_path):
-    """Of a format without lines, place, fault and value are kept, and no text is made up."""
+def test_a_record_without_a_line_is_quarantined(tmp_path):
     path = tmp_path / "flows.parquet"
     pl.DataFrame([CSV, CSV | {"duration": "long"}]).write_parquet(path)
     assert quarantine(path).rows() == [(str(path), 2, "duration", "long", None)]
 
 
-def test_with_pseudonyms_only_the_place_is_put_aside(tmp_path):
-    """Where no address may be kept, a damaged line is told by its place and fault alone: anything in it may be one."""
+def test_with_pseudonyms_only_place_and_fault_are_quarantined(tmp_path):
+    """Anything in a damaged line may be an address, so no text of it is stored."""
     bad = zeek_row(duration="10.9.8.7", id__orig_h="10.6.5.4")
     write(tmp_path / "a.log", zeek_log(zeek_row(), bad, zeek_row(id__orig_h="10.6.5.4 x")))
     assert quarantine(f"{tmp_path}/*", Pseudonyms(bytes(32))).rows() == [
@@ -56,8 +54,7 @@ def test_with_pseudonyms_only_the_place_is_put_aside(tmp_path):
 
 @examples
 @given(st.lists(st.lists(st.booleans(), max_size=9), min_size=1, max_size=3))
-def test_every_damaged_line_is_put_aside(files):
-    """Whichever lines of whichever files are damaged, just those are put aside, in the order of files and lines."""
+def test_every_damaged_line_is_quarantined(files):
     with tempfile.TemporaryDirectory() as folder:
         expected = []
         for number, lines in enumerate(files):
@@ -69,8 +66,8 @@ def test_every_damaged_line_is_put_aside(files):
         assert [(file, f"{text}\n") for file, text in aside.select("file", "text").rows()] == expected
 
 
-def test_a_secret_is_not_put_aside(tmp_path, monkeypatch):
-    """Who may read the bucket learns no secret from a file that was taken for a log."""
+def test_a_secret_is_not_quarantined(tmp_path, monkeypatch):
+    """A file of secrets that was read as a log must not show them to readers of the bucket."""
     monkeypatch.setenv("PG_PASSWORD", "hush-hush-hush")
     many = [zeek_row() for _ in range(2_000)]
     write(tmp_path / "a.log", zeek_log(*many, zeek_row(duration="hush-hush-hush", service="x-hush-hush-hush")))

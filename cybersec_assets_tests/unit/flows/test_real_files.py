@@ -1,4 +1,4 @@
-"""That every real file is in a test: its own reader's, which holds it against plain Python, or a refusal's."""
+"""Every real log file is used by a test: one that compares it with plain Python, or one that rejects it."""
 
 from cybersec_assets_tests.unit.flows import test_real_logs as logs
 from cybersec_assets_tests.unit.flows import test_real_sets as sets
@@ -19,7 +19,7 @@ DESCRIBES = "README.md"
 
 
 def test_every_file_is_in_a_test(shared_data):
-    """A file that comes to the folder and to no test's table fails this, as one does that a table still has."""
+    """This fails for a new file that no test lists, and for a listed file that is gone."""
     files = {str(path.relative_to(shared_data)) for path in shared_data.rglob("*") if path.is_file()}
     hourly = {str(path.relative_to(shared_data)) for pattern in HOURLY for path in shared_data.glob(pattern)}
     assert len(hourly) == len(HOURLY) * 24

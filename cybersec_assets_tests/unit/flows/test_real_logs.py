@@ -1,4 +1,4 @@
-"""Real logs of Zeek's own format, against what plain Python counts in them."""
+"""Real Zeek logs, compared with what plain Python reads."""
 
 import datetime as dt
 import gzip
@@ -29,9 +29,9 @@ ZEEK = {
     "zeek-hourly/proxy_rolling/conn.15:00:00-16:00:00.log.gz": 290,
     "zeek-hourly/proxy_rolling/conn.16:00:00-17:00:00.log.gz": 7_260,
 }
-"""How many connections each of the smaller logs has."""
+"""The number of connections in each of the smaller logs."""
 DAMAGED = {"zeek-hourly/truncated/conn.log": 58}
-"""Logs whose last line breaks off, and how many connections stand before it."""
+"""Logs with a truncated last line, and the number of connections before it."""
 NO_LOGS = {
     "zeek-hourly/text_file/conn.log": (
         "'Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor i…' (605 characters)"
@@ -40,12 +40,12 @@ NO_LOGS = {
         r"'1517336042.090842\tCi85EB2YjUI9a2eql6\t10.55.182.100\t14291\t10.233.233.5\t80\tt…' (120 characters)"
     ),
 }
-"""Files that are called like logs and are none, and how they begin: prose, and records without a header."""
+"""Files that have names of logs but are not logs, and how they begin: prose, and records without a header."""
 
 
 @pytest.fixture(scope="module")
 def days(shared_data, tmp_path_factory):
-    """The three days' raw layers."""
+    """Return the raw layers of the three days."""
     folder, files = tmp_path_factory.mktemp("days"), {}
     for day in ROWS:
         files[day] = folder / f"{day}.parquet"
@@ -57,7 +57,7 @@ def days(shared_data, tmp_path_factory):
 
 
 def count(path):
-    """Read a Zeek log with nothing but Python: its rows as dictionaries."""
+    """Read a Zeek log with plain Python, as dictionaries."""
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
         for line in lines:
             if line.startswith("#fields"):
@@ -67,19 +67,19 @@ def count(path):
 
 
 def read_all(path):
-    """Read logs of which every line parses."""
+    """Read logs in which every line parses."""
     kept, rejected = read(path)
     assert rejected.is_empty()
     return kept
 
 
 def number(text):
-    """Give a Zeek field's number, 0 where it is unset."""
+    """Return a Zeek field's number, 0 where it is unset."""
     return 0 if text == "-" else float(text)
 
 
 def agree(flows, rows):
-    """Hold columns against a log's rows, value by value and as sums."""
+    """Compare columns with a log's rows, value by value and as sums."""
     assert flows.height == len(rows)
     assert flows["timestamp"].to_physical().to_list() == [int(row["ts"].replace(".", "")) for row in rows]
     for name, own in {"uid": "uid", "src_ip": "id.orig_h", "dst_ip": "id.resp_h", "protocol": "proto"}.items():
@@ -94,7 +94,6 @@ def agree(flows, rows):
 
 @pytest.mark.parametrize("day", ROWS)
 def test_a_day_is_what_plain_python_counts(days, shared_data, day):
-    """Every value of a day that is told here is the one that an independent reader finds."""
     logs = sorted((shared_data / "zeek-hourly/three-days" / day).glob("conn.*.log.gz"))
     rows = [row for log in logs for row in count(log)]
     assert len(rows) == ROWS[day]
@@ -103,7 +102,7 @@ def test_a_day_is_what_plain_python_counts(days, shared_data, day):
 
 @pytest.mark.parametrize("day", ROWS)
 def test_open_connections_are_what_plain_python_counts(shared_data, day):
-    """The hourly reports of connections that are open yet are read as any other log."""
+    """The hourly reports of open connections are read like any other log."""
     folder = shared_data / "zeek-hourly/three-days" / day
     logs = sorted(folder.glob("open_conn.*.log.gz"))
     rows = [row for log in logs for row in count(log)]
@@ -113,15 +112,13 @@ def test_open_connections_are_what_plain_python_counts(shared_data, day):
 
 @pytest.mark.parametrize("name", ZEEK)
 def test_a_log_is_what_plain_python_counts(shared_data, name):
-    """Every value of a smaller log that is told here is the one that an independent reader finds."""
     rows = list(count(shared_data / name))
     assert len(rows) == ZEEK[name]
     agree(read_all(shared_data / name), rows)
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_last_line_is_told(shared_data, tmp_path, name):
-    """A last line that breaks off is told; the flows before it are those of the log without that line."""
+def test_a_truncated_last_line_is_rejected(shared_data, tmp_path, name):
     before = (shared_data / name).read_text().removesuffix("\n").rpartition("\n")[0]
     whole = tmp_path / "whole.log"
     whole.write_text(before)
@@ -132,8 +129,7 @@ def test_a_damaged_last_line_is_told(shared_data, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NO_LOGS)
-def test_what_is_no_log_is_refused(shared_data, name):
-    """A file that is called like a log and is none is named, with how it begins."""
+def test_a_file_that_is_not_a_log_is_rejected(shared_data, name):
     with pytest.raises(UnreadableLogError) as caught:
         read(shared_data / name)
     told = f"{shared_data / name} is not a flow log of a known format, it begins with {NO_LOGS[name]}"
@@ -141,20 +137,19 @@ def test_what_is_no_log_is_refused(shared_data, name):
 
 
 def test_unset_volumes_stay_unset(days):
-    """The 3,826 flows whose volumes the sensor left unset are null in raw, in both columns."""
+    """The volumes of 3,826 flows are unset in the log, and null in raw."""
     flows = pl.scan_parquet(list(days.values())).select(pl.col("bytes", "duration").null_count()).collect()
     assert flows.row(0) == (3_826, 3_826)
 
 
 @pytest.mark.parametrize("day", ROWS)
 def test_a_real_day_keeps_every_rule(days, day):
-    """Flows that began the day before are few enough, and no other rule breaks."""
     findings = raw_results(days[day], Day(dt.date.fromisoformat(day)), 0.2)
     assert [finding.rule for finding in findings if not finding.holds] == []
 
 
-def test_a_log_delivered_twice_is_seen(days):
-    """A day read twice has as many repeats as records."""
+def test_a_log_delivered_twice_is_detected(days):
+    """A day that is read twice has as many repeats as records."""
     once = pl.scan_parquet(days["2024-04-19"])
     repeats = count_repeats(once)
     assert count_repeats(pl.concat([once, once])) == ROWS["2024-04-19"] + repeats

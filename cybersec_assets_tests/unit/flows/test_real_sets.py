@@ -1,4 +1,4 @@
-"""Labelled research sets, read as they are, against what plain Python and NumPy count in them."""
+"""Labelled research data sets, compared with what plain Python and NumPy read."""
 
 import csv
 from collections import Counter
@@ -19,14 +19,13 @@ ADBENCH_ROWS = {"labelled/adbench-http.npz": (567_498, 2_211), "labelled/adbench
 
 
 def read_whole(path, columns=None):
-    """Read a file of which every record parses."""
+    """Read a file in which every record parses."""
     flows, rejected = read(path, columns=columns)
     assert rejected.is_empty()
     return flows
 
 
 def test_nsl_kdd_is_read_as_it_is(shared_data):
-    """Rows, volumes, durations, protocols and labels of NSL-KDD are those that Python's own reader finds."""
     path = shared_data / NSL_KDD_FILE
     flows = read_whole(path, NSL_KDD)
     with path.open(newline="") as lines:
@@ -43,7 +42,7 @@ def test_nsl_kdd_is_read_as_it_is(shared_data):
 
 @pytest.fixture(params=ADBENCH_ROWS)
 def adbench(request, shared_data):
-    """One of ADBench's sets: seconds and bytes with their logarithms undone, the labels, and how many of each."""
+    """Return one of ADBench's sets: seconds and bytes without their logarithms, the labels, and the number of each."""
     arrays = np.load(shared_data / request.param)
     # The logarithm was taken of the value and a tenth.
     return (np.exp(arrays["X"]) - 0.1).round(), arrays["y"], ADBENCH_ROWS[request.param]
@@ -51,7 +50,6 @@ def adbench(request, shared_data):
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_adbench_is_read_by_its_own_names(adbench, tmp_path, kind):
-    """Rows, volumes, durations and labels of arrays that a tool wrote as floats are those that NumPy finds."""
     values, labels, expected = adbench
     table = pl.DataFrame(values, schema=["seconds", "src bytes", "dst bytes"]).with_columns(y=pl.Series(labels))
     path = tmp_path / "flows"
@@ -65,7 +63,6 @@ def test_adbench_is_read_by_its_own_names(adbench, tmp_path, kind):
 
 
 def test_the_labels_of_a_zeek_log_are_what_plain_python_counts(shared_data):
-    """Malicious is true, Benign is false, Background is null, line by line."""
     path = shared_data / "labelled/zeek-conn-008.log.labeled"
     lines = [line.split("\t") for line in path.read_text().splitlines()]
     place = next(fields for fields in lines if fields[0] == "#fields").index("label") - 1

@@ -1,4 +1,4 @@
-"""A log file's own copy: every byte seen once, decompressed by its content, and nothing large held."""
+"""Staging: a log file is copied and decompressed in one pass and in bounded memory."""
 
 import bz2
 import gzip
@@ -25,22 +25,21 @@ PACKERS = {
     "xz": lambda text: lzma.compress(text, check=lzma.CHECK_CRC64, preset=0),
     "zstd": lambda text: zstd.compress(text, options=CHECKED),
 }
-"""As the programs do it: `zstd` writes a checksum, too."""
+"""Compress as the tools do: `zstd` also writes a checksum."""
 ALL = {"plain": bytes} | PACKERS
 LINES = b"".join(os.urandom(40).hex().encode() + b"\n" for _ in range(40_000))
 
 
-def spooled(path, folder):
-    """Spool the one file."""
+def staged(path, folder):
+    """Stage a single file."""
     (source,) = local_files(str(path))
     return stage(source, folder / "copy")
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_a_copy_is_the_files_text(tmp_path, kind):
-    """The copy is the plain text, told by content; the fingerprint is that of the file as it lies there."""
+def test_a_copy_has_the_decompressed_text(tmp_path, kind):
     path = write(tmp_path / "conn.txt", ALL[kind](LINES))
-    log = spooled(path, tmp_path)
+    log = staged(path, tmp_path)
     assert (log.path.read_bytes(), log.head) == (LINES, LINES[:HEAD_BYTES])
     assert (log.name, log.modified.timestamp()) == (str(path), pytest.approx(path.stat().st_mtime, abs=1e-6))
     assert log.fingerprint.size == path.stat().st_size
@@ -49,41 +48,37 @@ def test_a_copy_is_the_files_text(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", PACKERS)
 def test_members_follow_each_other(tmp_path, kind):
-    """Files that were compressed one by one and then joined are read to the end."""
-    log = spooled(write(tmp_path / "log", PACKERS[kind](b"a\n") + PACKERS[kind](b"b\n")), tmp_path)
+    log = staged(write(tmp_path / "log", PACKERS[kind](b"a\n") + PACKERS[kind](b"b\n")), tmp_path)
     assert log.path.read_bytes() == b"a\nb\n"
 
 
 def test_lines_end_only_at_line_ends(tmp_path):
-    """Lines end at LF or CRLF, and characters that only Python takes for line ends do not cut them."""
-    log = spooled(write(tmp_path / "log", b"a\x1eb\r\nc\x85\x0cd\ne"), tmp_path)
+    """Only LF and CRLF end a line, not the other characters at which Python splits lines."""
+    log = staged(write(tmp_path / "log", b"a\x1eb\r\nc\x85\x0cd\ne"), tmp_path)
     assert log.first_lines == ["a\x1eb", "c\ufffd\x0cd", "e"]
 
 
 def test_parquet_has_no_lines():
-    """What Parquet begins with tells it from text."""
     assert [is_text(begin) for begin in (b"PAR1...", b"PAR", b"")] == [False, True, True]
 
 
-def test_what_has_no_lines_has_none_that_is_too_long(tmp_path):
-    """Parquet of any size is copied as it is, whatever bytes are in it."""
+def test_a_file_without_lines_is_never_truncated(tmp_path):
     content = b"PAR1" + b"x" * (3 * MAX_LINE_BYTES) + b"PAR1"
-    log = spooled(write(tmp_path / "log", content), tmp_path)
+    log = staged(write(tmp_path / "log", content), tmp_path)
     assert log.path.read_bytes() == content
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_an_empty_file_is_refused_by_name(tmp_path, kind):
-    """A file without content, also one that is empty once it is decompressed, is named with a remedy."""
+def test_an_empty_file_is_rejected_by_name(tmp_path, kind):
     path = write(tmp_path / "conn.log", ALL[kind](b""))
     with pytest.raises(
         UnreadableLogError, match=rf"^{path} is empty\. Restore the file or remove it from FLOWS_URI\.$"
     ):
-        spooled(path, tmp_path)
+        staged(path, tmp_path)
 
 
 def flip(data, place):
-    """Turn a byte's bits over."""
+    """Invert the bits of a byte."""
     return data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :]
 
 
@@ -99,23 +94,22 @@ DAMAGE = {
 @pytest.mark.parametrize("kind", PACKERS)
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_compressed_file_is_checked_to_its_end(tmp_path, kind, damage):
-    """A compressed file that lacks its end or is damaged is named with a remedy."""
     path = write(tmp_path / "conn.log", DAMAGE[damage](PACKERS[kind](LINES)))
     with pytest.raises(UnreadableLogError, match=rf"^{path} is a damaged {kind} file: .+\. Fetch the file again"):
-        spooled(path, tmp_path)
+        staged(path, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("begin", [b"", b"a\n" * 700_000], ids=["first", "later"])
 def test_a_line_that_is_too_long_is_cut(tmp_path, kind, begin):
-    """A line over the limit is cut and its number is noted; one just at the limit is whole."""
+    """A line over the limit is truncated and its number recorded; one exactly at the limit is kept whole."""
     whole = begin + b"x" * MAX_LINE_BYTES + b"\nb\n"
     path = write(tmp_path / "log", ALL[kind](whole))
-    log = spooled(path, tmp_path)
+    log = staged(path, tmp_path)
     assert (log.path.read_bytes(), log.cut, log.lines) == (whole, (), begin.count(b"\n") + 2)
     (tmp_path / "copy").unlink()
     write(path, ALL[kind](begin + b"x" * (MAX_LINE_BYTES + 1) + b"\nb\n"))
-    log = spooled(path, tmp_path)
+    log = staged(path, tmp_path)
     assert log.path.read_bytes() == begin + b"x" * CUT_LINE_BYTES + b"\nb\n"
     assert (log.cut, log.lines) == ((begin.count(b"\n") + 1,), begin.count(b"\n") + 2)
 
@@ -126,13 +120,13 @@ SIZES = [0, 1, CUT_LINE_BYTES - 1, CUT_LINE_BYTES + 1, MAX_LINE_BYTES, MAX_LINE_
 @examples
 @given(st.lists(st.sampled_from(SIZES), min_size=1, max_size=6), st.booleans())
 def test_lines_of_any_length(sizes, is_ended):
-    """However the chunks divide them, long lines are cut and no other line changes."""
+    """However the chunks divide them, long lines are truncated and no other line changes."""
     lines = [bytes([97 + number]) * size for number, size in enumerate(sizes)]
     content = b"\n".join(lines) + b"\n" * is_ended
     if not content:
         return
     with tempfile.TemporaryDirectory() as folder:
-        log = spooled(write(Path(folder) / "log", content), Path(folder))
+        log = staged(write(Path(folder) / "log", content), Path(folder))
         copy = log.path.read_bytes()
     cut = [line[:CUT_LINE_BYTES] if len(line) > MAX_LINE_BYTES else line for line in lines]
     assert copy == b"\n".join(cut) + b"\n" * is_ended
@@ -141,15 +135,13 @@ def test_lines_of_any_length(sizes, is_ended):
 
 
 @pytest.mark.parametrize("kind", PACKERS)
-def test_a_bomb_is_refused(tmp_path, kind):
-    """A file that becomes hundreds of times its size is refused before it fills the disk."""
+def test_a_bomb_is_rejected(tmp_path, kind):
     path = write(tmp_path / "log", PACKERS[kind](b"0\n" * (1 << 20)) * 40)
     with pytest.raises(UnreadableLogError, match=rf"^{path} becomes over 250 times its size when it is decompressed"):
-        spooled(path, tmp_path)
+        staged(path, tmp_path)
     assert (tmp_path / "copy").stat().st_size < 66 << 20
 
 
-def test_a_log_that_compresses_well_is_no_bomb(tmp_path):
-    """A large file that is as repetitive as logs are is read."""
+def test_a_log_that_compresses_well_is_read(tmp_path):
     path = write(tmp_path / "log", gzip.compress((LINES[:81] * 9 + LINES[: 20 * 81]) * 30_000))
-    assert spooled(path, tmp_path).path.read_bytes().count(b"\n") == 29 * 30_000
+    assert staged(path, tmp_path).path.read_bytes().count(b"\n") == 29 * 30_000

@@ -1,4 +1,4 @@
-"""What holds for every format of lines with named fields."""
+"""Properties of every format with separators and a header."""
 
 import gzip
 import tempfile
@@ -27,30 +27,28 @@ from cybersec_assets_tests.support.flows.logs import (
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.id)
 NOT_SAID = {"": "", "-": ""}
-"""How a value shows that says nothing, in one format or another."""
+"""The texts of an unset value in these formats."""
 
 
 @pytest.fixture
 def log(tmp_path):
-    """Where the log is written."""
+    """The path of the log."""
     return tmp_path / "flows.log"
 
 
 def recognised_by(log):
-    """Give the formats that take a file for theirs."""
+    """Return the formats that recognise a file."""
     copy = stage(*local_files(str(log)), log.with_name("copy"))
     return [name for name, reader in readers().items() if reader.recognises(copy)]
 
 
 @every_kind
 def test_a_format_is_known_by_its_header_alone(log, kind):
-    """A header is enough to be recognised, and to be taken for no other format."""
     assert recognised_by(write(log, kind.header())) == [kind.name]
 
 
 @pytest.mark.parametrize("text", [csv_log(csv_row()), zeek_log(), '{"ts": 1, "conn_state": "SF"}\n', "Lorem ipsum\n"])
-def test_other_files_are_not_taken(log, text):
-    """What is of another kind is left to others."""
+def test_other_files_are_not_recognised(log, text):
     assert not {kind.name for kind in KINDS} & set(recognised_by(write(log, text)))
 
 
@@ -67,16 +65,15 @@ def test_other_files_are_not_taken(log, text):
     ],
     ids=["plain", "byte order mark", "CRLF", "no end", "a marked header at the end"],
 )
-def test_ways_to_write_a_file(log, kind, change, packed):
-    """A byte order mark, CRLF and a last line without end change no value."""
+def test_variants_of_a_file_have_the_same_values(log, kind, change, packed):
+    """A byte order mark, CRLF and a last line without a line end change no value."""
     expected, _ = read(write(log, kind.log(kind.row())), kind.name)
     kept, rejected = read(write(log, change(kind.log(kind.row(), kind.row())), packed=packed), kind.name)
     assert (kept.rows(), rejected.height) == (expected.rows() * 2, 0)
 
 
 @every_kind
-def test_bytes_that_are_no_text_lose_no_line(log, kind):
-    """A byte that is not UTF-8 is replaced, and its line kept or counted."""
+def test_invalid_utf8_loses_no_line(log, kind):
     name = next(name for name in ("State", "flg", "flows", "action") if name in kind.record)
     text = kind.log(kind.row({name: "caf\xe9"}), kind.row()).encode("latin-1")
     assert read(write(log, text), kind.name)[0].height == 2
@@ -87,8 +84,7 @@ def test_bytes_that_are_no_text_lose_no_line(log, kind):
     [(kind, *fault) for kind in KINDS for fault in kind.faults],
     ids=lambda value: getattr(value, "id", value),
 )
-def test_a_value_that_does_not_parse_is_at_fault(log, kind, name, value, column):
-    """A value that its column cannot hold rejects its line with place, column and value, and no other line."""
+def test_a_value_that_does_not_parse_is_an_error(log, kind, name, value, column):
     kept, rejected = read(write(log, kind.log(kind.row(), kind.row({name: value}), kind.row())), kind.name)
     assert kept.height == 2
     assert only(rejected) == {"file": str(log), "line": 3, "fault": column, "value": NOT_SAID.get(value, value)}
@@ -114,31 +110,27 @@ def test_a_value_that_does_not_parse_is_at_fault(log, kind, name, value, column)
         "one at the end",
     ],
 )
-def test_a_line_with_another_number_of_fields_is_at_fault(log, kind, change):
-    """A line that is cut short or too long is rejected as such."""
+def test_a_line_with_another_number_of_fields_is_an_error(log, kind, change):
     damaged = change(kind.row(), kind.separator)
     kept, rejected = read(write(log, kind.log(kind.row(), damaged, kind.row())), kind.name)
     assert (kept.height, faults(rejected)) == (2, [(3, "number of fields", "")])
 
 
 @every_kind
-def test_a_blank_line_is_none_and_shifts_no_number(log, kind):
-    """A blank line is passed over, and lines after it keep their numbers."""
+def test_a_blank_line_is_skipped_and_shifts_no_number(log, kind):
     text = kind.log(kind.row(), "\n", kind.row().replace(kind.separator, "", 1), "\n")
     kept, rejected = read(write(log, text), kind.name)
     assert (kept.height, faults(rejected)) == (1, [(4, "number of fields", "")])
 
 
 @every_kind
-def test_a_cut_last_line_is_at_fault(log, kind):
-    """A file that ends in the middle of a line loses that line visibly."""
+def test_a_cut_last_line_is_an_error(log, kind):
     kept, rejected = read(write(log, kind.log(kind.row(), kind.row()[:15])), kind.name)
     assert (kept.height, faults(rejected)) == (1, [(3, "number of fields", "")])
 
 
 @every_kind
 def test_an_open_quote_swallows_no_line(log, kind):
-    """A quotation mark is a character like others."""
     last = list(kind.record)[-1]
     name = "fwd" if kind is NFDUMP else last
     rows = [kind.row({name: '"x'}), kind.row(), kind.row({name: 'x"'})]
@@ -147,8 +139,8 @@ def test_an_open_quote_swallows_no_line(log, kind):
 
 @every_kind
 @pytest.mark.parametrize("padding", [1, 3_000], ids=["near", "beyond the head"])
-def test_another_header_and_its_records_are_at_fault(log, kind, padding):
-    """Lines under a header with other names in other places are rejected until the first header comes again."""
+def test_another_header_and_its_records_are_errors(log, kind, padding):
+    """Lines below a header with other names are rejected until the first header comes again."""
     swapped = dict(reversed(kind.record.items()))
     other = type(kind)(kind.name, swapped, (), (), kind.separator)
     text = kind.log(kind.row() * padding) + other.log(other.row(), other.row()) + kind.log(kind.row())
@@ -160,14 +152,12 @@ def test_another_header_and_its_records_are_at_fault(log, kind, padding):
 @every_kind
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_a_header_alone_has_no_records(log, kind, end):
-    """A file with a header and nothing else is no error."""
     kept, rejected = read(write(log, kind.header().removesuffix("\n") + end), kind.name)
     assert (kept.height, rejected.height) == (0, 0)
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in KINDS for name in kind.needed])
-def test_a_file_without_a_needed_column_is_refused(log, kind, name):
-    """A file that lacks what a flow needs is named, with the column and what to do."""
+def test_a_file_without_a_needed_column_is_rejected(log, kind, name):
     have = {field: value for field, value in kind.record.items() if field not in {name, "te"}}
     write(log, type(kind)(kind.name, have, (), (), kind.separator).header())
     with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Have the sensor write it, or remove"):
@@ -178,7 +168,7 @@ damages = st.sampled_from(["good", "good", "header", "cut", "long", "value"])
 
 
 def line_of(kind, damage, which):
-    """Give a line and what must be said of it."""
+    """Return a line and its expected error."""
     if damage == "value":
         name, value, column = kind.faults[which % len(kind.faults)]
         return kind.row({name: value}), (column, NOT_SAID.get(value, value))
@@ -193,8 +183,8 @@ def line_of(kind, damage, which):
 
 @examples
 @given(st.sampled_from([*KINDS]), st.lists(st.tuples(damages, st.integers(0, 99)), max_size=20), st.booleans())
-def test_every_damaged_line_is_counted_in_its_place(kind, drawn, packed):
-    """Kept and rejected lines are together all that are no headers, each rejected one with its line and fault."""
+def test_every_damaged_line_is_rejected_with_its_line(kind, drawn, packed):
+    """Kept and rejected lines add up to all lines that are not headers; each rejected one has its line and error."""
     lines = [line_of(kind, damage, which) for damage, which in drawn]
     text = kind.log(*(line for line, _ in lines)).encode()
     with tempfile.TemporaryDirectory() as folder:
@@ -206,5 +196,5 @@ def test_every_damaged_line_is_counted_in_its_place(kind, drawn, packed):
 
 
 def test_a_record_of_the_default_format_of_aws_is_no_header(log):
-    """The two ways to tell AWS's format do not hinder each other: a file without a header loses no record."""
+    """Detection by the header and by records do not interfere: a file without a header loses no record."""
     assert read(write(log, AWS_VPC.row() * 2))[0].height == 2

@@ -22,17 +22,17 @@ StartTime,LastTime,Dur,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,State,TotPkts,TotBy
 1713484806.943239,1713484806.943239,0.000000,lldp,00:11:22:33:44:55,0,   ->,66:77:88:99:aa:bb,0,INT,1,94,94,0,1,0,
 1713484899.527578,1713484800.523383,1.004195,man,0,0,,24,1,STP,0,10947040,0,0,0,10,
 """
-"""What `ra -n -u -c ,` of Argus 3.0.8 prints of a capture with one flow of each of these kinds."""
+"""The output of `ra -n -u -c ,` of Argus 3.0.8 for a capture with one flow of each kind."""
 
 
 @pytest.fixture
 def log(tmp_path):
-    """Where the log is written."""
+    """The path of the log."""
     return tmp_path / "capture.binetflow"
 
 
 def test_a_line_of_ctu_13_becomes_a_record(log):
-    """Each column goes where the raw schema wants it; what the other side sent is the rest of the total."""
+    """Each column becomes its raw column; the volume of the response is the total minus the request."""
     kept, rejected = read(write(log, ARGUS.log(ARGUS.row())))
     assert rejected.is_empty()
     assert only(kept) == dict.fromkeys(RAW) | {
@@ -51,7 +51,7 @@ def test_a_line_of_ctu_13_becomes_a_record(log):
 
 
 def test_what_ra_prints_is_read(log):
-    """Epoch times, both sides' counts, other hosts and empty labels are read; records of Argus about itself are not."""
+    """Epoch times, counts of both directions, other hosts and empty labels are read; management records are not."""
     kept, rejected = read(write(log, RA))
     assert rejected.is_empty()
     assert kept["protocol"].to_list() == ["tcp", "udp", "icmp", "arp", "lldp"]
@@ -63,8 +63,7 @@ def test_what_ra_prints_is_read(log):
     assert kept["label"].null_count() == kept.height
 
 
-def test_a_duration_may_be_told_by_the_last_time(log):
-    """Without a duration it is the time from the first packet to the last."""
+def test_the_duration_may_come_from_the_last_time(log):
     fields = {"LastTime" if name == "Dur" else name: value for name, value in ARGUS.record.items()}
     later = Kind("argus", fields | {"LastTime": "2024/04/19 09:46:54.547277"}, (), ())
     kept, _ = read(write(log, later.log(later.row(), later.row({"LastTime": ""}))))
@@ -72,7 +71,7 @@ def test_a_duration_may_be_told_by_the_last_time(log):
 
 
 def test_a_record_of_argus_itself_under_another_header_is_counted(log):
-    """Where the fields mean something else, no line is known to be no flow."""
+    """Where fields have another meaning, no line is known to be a management record."""
     other = Kind("argus", dict(reversed(ARGUS.record.items())), (), ())
     text = ARGUS.log(ARGUS.row({"Proto": "man"})) + other.log(other.row({"TotBytes": "man"}))
     kept, rejected = read(write(log, text), "argus")
@@ -98,7 +97,6 @@ def test_a_record_of_argus_itself_under_another_header_is_counted(log):
     ],
 )
 def test_labels_of_ctu_13(log, label, verdict):
-    """A botnet's flows are malicious, normal ones are not, and of the background nobody knows."""
     kept, rejected = read(write(log, ARGUS.log(ARGUS.row({"Label": label}))))
     assert (only(kept)["label"], rejected.height) == (verdict, 0)
 
@@ -116,14 +114,13 @@ def test_labels_of_ctu_13(log, label, verdict):
         ("17", "53", 53),
     ],
 )
-def test_what_is_no_port_is_none(log, proto, port, read_as):
-    """Names, hexadecimal numbers and what ICMP has instead of ports are no port and no fault."""
+def test_an_invalid_port_is_null(log, proto, port, read_as):
     kept, rejected = read(write(log, ARGUS.log(ARGUS.row({"Proto": proto, "Dport": port}))))
     assert (only(kept)["dst_port"], rejected.height) == (read_as, 0)
 
 
-def test_a_part_that_is_more_than_the_whole_is_at_fault(log):
-    """Where one side is said to have sent more than both, the answer would be less than nothing."""
+def test_a_request_larger_than_the_total_is_an_error(log):
+    """If the request has more than the total, the response would be negative."""
     _, rejected = read(write(log, ARGUS.log(ARGUS.row({"SrcBytes": "876"}))))
     assert faults(rejected) == [(2, "resp_bytes", "875-876")]
 
@@ -152,13 +149,13 @@ TIMES = ["%Y/%m/%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 def written(flow, time):
-    """Give a flow's fields as `ra` writes them."""
+    """Return a flow's fields as `ra` writes them."""
     whole = {"TotBytes": flow["SrcBytes"] + flow["DstBytes"], "StartTime": flow["StartTime"].strftime(time)}
     return {name: "" if value is None else str(value) for name, value in (flow | whole).items()}
 
 
 def expected(flow, names):
-    """Give the record that a flow must become."""
+    """Return the record that a flow must become."""
     return dict.fromkeys(RAW) | {
         "timestamp": flow["StartTime"].replace(tzinfo=dt.UTC),
         "src_ip": flow["SrcAddr"],
@@ -184,7 +181,6 @@ def expected(flow, names):
     st.sampled_from(TIMES),
 )
 def test_what_argus_writes_is_read_back(flows, names, more, time):
-    """Any order of columns, further columns and ways to write a time give back the very values and nulls."""
     names = [*more, *names]
     lines = [names, *([written(flow, time)[name] for name in names] for flow in flows)]
     with tempfile.TemporaryDirectory() as folder:

@@ -18,12 +18,12 @@ from cybersec_assets_tests.support.flows.logs import examples, faults, find, onl
 
 @pytest.fixture
 def log(tmp_path):
-    """Where the log is written."""
+    """The path of the log."""
     return tmp_path / "ecs.json"
 
 
 def changed(record, **values):
-    """Return a record with some fields changed; `__` stands for a level, None takes a field out."""
+    """Return a record with some fields changed; `__` separates levels, None removes a field."""
     copy = json.loads(json.dumps(record))
     for path, value in values.items():
         *levels, name = path.split("__")
@@ -38,7 +38,6 @@ def changed(record, **values):
 
 
 def test_a_connection_of_zeek_becomes_a_record(log):
-    """Each field goes where the raw schema wants it; a duration is in nanoseconds."""
     kept, rejected = read(write(log, lines(ZEEK)))
     assert rejected.is_empty()
     assert only(kept) == dict.fromkeys(RAW) | {
@@ -61,7 +60,6 @@ def test_a_connection_of_zeek_becomes_a_record(log):
 
 
 def test_a_flow_of_suricata_becomes_a_record(log):
-    """Its time is that of its first packet, its volume the sum of both directions; other events are no flows."""
     alert = changed(SURICATA, suricata__eve__event_type="alert")
     kept, rejected = read(write(log, lines(alert, SURICATA)))
     assert rejected.is_empty()
@@ -71,7 +69,7 @@ def test_a_flow_of_suricata_becomes_a_record(log):
 
 
 def flat(value, name, levels):
-    """Return an object with some of its levels written as dots."""
+    """Return an object with some of its levels flattened to dots."""
     found = {}
     for key, inner in value.items():
         path = f"{name}.{key}" if name else key
@@ -90,7 +88,7 @@ def flat(value, name, levels):
     st.sampled_from([lambda text: text, "<13>Jan  1 00:00:00 fw filebeat: {}".format, '{{"_source": {}}}'.format]),
 )
 def test_levels_may_be_dots(record, levels, wrap):
-    """Elasticsearch takes nested fields and dotted names for the same; documents mix both, in other wrappers too."""
+    """Elasticsearch treats nested fields and dotted names alike; documents mix both, also in other wrappers."""
     with tempfile.TemporaryDirectory() as folder:
         expected, _ = read(write(Path(folder) / "a.json", lines(record)))
         kept, rejected = read(write(Path(folder) / "b.json", wrap(json.dumps(flat(record, "", levels)))))
@@ -99,7 +97,6 @@ def test_levels_may_be_dots(record, levels, wrap):
 
 
 def test_a_field_may_be_missing(log):
-    """The total stands for both directions where these are missing, and the address for the IP address."""
     total = changed(ZEEK, source__bytes=None, destination__bytes=None)
     sides = changed(ZEEK, network__bytes=None, source__ip=None, event__duration=None)
     kept, rejected = read(write(log, lines(total, sides)))
@@ -120,14 +117,13 @@ def test_a_field_may_be_missing(log):
         ({"@timestamp": "soon"}, "timestamp", "soon"),
     ],
 )
-def test_a_value_that_does_not_parse_is_at_fault(log, values, column, value):
-    """A damaged flow is put aside with its line."""
+def test_a_value_that_does_not_parse_is_an_error(log, values, column, value):
     _, rejected = read(write(log, lines(ZEEK, changed(ZEEK, **values))))
     assert faults(rejected) == [(2, column, value)]
 
 
-def test_an_original_is_better_than_what_was_taken_from_it(log):
-    """Where the shipper kept the sensor's own record, that is read: it has more digits, and the payload's bytes."""
+def test_the_original_record_is_preferred(log):
+    """If the shipper kept the sensor's own record, that is read: it has more digits, and the bytes of the payload."""
     own = {"ts": 1_713_484_860.943239, "uid": "own", "id.orig_h": "10.0.0.1", "id.resp_h": "10.0.0.2", "proto": "tcp"}
     own |= {"conn_state": "SF", "duration": 0.000_001, "orig_bytes": 1, "resp_bytes": 2}
     kept, rejected = read(write(log, lines(changed(ZEEK, event__original=json.dumps(own)))))
@@ -135,8 +131,8 @@ def test_an_original_is_better_than_what_was_taken_from_it(log):
     assert (only(kept)["uid"], only(kept)["bytes"], only(kept)["duration"]) == ("own", 3, 0.000_001)
 
 
-def test_other_events_are_passed_over(log):
-    """A query has a duration, too, but no volume."""
+def test_other_events_are_skipped(log):
+    """Events of other types, or without a type, are neither flows nor damage."""
     query = changed(ZEEK, event__dataset="zeek.dns", network__bytes=None, source__bytes=None, destination__bytes=None)
     kept, rejected = read(write(log, lines(query, ZEEK)))
     assert (kept.height, rejected.height) == (1, 0)

@@ -20,14 +20,13 @@ NOTHING = f"No matched flows\nSummary\n{TOTALS}0,0,0,0,0,0\n"
 
 @pytest.fixture
 def log(tmp_path):
-    """Where the log is written."""
+    """The path of the log."""
     return tmp_path / "flows.csv"
 
 
 @pytest.mark.parametrize("separator", ["\t", ";", "|"])
 @pytest.mark.parametrize("kind", [NFDUMP, NFDUMP_LATER], ids=["tokens", "longer names"])
 def test_other_separators_change_nothing(log, kind, separator):
-    """A file whose commas were replaced has the same flows, and its summary is no flow either."""
     text = kind.log(kind.row()) + SUMMARY
     expected, _ = read(write(log, text))
     kept, rejected = read(write(log, text.replace(",", separator)))
@@ -35,7 +34,6 @@ def test_other_separators_change_nothing(log, kind, separator):
 
 
 def test_a_line_becomes_a_record(log):
-    """Each token goes where the raw schema wants it, and both directions are added."""
     kept, rejected = read(write(log, NFDUMP.log(NFDUMP.row()) + SUMMARY))
     assert rejected.is_empty()
     assert only(kept) == dict.fromkeys(RAW) | {
@@ -55,7 +53,6 @@ def test_a_line_becomes_a_record(log):
 
 
 def test_a_line_of_later_versions_becomes_a_record(log):
-    """The longer names mean the same, and a protocol's number is its name."""
     kept, rejected = read(write(log, NFDUMP_LATER.log(NFDUMP_LATER.row()) + SUMMARY), "nfdump")
     assert rejected.is_empty()
     assert only(kept) == dict.fromkeys(RAW) | {
@@ -73,7 +70,6 @@ def test_a_line_of_later_versions_becomes_a_record(log):
 
 
 def test_the_fast_format_is_read(log):
-    """Times in milliseconds are times, and the last gives the duration."""
     text = (
         "cnt,af,firstSeen,lastSeen,proto,srcAddr,srcPort,dstAddr,dstPort,srcAS,dstAS,input,output,flags,srcTos,packets,"
         "bytes\n1,2,1713484801943,1713484804443,17,10.0.0.1,5353,8.8.8.8,53,0,0,1,2,........,0,2,130\n"
@@ -85,21 +81,20 @@ def test_the_fast_format_is_read(log):
 
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_a_summary_is_neither_a_flow_nor_a_fault(log, end):
-    """The summary and the remark that nothing matched are passed over, wherever files were joined."""
     text = NFDUMP.log(NFDUMP.row()) + SUMMARY + NFDUMP.header() + NOTHING + NFDUMP.log(NFDUMP.row()) + SUMMARY
     kept, rejected = read(write(log, text.removesuffix("\n") + end))
     assert (kept.height, rejected.height) == (2, 0)
 
 
-def test_sums_without_their_summary_are_counted(log):
-    """A line that only looks like the summary's is damaged: nothing else is passed over."""
+def test_sums_without_a_summary_are_rejected(log):
+    """A line that only looks like the sums of the summary is damaged."""
     text = NFDUMP.log("5,1974,17,263,0,116\n", NFDUMP.row()) + TOTALS + NFDUMP.row()
     kept, rejected = read(write(log, text))
     assert (kept.height, faults(rejected)) == (2, [(2, "number of fields", "")])
 
 
-def test_a_statistic_is_refused(log):
-    """A list of the busiest addresses has no flows, and is refused by what it lacks."""
+def test_a_statistic_is_rejected(log):
+    """A list of the busiest addresses has no flows; the missing columns are named."""
     write(log, "ts,te,td,pr,val,fl,flP,ipkt,ipktP,ibyt,ibytP,ipps,ibps,ibpp\n")
     with pytest.raises(UnreadableLogError, match=rf"^{log} has no column da, sa\."):
         find(log)
@@ -118,7 +113,6 @@ def test_a_statistic_is_refused(log):
     ],
 )
 def test_protocols_without_ports_have_none(log, proto, name, port):
-    """What stands in a port's place, as a type and a code of ICMP, is no port and no fault."""
     record = only(read(write(log, NFDUMP.log(NFDUMP.row({"pr": proto, "dp": port}))))[0])
     assert (record["protocol"], record["src_port"], record["dst_port"]) == (name, None, None)
 
@@ -156,12 +150,12 @@ LATER = {
 
 
 def moment(flow):
-    """Give the time at which a flow began."""
+    """Return the time at which a flow began."""
     return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=flow["ts"])
 
 
 def written(flow):
-    """Give a flow's fields as nfdump writes them."""
+    """Return a flow's fields as nfdump writes them."""
     seconds = flow["td"] is not None and f"{flow['td'] // 1000}.{flow['td'] % 1000:03d}"
     time = moment(flow).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     said = flow | {"ts": time, "td": seconds or None, "fl": 1}
@@ -169,7 +163,7 @@ def written(flow):
 
 
 def expected(flow):
-    """Give the record that a flow must become."""
+    """Return the record that a flow must become."""
     return dict.fromkeys(RAW) | {
         "timestamp": moment(flow),
         "src_ip": flow["sa"],
@@ -189,7 +183,6 @@ def expected(flow):
 @examples
 @given(st.lists(flows, max_size=6), st.permutations([*LATER, "fl"]), st.booleans(), st.sampled_from(["", SUMMARY]))
 def test_what_nfdump_writes_is_read_back(flows, names, later, summary):
-    """Any order of columns, of either generation of names, gives back the very values and nulls."""
     header = [LATER.get(name, name) if later else name for name in names]
     rows = [",".join(written(flow)[name] for name in names) for flow in flows]
     with tempfile.TemporaryDirectory() as folder:
@@ -199,8 +192,7 @@ def test_what_nfdump_writes_is_read_back(flows, names, later, summary):
     assert rejected.is_empty()
 
 
-def test_a_direction_that_is_not_given_is_unknown(log):
-    """Without a column for the way back, its volume is null and not 0."""
+def test_a_missing_direction_is_null(log):
     one_way = {name: value for name, value in NFDUMP.record.items() if name not in {"opkt", "obyt"}}
     kind = Kind("nfdump", one_way, (), ())
     record = only(read(write(log, kind.log(kind.row())))[0])
@@ -214,15 +206,13 @@ def test_a_direction_that_is_not_given_is_unknown(log):
         "2024-04-19 10:00:00.000     1.500 TCP         10.0.0.1:50000 ->         10.0.0.2:443         3       30     1",
     ],
 )
-def test_the_text_output_is_refused_by_name(tmp_path, first):
-    """The message says what the file is, and how to print one that is read."""
+def test_the_text_output_is_rejected_by_name(tmp_path, first):
     with pytest.raises(UnreadableLogError, match=r"looks like nfdump's text output\. Run nfdump with -o csv"):
         find(write(tmp_path / "log", first + "\n"))
 
 
 @pytest.mark.parametrize("separator", [",", "\t", ";", "|"])
 def test_a_file_without_a_header_is_named_whatever_its_separator(tmp_path, separator):
-    """The message has the mapping that reads the file."""
     line = "2024-04-19 10:00:00.000,1.500,TCP,10.0.0.1,50000,10.0.0.2,443,3,30,1\n"
     path = write(tmp_path / "log", line.replace(",", separator))
     with pytest.raises(UnreadableLogError, match="without its header") as refused:

@@ -1,4 +1,4 @@
-"""Parquet whose columns bear the raw schema's names."""
+"""Parquet with the raw schema's column names, or with a mapping."""
 
 import datetime as dt
 import tempfile
@@ -27,7 +27,7 @@ FLOW = {
 
 @pytest.fixture
 def log(tmp_path):
-    """Where the log is written."""
+    """The path of the log."""
     return tmp_path / "flows.parquet"
 
 
@@ -38,7 +38,6 @@ def write_flow(log, dtypes=None, **values):
 
 
 def test_a_row_becomes_a_record(log):
-    """Each column goes to its namesake with its type, and others are passed over."""
     kept, rejected = read(write_flow(log, note="x", src_port=80, dtypes={"src_port": pl.UInt16}))
     assert rejected.is_empty()
     assert only(kept) == dict.fromkeys(RAW) | FLOW | {"protocol": "tcp", "src_port": 80}
@@ -62,7 +61,6 @@ unit_names = st.sampled_from(["ms", "us", "ns"])
 @examples
 @given(st.lists(flows, max_size=6), st.permutations([*FLOW, "uid", "label"]), unit_names, st.booleans())
 def test_what_is_written_is_read_back(flows, names, unit, zoned):
-    """Any order of columns and any resolution of time, with a zone or without, gives back the very values and nulls."""
     schema = {name: RAW[name] for name in names} | {"timestamp": pl.Datetime("us")}
     table = pl.DataFrame(flows, schema=schema).with_columns(pl.col("timestamp").cast(pl.Datetime(unit)))
     utc = table.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC"))
@@ -85,7 +83,6 @@ def test_what_is_written_is_read_back(flows, names, unit, zoned):
     ],
 )
 def test_a_time_may_be_a_number_or_a_text(log, value, expected):
-    """Seconds since 1970 and ISO texts are read as in the other formats."""
     assert only(read(write_flow(log, timestamp=value))[0])["timestamp"] == expected
 
 
@@ -109,22 +106,20 @@ def test_a_time_may_be_a_number_or_a_text(log, value, expected):
         ("src_port", 2**40, str(2**40)),
     ],
 )
-def test_a_value_that_does_not_fit_is_at_fault(log, column, value, said):
-    """A value that its column cannot hold unchanged rejects its row, and is never rounded or taken for another."""
+def test_a_value_that_does_not_fit_is_an_error(log, column, value, said):
     kept, rejected = read(write_flow(log, **{column: value}))
     assert (kept.height, faults(rejected)) == (0, [(1, column, said)])
 
 
-def test_a_count_beyond_the_schema_is_at_fault(log):
-    """An unsigned count of 2^63 and more rejects its row."""
+def test_a_count_beyond_the_schema_is_an_error(log):
     _, rejected = read(write_flow(log, bytes=2**63, dtypes={"bytes": pl.UInt64}))
     assert faults(rejected) == [(1, "bytes", str(2**63))]
 
 
 @pytest.mark.parametrize("unit", ["ms", "us"])
 @pytest.mark.parametrize("zone", [None, "UTC"])
-def test_a_time_beyond_the_calendar_is_at_fault(log, unit, zone):
-    """A timestamp that Python cannot hold rejects its row, and does not crash what comes later."""
+def test_a_time_beyond_the_calendar_is_an_error(log, unit, zone):
+    """A timestamp that Python cannot represent rejects its row, and does not crash later steps."""
     times = pl.Series("timestamp", [9 * 10**17]).cast(pl.Datetime(unit, zone))
     pl.DataFrame(FLOW).with_columns(times).write_parquet(log)
     assert faults(read(log)[1]) == [(1, "timestamp", str(9 * 10**17))]
@@ -132,7 +127,6 @@ def test_a_time_beyond_the_calendar_is_at_fault(log, unit, zone):
 
 @pytest.mark.parametrize("value", [30.0, "30", Decimal("30.0")])
 def test_a_whole_number_of_another_type_is_read(log, value):
-    """A count that other tools made a float, a decimal or a text is the same count."""
     assert only(read(write_flow(log, bytes=value))[0])["bytes"] == 30
 
 
@@ -142,13 +136,11 @@ def test_a_whole_number_of_another_type_is_read(log, value):
 )
 @pytest.mark.parametrize("column", ["label", "alerted"])
 def test_a_label_may_be_a_number_or_a_text(log, column, label, expected):
-    """Labels of any type give their verdict, and never a fault."""
     assert only(read(write_flow(log, **{column: label}))[0])[column] is expected
 
 
 @pytest.mark.parametrize("column", REQUIRED)
-def test_a_file_without_a_required_column_is_refused(log, column):
-    """A file that lacks what a flow needs is named, with the column and what to do."""
+def test_a_file_without_a_required_column_is_rejected(log, column):
     pl.read_parquet(write_flow(log)).drop(column).write_parquet(log)
     with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {column}\. Have the sensor write it, or take"):
         find(log)
@@ -159,15 +151,13 @@ def test_a_file_without_a_required_column_is_refused(log, column):
     [lambda data: data[:-9], lambda _: b"PAR1", lambda data: b"PAR1" + data[-9:]],
     ids=["cut", "magic", "footer"],
 )
-def test_a_damaged_file_is_refused(log, damage):
-    """A file without a readable footer is named, with a remedy."""
+def test_a_damaged_file_is_rejected(log, damage):
     log.write_bytes(damage(write_flow(log).read_bytes()))
     with pytest.raises(UnreadableLogError, match=rf"^{log} is damaged: .+\. Fetch the file again\.$"):
         find(log)
 
 
-def test_a_file_over_whose_contents_polars_panics_is_refused(log):
-    """A file with a good footer and one wrong byte in a column's levels is named, with a remedy."""
+def test_a_file_on_which_polars_panics_is_rejected(log):
     levels = b"\x02\x00\x00\x00\x02\x01"
     content = write_flow(log).read_bytes()
     log.write_bytes(content.replace(levels, levels[:4] + b"\xff\x01", 1))
@@ -175,22 +165,20 @@ def test_a_file_over_whose_contents_polars_panics_is_refused(log):
         read(log)
 
 
-def test_a_column_of_an_impossible_type_is_refused(log):
-    """A column whose type cannot mean a text or a number makes the file unreadable, by name."""
+def test_a_column_of_an_impossible_type_is_rejected(log):
     with pytest.raises(UnreadableLogError, match=rf"^{log} cannot be read: "):
         read(write_flow(log, src_ip=["10.0.0.1"]))
 
 
 @pytest.mark.parametrize("column", ["bytes", "src_port", "orig_packets"])
 @pytest.mark.parametrize("value", [dt.timedelta(seconds=1), NOON, dt.time(1)])
-def test_a_time_is_no_count(log, column, value):
-    """A time or a duration in place of a number rejects its row: the number that it is stored as means nothing."""
+def test_a_time_in_place_of_a_number_is_an_error(log, column, value):
+    """A time or duration in place of a number rejects its row: the number as which it is stored has no meaning."""
     kept, rejected = read(write_flow(log, **{column: value}))
     assert (kept.height, rejected["fault"].to_list()) == (0, [column])
 
 
 def test_the_number_of_a_row_is_its_line(log):
-    """A rejected row is named by its number, counted from 1."""
     pl.DataFrame({name: [value] * 3 for name, value in FLOW.items()} | {"bytes": [1.0, 2.0, 2.5]}).write_parquet(log)
     kept, rejected = read(log)
     assert (kept["bytes"].to_list(), faults(rejected)) == ([1, 2], [(3, "bytes", "2.5")])
@@ -200,7 +188,7 @@ NAMES = "timestamp=when,bytes=sent+received,duration='2.5'"
 
 
 def test_mapped_columns_make_a_record(log):
-    """Named columns, sums and constants are taken where the mapping says, others under their own name."""
+    """Columns without a mapping are read under their own names."""
     write_flow(log, when=NOON.replace(tzinfo=None), timestamp=None, sent=1, received="2.0", duration=7.0)
     kept, _ = read(log, columns=NAMES)
     assert only(kept) == dict.fromkeys(RAW) | FLOW | {"protocol": "tcp", "bytes": 3, "duration": 2.5}
@@ -210,8 +198,7 @@ def test_mapped_columns_make_a_record(log):
     ("sent", "received", "expected"),
     [(1, None, 1), (None, 2.0, 2), (None, None, None), (2**62, 2**62 - 1, 2**63 - 1), (0, 0, 0)],
 )
-def test_a_sum_is_of_what_is_known(log, sent, received, expected):
-    """A sum is exact, and null only where all of its terms are."""
+def test_a_sum_ignores_unset_terms(log, sent, received, expected):
     write_flow(log, sent=sent, received=received, when=NOON)
     assert only(read(log, columns=NAMES)[0])["bytes"] == expected
 
@@ -220,19 +207,17 @@ def test_a_sum_is_of_what_is_known(log, sent, received, expected):
     ("sent", "received", "said"),
     [(2**62, 2**62, f"{2**62}+{2**62}"), (1, -1, "1+-1"), (1, 0.5, "1+0.5"), (1, "x", "1+x"), (None, "x", "x")],
 )
-def test_a_sum_with_a_fault_is_at_fault(log, sent, received, said):
-    """A sum beyond its column, or with a term that is no count, rejects its row with all of its terms."""
+def test_a_sum_with_an_invalid_term_is_an_error(log, sent, received, said):
     write_flow(log, sent=sent, received=received, when=NOON)
     assert faults(read(log, columns=NAMES)[1]) == [(1, "bytes", said)]
 
 
 def test_a_mapped_column_that_a_file_lacks_is_named(log):
-    """The file and the column are named."""
     with pytest.raises(UnreadableLogError, match=rf"^{log} has no column when, which FLOWS_COLUMNS names\. Correct"):
         find(write_flow(log), columns=NAMES)
 
 
-def test_positions_are_refused(log):
-    """Positions are for files without a header, and Parquet always has names, even one that looks like a position."""
+def test_positions_are_rejected(log):
+    """Positions are for files without a header. Parquet always has names, even ones that look like positions."""
     with pytest.raises(UnreadableLogError, match=rf"^{log} is Parquet, whose columns have names\. Use names in FLOWS"):
         find(write_flow(log, **{"#1": 5}), columns="bytes=#1")

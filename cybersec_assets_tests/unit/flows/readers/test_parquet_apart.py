@@ -1,4 +1,4 @@
-"""Parquet read as the product does it, in a process of its own, which a damaged file may end."""
+"""Parquet is read in a process of its own, which a damaged file may crash."""
 
 import signal
 import subprocess
@@ -18,7 +18,7 @@ from cybersec_assets_tests.support.flows.logs import CSV, DAY, abortive_parquet,
 
 @pytest.fixture
 def log(tmp_path):
-    """Where the log is written."""
+    """The path of the log."""
     return tmp_path / "flows.parquet"
 
 
@@ -27,8 +27,7 @@ def write_flow(log, **values):
     pl.DataFrame({name: [value] for name, value in (CSV | values).items()}).write_parquet(log)
 
 
-def test_a_file_that_has_polars_abort_is_told_by_name(log):
-    """Of several files that which ends the process that reads it is named, with the signal; no other process ends."""
+def test_a_file_that_crashes_polars_is_named(log):
     for name in "a", "c":
         write_flow(log.with_name(f"{name}.parquet"))
     bad = write(log.with_name("b.parquet"), abortive_parquet(CSV))
@@ -37,8 +36,8 @@ def test_a_file_that_has_polars_abort_is_told_by_name(log):
         run(log.with_name("*.parquet"))
 
 
-def test_polars_aborts_over_a_negative_number_of_values(log):
-    """Read in this process, the same file would end it: once Polars does not do so, nobody needs the other one."""
+def test_polars_aborts_on_a_negative_number_of_values(log):
+    """If this fails, Polars no longer aborts and the isolation may not be needed any more."""
     script = "import sys, polars as pl; pl.scan_parquet(sys.argv[1]).collect()"
     ended = subprocess.run(
         [sys.executable, "-c", script, write(log, abortive_parquet(CSV))], check=False, capture_output=True
@@ -46,8 +45,7 @@ def test_polars_aborts_over_a_negative_number_of_values(log):
     assert ended.returncode == -signal.SIGABRT
 
 
-def test_what_is_read_apart_is_what_is_read_here(log):
-    """Records, faults and errors come back from the other process as they are, and pseudonyms where they are wanted."""
+def test_isolated_reading_gives_the_same_result(log):
     write_flow(log, bytes="-1")
     write_flow(log.with_name("b.parquet"), src_ip="10.0.0.9")
     uri = log.with_name("*.parquet")
@@ -59,7 +57,7 @@ def test_what_is_read_apart_is_what_is_read_here(log):
 
 
 def run(uri, **options):
-    """Ingest logs as the product does, and give what was kept, and what was rejected."""
+    """Ingest logs as the product does, and return the kept and the rejected records."""
     with tempfile.TemporaryDirectory() as folder:
         kept, rejected = Path(folder) / "kept.parquet", Path(folder) / "rejected.parquet"
         ingest(FlowSource(str(uri), **options).logs_of(DAY, Path(folder) / "logs"), kept, rejected)

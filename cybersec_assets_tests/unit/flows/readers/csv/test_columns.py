@@ -32,12 +32,12 @@ NAMES = "timestamp=when,src_ip=from,dst_ip=to,bytes=sent+received,duration=dur"
 
 @pytest.fixture
 def log(tmp_path):
-    """Where the log is written."""
+    """The path of the log."""
     return tmp_path / "flows.csv"
 
 
 def test_mapped_columns_make_a_record(log):
-    """Named columns and sums are taken where the mapping says, others under their own name."""
+    """Columns without a mapping are read under their own names."""
     kept, _ = read(write(log, f"{FOREIGN}2024-04-19 10:00:00,10.0.0.1,10.0.0.2,10,20,1.5,UDP,x\n"), columns=NAMES)
     assert only(kept) == dict.fromkeys(RAW) | {
         "timestamp": dt.datetime(2024, 4, 19, 10, tzinfo=dt.UTC),
@@ -52,7 +52,6 @@ def test_mapped_columns_make_a_record(log):
 @pytest.mark.parametrize("begin", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_numbered_columns_make_records_of_every_line(log, begin, end):
-    """With numbers the first line is a record, whether or not a byte order mark stands before it."""
     text = begin + (NAMELESS + NAMELESS.replace("tcp", "udp")).replace("\n", end)
     kept, rejected = read(write(log, text), columns=NUMBERS)
     assert (kept["src_ip"].to_list(), kept["protocol"].to_list()) == (["10.0.0.1"] * 2, ["tcp", "udp"])
@@ -61,7 +60,6 @@ def test_numbered_columns_make_records_of_every_line(log, begin, end):
 
 
 def test_a_fault_in_a_file_without_header_names_its_line(log):
-    """Without a header the first line is line 1."""
     text = NAMELESS.replace("10,20", "x,20") + NAMELESS + NAMELESS.replace("10.0.0.2", "")
     assert faults(read(write(log, text), columns=NUMBERS)[1]) == [(1, "bytes", "x+20"), (3, "dst_ip", "")]
 
@@ -71,8 +69,7 @@ terms = st.none() | st.integers(-2, 2**63 + 1) | st.sampled_from([2**62, 2**63 -
 
 @examples
 @given(st.lists(st.tuples(terms, terms, terms), min_size=1, max_size=6))
-def test_a_sum_is_of_what_is_known(rows):
-    """A sum is exact; it is null only where all terms are, and at fault where one is or where it is beyond 2^63."""
+def test_a_sum_ignores_unset_terms(rows):
     lines = [f"10.0.0.1,10.0.0.2,tcp,{','.join('' if n is None else str(n) for n in row)}\n" for row in rows]
     columns = "timestamp='2024-04-19',src_ip=#1,dst_ip=#2,protocol=#3,duration='',bytes=#4+#5+#6"
     with tempfile.TemporaryDirectory() as folder:
@@ -90,16 +87,14 @@ def test_a_sum_is_of_what_is_known(rows):
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1", "1s", "1e308"])
-def test_a_sum_of_seconds_has_the_same_faults(log, value):
-    """A duration's sum is at fault where a term is no number, below zero or endless, or where it becomes so."""
+def test_an_invalid_sum_of_seconds_is_an_error(log, value):
     columns = NUMBERS.replace("bytes=#4+#5,duration=#6", "bytes=#4,duration=#5+#6")
     text = NAMELESS.replace("20,1.5", f"{value},1.5e308")
     assert faults(read(write(log, text), columns=columns)[1]) == [(1, "duration", f"{value}+1.5e308")]
 
 
 @pytest.mark.parametrize("separator", ["\t", ";"])
-def test_another_separator_is_told_by_the_first_line(log, separator):
-    """Tabs and semicolons part fields as commas do, with a header or without, and a comma inside is no separator."""
+def test_the_separator_is_detected_in_the_first_line(log, separator):
     text = csv_log(csv_row(protocol="a,b")).replace(",", separator).replace(f"a{separator}b", "a,b")
     assert only(read(write(log, text))[0])["protocol"] == "a,b"
     assert only(read(write(log, NAMELESS.replace(",", separator)), columns=NUMBERS)[0])["bytes"] == 30
@@ -110,7 +105,6 @@ def test_another_separator_is_told_by_the_first_line(log, separator):
     [(NAMES, "when"), (NUMBERS, "#6"), ("bytes=b+'1'", "b"), ('bytes="a b"', "a b")],
 )
 def test_a_mapped_column_that_a_file_lacks_is_named(log, columns, missing):
-    """The file and the column are named, and that it was asked for."""
     write(log, csv_log(csv_row()) if columns != NUMBERS else NAMELESS.replace(",1.5", ""))
     with pytest.raises(
         UnreadableLogError,
@@ -120,7 +114,6 @@ def test_a_mapped_column_that_a_file_lacks_is_named(log, columns, missing):
 
 
 def test_a_required_column_that_is_not_mapped_is_named(log):
-    """A mapping that leaves out what a flow needs is told which column is still missing."""
     with pytest.raises(
         UnreadableLogError,
         match=rf"^{log} has no column duration\. Have the sensor write it, .+ map it in FLOWS_COLUMNS",
@@ -128,8 +121,8 @@ def test_a_required_column_that_is_not_mapped_is_named(log):
         find(write(log, NAMELESS), columns=NUMBERS.replace(",duration=#6", ""))
 
 
-def test_a_column_that_is_there_twice_is_refused(log):
-    """Where two columns bear the name that is needed, neither is taken; others may be there as often as they like."""
+def test_a_duplicate_column_is_rejected(log):
+    """If two columns have a name that is needed, neither is used; other names may be repeated."""
     twice = FOREIGN.replace("note", "note,note")
     assert read(write(log, twice), columns=NAMES)[0].is_empty()
     write(log, FOREIGN.replace("note", "dur"))
@@ -137,8 +130,8 @@ def test_a_column_that_is_there_twice_is_refused(log):
         find(log, columns=NAMES)
 
 
-def test_with_a_mapping_no_other_reader_is_asked(log):
-    """A CSV of Argus, which has a reader of its own, is read by the mapping where there is one."""
+def test_a_mapping_takes_precedence_over_detection(log):
+    """Argus' CSV has a reader of its own, but a mapping takes precedence."""
     names = "StartTime,Dur,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,State,sTos,dTos,TotPkts,TotBytes,SrcBytes,Label\n"
     row = "2011/08/10 09:46:53,1.5,tcp,10.0.0.1,1577,<?>,10.0.0.2,6881,SPA,0,0,4,276,156,flow=Background\n"
     columns = "timestamp='2011-08-10',src_ip=SrcAddr,dst_ip=DstAddr,protocol=Dir,bytes=SrcBytes,duration=Dur"
@@ -146,14 +139,13 @@ def test_with_a_mapping_no_other_reader_is_asked(log):
     assert (flow["protocol"], flow["bytes"], flow["label"]) == ("<?>", 156, None)
 
 
-def test_with_a_mapping_another_format_is_refused_by_its_columns(log):
-    """With a mapping a file is CSV or Parquet; a Zeek log is named with the column that it lacks."""
+def test_with_a_mapping_another_format_is_rejected_by_its_columns(log):
+    """With a mapping, a file is CSV or Parquet; for a Zeek log, the missing column is named."""
     with pytest.raises(UnreadableLogError, match=rf"^{log} has no column sbytes, which FLOWS_COLUMNS names"):
         find(write(log, zeek_log(zeek_row())), columns="bytes=sbytes")
 
 
 def test_a_missing_column_with_a_hostile_name_is_quoted(tmp_path):
-    """A name that is long or not plain is cut and quoted in the message."""
     path = write(tmp_path / "flows.csv", "a,b\n1,2\n")
     with pytest.raises(UnreadableLogError, match=r"has no column 'x{80}…' \(300 characters\), which FLOWS_COLUMNS"):
         find(path, columns=json.dumps({"timestamp": "x" * 300}))

@@ -1,4 +1,4 @@
-"""Suricata's flow events, among all else that it tells."""
+"""Suricata's flow events, among events of other types."""
 
 import datetime as dt
 import json
@@ -16,7 +16,6 @@ OTHER = {"event_type": "http", "src_ip": "10.0.0.1", "flow": {"start": 3}, "http
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_flow(log, packed):
-    """Each value of a flow comes to its column; its times are UTC, its duration is from packet to packet."""
     kept, rejected = log(EVENT, packed=packed)
     assert rejected.height == 0
     assert only(kept) == {
@@ -41,19 +40,17 @@ def test_a_flow(log, packed):
 
 
 def test_a_flow_that_matched_a_signature(log):
-    """What Suricata says of a flow's alerts is kept."""
     kept, _ = log(event(alerted=True), event(alerted=None))
     assert kept["alerted"].to_list() == [True, None]
 
 
 def test_no_protocol_was_detected(log):
-    """`failed` is no service."""
     kept, _ = log(event(app_proto="failed"), event(app_proto=None))
     assert kept["service"].to_list() == [None, None]
 
 
-def test_other_events_are_passed_over(log):
-    """Requests, statistics and what has no type are neither flows nor damage."""
+def test_other_events_are_skipped(log):
+    """Events of other types, or without a type, are neither flows nor damage."""
     kept, rejected = log(OTHER, EVENT, {"event_type": "stats", "flow": 3, "proto": [1]}, {})
     assert (kept.height, rejected.height) == (1, 0)
 
@@ -76,26 +73,24 @@ def test_other_events_are_passed_over(log):
     ],
 )
 def test_a_damaged_line_is_kept_with_its_fault(log, record, fault, value):
-    """A flow that does not parse is told by its line, its column and its value; those around it are read."""
     kept, rejected = log(EVENT, record, EVENT)
     assert (kept.height, faults(rejected)) == (2, [(2, fault, value)])
 
 
 def test_a_file_without_flows(log):
-    """Thousands of other events may stand before the first flow, so a log of other events alone is no other format."""
+    """Thousands of other events may come before the first flow, so a log of other events is still an event log."""
     kept, rejected = log(ALERT, ALERT)
     assert (kept.height, rejected.height) == (0, 0)
 
 
-def test_objects_that_are_no_events(log, tmp_path):
-    """JSON of other kinds is named."""
+def test_objects_that_are_not_events_are_rejected(log, tmp_path):
     with pytest.raises(UnreadableLogError, match=f"{tmp_path}/log is not a flow log of a known format"):
         log({"level": "info"}, {"timestamp": 3})
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
 def test_an_alert_in_another_file(tmp_path, order):
-    """An alert event shows in its flow, whatever that says itself, whichever file comes first, and makes no record."""
+    """An alert event marks its flow as alerted, whatever the flow event says and whichever file comes first."""
     write(tmp_path / order[0], lines(ALERT, ALERT | {"flow_id": 3}, {"event_type": "alert"}))
     write(tmp_path / order[1], lines(EVENT, event(flow_id=4), event(flow_id=5, alerted=True)))
     kept, rejected = read(tmp_path / "*")
@@ -104,14 +99,14 @@ def test_an_alert_in_another_file(tmp_path, order):
 
 
 def test_an_alert_in_a_text(log):
-    """What an attacker sends may read like an alert event; it is a text, and names no flow."""
+    """Text that an attacker sends may look like an alert event; it refers to no flow."""
     sent = json.dumps({"event_type": "alert", "flow_id": EVENT["flow_id"]})
     kept, _ = log(EVENT, OTHER | {"http": {"url": sent}}, OTHER | {"event_type": "dns", "dns": {"rrname": '"alert"'}})
     assert only(kept)["alerted"] is False
 
 
 def test_an_alert_beside_damage(log):
-    """The thorough way joins alerts, too."""
+    """The complete path joins alerts, too."""
     kept, rejected = log(EVENT, "{", ALERT, event(flow_id=4))
     assert kept["alerted"].to_list() == [True, False]
     assert rejected.height == 1
@@ -120,8 +115,7 @@ def test_an_alert_beside_damage(log):
 @pytest.mark.parametrize(
     "line", ["\x01", "\x01 ", "{}\x01", json.dumps(EVENT) + "\x01", json.dumps(EVENT) + "\x01\x01"]
 )
-def test_a_character_that_no_log_has_is_no_separator(log, line):
-    """A line that has it, at its end too, is no JSON object, and is counted."""
+def test_the_sentinel_is_not_a_separator(log, line):
     kept, rejected = log(EVENT, line, EVENT)
     assert (kept.height, faults(rejected)) == (2, [(2, "JSON object", "")])
 
@@ -133,7 +127,7 @@ flows = st.fixed_dictionaries({"bytes_toserver": counts, "bytes_toclient": count
 @examples
 @given(records=st.lists(flows | st.just(OTHER) | st.sampled_from(["{", "]", "true"]), max_size=20))
 def test_what_is_written_is_read(tmp_path_factory, records):
-    """Flows come back with their counts, alerts are passed over, and what is no object is counted."""
+    """Records are read back with their values, and every other line is counted."""
     log = tmp_path_factory.mktemp("eve") / "log"
     written = [r if isinstance(r, str) or r is OTHER else event(**r) for r in records]
     kept, rejected = read(write(log, lines(EVENT, *written)))

@@ -1,4 +1,4 @@
-"""Suricata's netflow events: one has what went one way, two make a flow."""
+"""Suricata's netflow events: each has one direction, and two make a flow."""
 
 import datetime as dt
 
@@ -9,7 +9,6 @@ from cybersec_assets_tests.support.flows.logs import faults, only, read, write
 
 
 def test_two_events_are_a_flow(log):
-    """Both directions come together under the originator's addresses, each with its own volume."""
     kept, rejected = log(THERE, BACK)
     assert rejected.height == 0
     assert only(kept) == {
@@ -33,16 +32,15 @@ def test_two_events_are_a_flow(log):
     }
 
 
-def test_nothing_came_back(log):
-    """A flow without an answer has one event, and no volume of the other direction."""
+def test_a_flow_without_a_response(log):
     kept, _ = log(THERE)
     row = only(kept)
     assert (row["bytes"], row["orig_bytes"], row["resp_bytes"], row["resp_packets"]) == (10, 10, None, None)
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
-def test_the_originator_is_told_by_the_time(tmp_path, order):
-    """Events in two files are joined, and whichever file comes first, the event written first is the originator's."""
+def test_the_first_event_is_the_originators(tmp_path, order):
+    """Events in two files are joined; the event written first is the originator's, whichever file comes first."""
     for name, record in zip(order, (THERE, BACK), strict=True):
         write(tmp_path / name, lines(record))
     kept, _ = read(tmp_path / "*")
@@ -50,7 +48,6 @@ def test_the_originator_is_told_by_the_time(tmp_path, order):
 
 
 def test_flows_that_share_an_id(log):
-    """An id that is used again later in the day is another flow."""
     later = {"start": "2024-04-19T18:00:00+0200", "end": "2024-04-19T18:00:01+0200"}
     again = [record | {"netflow": record["netflow"] | later} for record in (THERE, BACK)]
     kept, _ = log(THERE, BACK, *again)
@@ -58,13 +55,11 @@ def test_flows_that_share_an_id(log):
 
 
 def test_events_without_an_id(log):
-    """Nothing says what they belong to, so each is a flow."""
     kept, _ = log(*({name: value for name, value in r.items() if name != "flow_id"} for r in (THERE, BACK)))
     assert kept["bytes"].to_list() == [10, 20]
 
 
 def test_a_log_that_was_delivered_twice(log):
-    """Each flow is there twice, and nothing is added up."""
     kept, _ = log(THERE, BACK, THERE, BACK)
     assert kept.rows() == [kept.row(0)] * 2
     assert kept["bytes"].to_list() == [30, 30]
@@ -72,7 +67,6 @@ def test_a_log_that_was_delivered_twice(log):
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
 def test_a_flow_that_has_a_flow_event_is_not_counted_again(tmp_path, order):
-    """Where both kinds of event tell of a flow, in whichever files, the flow event is the record."""
     write(tmp_path / order[0], lines(THERE, BACK, THERE | {"flow_id": 8}))
     write(tmp_path / order[1], lines(event(flow_id=7, bytes_toserver=1)))
     kept, rejected = read(tmp_path / "*")
@@ -81,21 +75,20 @@ def test_a_flow_that_has_a_flow_event_is_not_counted_again(tmp_path, order):
 
 
 def test_alerts(log):
-    """An alert event shows in its flow, and where there are any, the other flows are known to have none."""
+    """An alert event marks its flow as alerted; if there are any, the other flows are known not to be."""
     kept, _ = log(THERE, BACK, ALERT | {"flow_id": 7}, THERE | {"flow_id": 8})
     assert dict(kept.select("uid", "alerted").rows()) == {"7": True, "8": False}
 
 
-def test_damage_stays_by_itself(log):
-    """A damaged event is told by its own line, and the other direction is a flow."""
+def test_a_damaged_event_is_not_joined(log):
     damaged = BACK | {"netflow": BACK["netflow"] | {"bytes": "many"}}
     kept, rejected = log(EVENT, THERE, damaged)
     assert kept["bytes"].to_list() == [30, 10]
     assert faults(rejected) == [(3, "bytes", "many")]
 
 
-def test_a_sum_beyond_what_is_counted(log):
-    """Two directions whose sum no column holds are a fault, not a wrong number."""
+def test_an_overflowing_sum_is_an_error(log):
+    """If the sum of both directions overflows, it is an error and not a wrong number."""
     huge = [record | {"netflow": record["netflow"] | {"bytes": 2**62}} for record in (THERE, BACK)]
     kept, rejected = log(EVENT, *huge)
     assert (kept.height, faults(rejected)) == (1, [(line, "bytes", f"{2**62}+{2**62}") for line in (2, 3)])

@@ -1,4 +1,4 @@
-"""The quick way to read a Zeek log beside the thorough one: what it passes is the same, and no fault passes."""
+"""The fast path for Zeek logs returns the same rows as the complete one, and misses no error."""
 
 import tempfile
 from pathlib import Path
@@ -74,7 +74,7 @@ breaks = st.sampled_from(
 
 @st.composite
 def logs(draw):
-    """Draw a log's bytes, some values and some lines of which are damaged."""
+    """Draw the bytes of a log in which some values and lines are damaged."""
     last = draw(st.sampled_from(["resp_pkts", "duration", "id.resp_h", "service", "label", "tunnel_parents"]))
     fields = [*(name for name in [*ZEEK, "local_orig"] if name != last), last]
     values = ZEEK | {"label": "Benign", "tunnel_parents": "(empty)", "local_orig": "T"}
@@ -94,65 +94,64 @@ def logs(draw):
 
 
 def both(content):
-    """Read a log in both ways; the quick one is None where it ended with an error."""
+    """Return the rows of the complete path and of the fast path, None if that raised an error."""
     with tempfile.TemporaryDirectory() as folder:
         found = FlowSource(str(write(Path(folder) / "conn.log", content))).logs_of(DAY, Path(folder) / "logs")
         (part,) = found.parts
-        thorough = part.scan(part.files).collect(engine="streaming")
+        complete = part.scan(part.files).collect(engine="streaming")
         try:
-            return thorough, part.fast_scan(part.files).collect(engine="streaming")
+            return complete, part.fast_scan(part.files).collect(engine="streaming")
         except pl.exceptions.PolarsError:
-            return thorough, None
+            return complete, None
 
 
 @examples
 @given(logs())
-def test_what_passes_quickly_is_what_passes_thoroughly(content):
-    """Whatever is wrong with a log, where the quick way suspects no record, none has a fault or another value."""
-    thorough, quick = both(content)
-    if quick is None or quick["suspect"].any():
+def test_the_fast_path_agrees_with_scan(content):
+    """If the fast path suspects no row, `scan` returns the same values and no error, whatever is wrong with a log."""
+    complete, fast = both(content)
+    if fast is None or fast["suspect"].any():
         return
-    assert quick.schema == RAW | {"suspect": pl.Boolean()}
-    assert thorough["fault"].null_count() == thorough.height
-    assert quick.drop("suspect").equals(thorough.select(list(RAW)))
+    assert fast.schema == RAW | {"suspect": pl.Boolean()}
+    assert complete["fault"].null_count() == complete.height
+    assert fast.drop("suspect").equals(complete.select(list(RAW)))
 
 
 @pytest.mark.parametrize("beyond", ["", "x", "x\ty", "-", "\tx"])
 @pytest.mark.parametrize("unused", [[], ["local_orig"]])
-def test_a_line_that_is_too_long_does_not_pass_quickly(beyond, unused):
-    """A line with more fields than the header has is suspect or raises, whether every column is asked for or not."""
+def test_a_line_with_too_many_fields_is_suspect(beyond, unused):
+    """A line with too many fields is suspect or raises an error, whether or not every column is used."""
     fields = [*unused, *ZEEK]
     row = "\t".join(ZEEK.get(name, "T") for name in fields)
-    thorough, quick = both(f"{zeek_header(fields)}{row}\n{row}\t{beyond}\n".encode())
-    assert thorough["fault"].to_list() == [None, "number of fields"]
-    assert quick is None or quick["suspect"].to_list() == [False, True]
+    complete, fast = both(f"{zeek_header(fields)}{row}\n{row}\t{beyond}\n".encode())
+    assert complete["fault"].to_list() == [None, "number of fields"]
+    assert fast is None or fast["suspect"].to_list() == [False, True]
 
 
 @pytest.mark.parametrize("begin", ["", "\ufeff", "#\n", "\ufeff#\n"])
 @pytest.mark.parametrize("beside", ["\n", "\r\n", "\n#close", "T\n", "T\r\n", " \n", "\x00\n", "T\n#"])
 @pytest.mark.parametrize("first", [True, False])
-def test_a_long_line_and_what_evens_it_out_do_not_pass_quickly(begin, beside, first):
-    """A line with as many fields too many as another has too few is told by that other one."""
+def test_a_line_with_too_many_fields_and_one_with_too_few_are_suspect(begin, beside, first):
+    """A line with as many fields too many as another has too few is noticed by that other one."""
     fields = ["local_orig", *ZEEK]
     row = "\t".join(ZEEK.get(name, "T") for name in fields) + "\n"
     twice = row.removesuffix("\n") + "\tx" * (len(fields) - 1) + "\n"
     pair = [beside, twice] if first else [twice, beside]
-    _, quick = both("".join([begin, zeek_header(fields), row, *pair]).encode())
-    assert quick is None or quick["suspect"].any()
+    _, fast = both("".join([begin, zeek_header(fields), row, *pair]).encode())
+    assert fast is None or fast["suspect"].any()
 
 
 @pytest.mark.parametrize("begin", ["", "\ufeff"])
-def test_a_long_line_alone_does_not_pass_quickly(begin):
-    """No line of the header makes up for it, with a byte order mark before it or without."""
+def test_a_single_line_with_too_many_fields_is_suspect(begin):
     fields = ["local_orig", *ZEEK]
     row, beyond = "\t".join(ZEEK.get(name, "T") for name in fields), "\tx" * (len(fields) - 1)
-    _, quick = both(f"{begin}{zeek_header(fields)}{row}\n{row}{beyond}\n".encode())
-    assert quick is None or quick["suspect"].any()
+    _, fast = both(f"{begin}{zeek_header(fields)}{row}\n{row}{beyond}\n".encode())
+    assert fast is None or fast["suspect"].any()
 
 
 @pytest.mark.parametrize("before", range(14))
-def test_a_comment_that_chunks_cut_hides_no_long_line(tmp_path, before):
-    """Separators of comments are not those of records, wherever a chunk ends; without a comment they are known."""
+def test_a_comment_across_chunks_hides_no_long_line(tmp_path, before):
+    """Separators in comments do not count as separators of records, wherever a chunk ends."""
     file = write(tmp_path / "conn.log", zeek_log(zeek_row()))
     log = FlowSource(str(file)).logs_of(DAY, tmp_path / "logs").files[0]
     row, comment = zeek_row(), "#close\t\t\t\n"
@@ -174,23 +173,23 @@ def test_a_comment_that_chunks_cut_hides_no_long_line(tmp_path, before):
 
 @pytest.mark.parametrize("value", ODD)
 @pytest.mark.parametrize("name", ["ts", "duration", "orig_bytes", "id.orig_p", "id.orig_h", "uid"])
-def test_an_odd_value_passes_quickly_as_it_passes_thoroughly(name, value):
-    """Each odd value in each kind of column comes out of both ways alike, or out of the thorough one alone."""
-    thorough, quick = both(zeek_log(zeek_row(**{name.replace(".", "__"): value})))
-    if quick is not None and not quick["suspect"].any():
-        assert quick.drop("suspect").equals(thorough.select(list(RAW)))
-        assert thorough["fault"].null_count() == thorough.height
+def test_both_paths_agree_on_an_odd_value(name, value):
+    """Each odd value in each kind of column is read alike by both paths, or only by the complete one."""
+    complete, fast = both(zeek_log(zeek_row(**{name.replace(".", "__"): value})))
+    if fast is not None and not fast["suspect"].any():
+        assert fast.drop("suspect").equals(complete.select(list(RAW)))
+        assert complete["fault"].null_count() == complete.height
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("unset", ["service", "duration", "orig_bytes", "resp_pkts", "conn_state"])
-def test_a_log_without_a_fault_is_not_suspect(unset, end):
-    """What Zeek writes every day, with values unset and the same header again, is read in the quick way alone."""
+def test_a_good_log_is_not_suspect(unset, end):
+    """A log as Zeek writes it every day, with unset values and a repeated header, takes the fast path."""
     text = zeek_log(zeek_row(), zeek_row(**{unset: "-"})) + zeek_log(zeek_row(uid="(empty)"))
-    thorough, quick = both(text.replace("\n", end))
-    assert quick is not None
-    assert not quick["suspect"].any()
-    assert (quick.height, thorough.height) == (3, 3)
+    complete, fast = both(text.replace("\n", end))
+    assert fast is not None
+    assert not fast["suspect"].any()
+    assert (fast.height, complete.height) == (3, 3)
 
 
 @pytest.mark.parametrize(
@@ -212,18 +211,16 @@ def test_a_log_without_a_fault_is_not_suspect(unset, end):
         zeek_row(ts="20240419000000"),
     ],
 )
-def test_damage_does_not_pass_quickly(damaged):
-    """Each kind of damage is suspect, or ends the quick way."""
-    _, quick = both(zeek_log(zeek_row(), damaged))
-    assert quick is None or quick["suspect"].any()
+def test_damage_is_suspect(damaged):
+    _, fast = both(zeek_log(zeek_row(), damaged))
+    assert fast is None or fast["suspect"].any()
 
 
 @pytest.mark.parametrize(
     "name", ["zat-zeek/conn.log", "zat-zeek/conn_date_issue.log", "labelled/zeek-conn-008.log.labeled"]
 )
-def test_a_real_log_passes_quickly(shared_data, name):
-    """Logs of real sensors have no record that is suspect, and come out of both ways alike."""
-    thorough, quick = both((shared_data / name).read_bytes())
-    assert quick is not None
-    assert not quick["suspect"].any()
-    assert quick.drop("suspect").equals(thorough.select(list(RAW)))
+def test_a_real_log_is_not_suspect(shared_data, name):
+    complete, fast = both((shared_data / name).read_bytes())
+    assert fast is not None
+    assert not fast["suspect"].any()
+    assert fast.drop("suspect").equals(complete.select(list(RAW)))

@@ -1,4 +1,4 @@
-"""Zeek's header lines: what they say, where they change, and which are of no use."""
+"""Zeek's header lines: their meaning, changes inside a file, and invalid ones."""
 
 import tempfile
 from pathlib import Path
@@ -28,13 +28,13 @@ SWAPPED = [*list(ZEEK)[:9], "resp_bytes", "orig_bytes", *list(ZEEK)[11:]]
 
 @pytest.fixture
 def log(tmp_path):
-    """Where the log is written."""
+    """The path of the log."""
     return tmp_path / "conn.log"
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_the_same_header_again_is_passed_over(log, packed):
-    """Logs with the same header may be joined into one file, plain or as members of one gzip file."""
+def test_a_repeated_header_is_skipped(log, packed):
+    """Logs with the same header may be concatenated, as plain text or as members of a gzip file."""
     write(log, zeek_log(zeek_row(uid="a")), packed=packed)
     log.write_bytes(
         log.read_bytes() + write(log.with_name("more"), zeek_log(zeek_row(uid="b")), packed=packed).read_bytes()
@@ -45,7 +45,6 @@ def test_the_same_header_again_is_passed_over(log, packed):
 
 @pytest.mark.parametrize("padding", [0, 30_000], ids=["near", "beyond a chunk"])
 def test_records_are_read_by_the_header_above_them(log, padding):
-    """In joined logs each record's columns are those of its own header, and every line keeps its number."""
     first, second = zeek_row(uid="a") * (1 + padding), zeek_row(uid="b", orig_bytes="5")
     last = zeek_log(zeek_row(uid="c"), zeek_row(duration="long"))
     kept, rejected = read(write(log, zeek_log(first) + zeek_log(second, second, fields=SWAPPED) + last))
@@ -55,8 +54,8 @@ def test_records_are_read_by_the_header_above_them(log, padding):
     assert faults(rejected) == [(6 + 1 + padding + 6 + 2 + 6 + 2, "duration", "long")]
 
 
-def test_a_header_may_bring_another_separator_and_other_marks(log):
-    """Whatever a header says is so from there on, and what it does not say stays as it was."""
+def test_a_header_may_change_separator_and_marks(log):
+    """What a header does not define stays as in the header above it."""
     other = (
         zeek_log(zeek_row(service="?", uid="-")).replace("\\x09", "\\x2c").replace("\t", ",").replace(",-\n", ",?\n")
     )
@@ -66,28 +65,25 @@ def test_a_header_may_bring_another_separator_and_other_marks(log):
     assert rejected.is_empty()
 
 
-def test_of_headers_without_records_the_last_counts(log):
+def test_the_last_of_consecutive_headers_counts(log):
     """An hour without connections leaves its header alone above the next one's."""
     kept, rejected = read(write(log, zeek_log() + zeek_log(zeek_row(), fields=SWAPPED) + zeek_log() + zeek_log()))
     assert (only(kept)["orig_bytes"], rejected.height) == (20, 0)
 
 
-def test_a_closing_line_above_a_header_is_no_record(log):
-    """A log that was closed before another was joined to it reads as both."""
+def test_a_closing_line_above_a_header_is_skipped(log):
     text = zeek_log(zeek_row()) + "#close\t2024-04-19-01-00-00\n" + zeek_log(zeek_row(), fields=SWAPPED)
     kept, rejected = read(write(log, text))
     assert (kept["orig_bytes"].to_list(), rejected.height) == ([10, 20], 0)
 
 
-def test_a_later_header_without_a_needed_column_is_refused(log):
-    """The place of a header that lacks what a flow needs is named, and the column."""
+def test_a_later_header_without_a_needed_column_is_rejected(log):
     write(log, zeek_log(zeek_row()) + zeek_log(fields=[name for name in ZEEK if name != "proto"]))
     with pytest.raises(UnreadableLogError, match=rf"^{log} line 8 has no column proto\. Have the sensor write it, or"):
         find(log)
 
 
-def test_records_above_the_header_are_refused(log):
-    """A log whose first records have no header above them is named, with the line where it should begin."""
+def test_records_above_the_header_are_rejected(log):
     write(log, zeek_row() + zeek_row() + zeek_log(zeek_row()))
     with pytest.raises(
         UnreadableLogError, match=rf"^{log} has records above its header, which is line 8\. Split the file there\.$"
@@ -95,8 +91,7 @@ def test_records_above_the_header_are_refused(log):
         find(log)
 
 
-def test_a_header_that_changes_all_the_time_is_refused(log):
-    """No more parts are made of a log than any sensor could have meant."""
+def test_a_header_that_changes_all_the_time_is_rejected(log):
     write(log, (zeek_log(zeek_row()) + zeek_log(zeek_row(), fields=SWAPPED)) * (MAX_BLOCKS // 2 + 1))
     with pytest.raises(UnreadableLogError, match=rf"^{log} changes its header over 1,000 times\. Split the file\.$"):
         find(log)
@@ -104,36 +99,31 @@ def test_a_header_that_changes_all_the_time_is_refused(log):
 
 @pytest.mark.parametrize("behind", [" ", "\t"])
 @pytest.mark.parametrize("separator", ["\t", ",", "|", "\x01", "\x1f", " "])
-def test_any_character_separates(log, separator, behind):
-    """The separator is what the header says, behind a blank or a tab."""
+def test_any_character_may_be_the_separator(log, separator, behind):
     text = zeek_log(zeek_row()).replace(" \\x09", f"{behind}\\x{ord(separator):02x}").replace("\t", separator)
     kept, rejected = read(write(log, text.replace("#separator" + separator, f"#separator{behind}")))
     assert (only(kept)["uid"], only(kept)["resp_packets"], rejected.height) == (ZEEK["uid"], 4, 0)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_header(log):
-    """A log that an editor saved with a byte order mark is read."""
+def test_a_byte_order_mark_is_ignored(log):
     kept, rejected = read(write(log, "\ufeff" + zeek_log(zeek_row()) + zeek_log(zeek_row(), fields=SWAPPED)))
     assert (kept["orig_bytes"].to_list(), rejected.height) == ([10, 20], 0)
 
 
 def test_a_log_of_header_lines_alone_has_no_records(log):
-    """An hour without connections is no error."""
     kept, rejected = read(write(log, zeek_header() + "#close\t2024-04-19-01-00-00\n"))
     assert (kept.height, rejected.height) == (0, 0)
 
 
 @pytest.mark.parametrize("name", NEEDED)
-def test_a_log_without_a_needed_column_is_refused(log, name):
-    """A log that lacks what a flow needs is named, with the column and what to do."""
+def test_a_log_without_a_needed_column_is_rejected(log, name):
     write(log, zeek_log(fields=[field for field in ZEEK if field != name]))
     with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Have the sensor write it, or remove"):
         find(log)
 
 
 @pytest.mark.parametrize("declared", ["", "\\x", "\\]", "\\u2028", "\\x0a", "|\\x0d", "|" * 17])
-def test_a_separator_that_no_log_can_have_is_refused(log, declared):
-    """A separator that is empty, too long, a line end or a broken escape is refused, with the file's name."""
+def test_an_invalid_separator_is_rejected(log, declared):
     write(log, zeek_log(zeek_row()).replace("\\x09", declared, 1))
     with pytest.raises(UnreadableLogError, match=rf"^{log}: its #separator is empty, too long, or not written as"):
         find(log)
@@ -147,7 +137,6 @@ def test_a_separator_that_no_log_can_have_is_refused(log, declared):
     st.sets(st.sampled_from(range(3))),
 )
 def test_a_separator_may_have_several_bytes(separator, escaped):
-    """A log with a longer separator has the records of one with tabs, whichever of its bytes are escaped."""
     declared = "".join(
         "".join(rf"\x{byte:02x}" for byte in sign.encode()) if place in escaped or sign == "," else sign
         for place, sign in enumerate(separator)
@@ -162,16 +151,15 @@ def test_a_separator_may_have_several_bytes(separator, escaped):
     assert rejected.drop("file").rows() == expected[1].drop("file").rows()
 
 
-def test_longer_separators_may_begin_and_end_in_a_log(log):
-    """Of joined logs each is cut by its own separator, and a value keeps what separates in another."""
+def test_concatenated_logs_may_have_different_separators(log):
+    """Each of several concatenated logs is split at its own separator."""
     long = zeek_log(zeek_row(uid="b\tb")).replace("\t", "||").replace("b||b", "b\tb")
     text = zeek_log(zeek_row(uid="a||a")) + long.replace("\\x09", "\\x7c\\x7c") + zeek_log(zeek_row(uid="c||c"))
     kept, rejected = read(write(log, text))
     assert (kept["uid"].to_list(), rejected.height) == (["a||a", "b\tb", "c||c"], 0)
 
 
-def test_a_log_without_a_fields_line_is_refused(log):
-    """A header that does not name the columns is named, with what to do."""
+def test_a_log_without_a_fields_line_is_rejected(log):
     write(log, "#separator \\x09\n" + zeek_row())
     with pytest.raises(
         UnreadableLogError, match=rf"^{log} has no #fields line\. Keep Zeek's header lines in the log\.$"

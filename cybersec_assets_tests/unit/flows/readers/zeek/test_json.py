@@ -1,4 +1,4 @@
-"""Zeek's connections as JSON: by either spelling, among other streams, with every fault kept."""
+"""Zeek's connections as JSON: both spellings, other streams, and damaged lines."""
 
 import datetime as dt
 import json
@@ -16,7 +16,6 @@ from cybersec_assets_tests.support.flows.logs import examples, faults, only, rea
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_connection(log, packed):
-    """Each field of a connection comes to its column."""
     kept, rejected = log(CONN, packed=packed)
     assert rejected.height == 0
     assert only(kept) == {
@@ -41,7 +40,6 @@ def test_a_connection(log, packed):
 
 
 def test_underscores_are_dots(log):
-    """A shipper's spelling reads as Zeek's does, both in one file."""
     underscored = {name.replace(".", "_"): value for name, value in CONN.items()}
     kept, _ = log(CONN, underscored)
     assert kept.row(0) == kept.row(1)
@@ -49,13 +47,11 @@ def test_underscores_are_dots(log):
 
 @pytest.mark.parametrize("ts", ["2024-04-19T00:01:00.943239Z", "2024-04-19T02:01:00.943239+02:00", 1713484860.943239])
 def test_a_time_is_an_epoch_or_iso_8601(log, ts):
-    """Both of Zeek's ways to write a time are read, with their zone."""
     kept, _ = log(conn(ts=ts))
     assert only(kept)["timestamp"] == dt.datetime(2024, 4, 19, 0, 1, 0, 943239, tzinfo=dt.UTC)
 
 
 def test_missing_keys_are_null(log):
-    """Zeek leaves out what is unset; a connection without volumes is one."""
     kept, _ = log(conn(duration=None, orig_bytes=None, resp_bytes=None, service=None, id__orig_p=None))
     row = only(kept)
     assert {row[name] for name in ("duration", "bytes", "orig_bytes", "service", "src_port")} == {None}
@@ -63,14 +59,12 @@ def test_missing_keys_are_null(log):
 
 @pytest.mark.parametrize("name", ["_path", "@stream"])
 def test_only_connections_count(log, name):
-    """Among streams that are named only conn is read; nothing else is a fault, whatever it holds."""
     other = {name: "ssl", "ts": {"nested": [1]}, "service": ["a"], "id.orig_h": 3}
     kept, rejected = log(other, CONN | {name: "conn"}, DNS | {name: "dns"})
     assert (kept.height, rejected.height) == (1, 0)
 
 
 def test_other_streams_without_a_name(log):
-    """Where no stream is named, a record is a connection if it has what only those have."""
     kept, rejected = log(DNS, CONN, DNS)
     assert (kept.height, rejected.height) == (1, 0)
 
@@ -97,7 +91,6 @@ def test_other_streams_without_a_name(log):
     ],
 )
 def test_a_damaged_line_is_kept_with_its_fault(log, record, fault, value):
-    """A line that does not parse is told by its number, its column and its value; those around it are read."""
     kept, rejected = log(CONN, "", record, CONN)
     assert kept.height == 2
     ((line, found, told),) = faults(rejected)
@@ -128,7 +121,6 @@ ADDED = {
 @pytest.mark.parametrize("spelling", [".", "_"])
 @pytest.mark.parametrize("name", [*ADDED, "a field that nobody knows"])
 def test_a_field_that_a_shipper_adds(log, name, spelling):
-    """A short connection is kept whatever a shipper adds to it, in the fast and in the thorough way."""
     record = {key.replace(".", spelling): value for key, value in SHORT.items()} | {name: ADDED.get(name, 1)}
     for beside in ([], ["no JSON"]):
         kept, rejected = log(record, DNS, *beside)
@@ -137,7 +129,6 @@ def test_a_field_that_a_shipper_adds(log, name, spelling):
 
 @pytest.mark.parametrize("name", ["ts", "id.orig_h", "id.resp_h", "proto"])
 def test_a_damaged_connection_with_a_field_that_a_shipper_adds(log, name):
-    """It is quarantined, not counted as a record of another kind."""
     damaged = {key: value for key, value in SHORT.items() if key != name} | {"sensor": "s1"}
     kept, rejected = log(CONN, damaged)
     assert (kept.height, [line for line, *_ in faults(rejected)]) == (1, [2])
@@ -164,41 +155,39 @@ OTHERS = [
 
 @pytest.mark.parametrize("record", OTHERS)
 def test_fields_of_another_stream(log, record):
-    """A record without a stream's name is no connection if it has what only another stream has."""
+    """A record without a stream name is not a connection if it has a field of another stream."""
     for beside in ([], ["no JSON"]):
         kept, rejected = log(CONN, record, record, *beside)
         assert (kept.height, rejected.height) == (1, len(beside))
 
 
 def test_two_lines_that_make_one_object(log):
-    """Halves of an object on two lines are two faults, though together they would parse."""
+    """Halves of an object on two lines are two errors, although together they would parse."""
     kept, rejected = log(CONN, '{"ts": 1', '"uid": 2}', CONN)
     assert (kept.height, [line for line, *_ in faults(rejected)]) == (2, [2, 3])
 
 
 def test_a_line_with_two_objects_beside_halves(log):
-    """Two objects on a line and halves on two would be three objects on three lines; each of the lines is a fault."""
+    """Two objects on one line and halves on two would be three objects on three lines; each line is an error."""
     two = ", ".join([json.dumps(CONN)] * 2)
     kept, rejected = log(CONN, two, '{"ts": 1', '"uid": 2}', CONN)
     assert (kept.height, [line for line, *_ in faults(rejected)]) == (2, [2, 3, 4])
 
 
 @pytest.mark.parametrize("history", ["ShADad", ["S"]])
-def test_a_name_that_comes_twice(log, history):
-    """The first value counts, whether the line is decoded with others or by itself, as for a list where text is due."""
+def test_the_first_of_repeated_names_counts(log, history):
+    """The first value counts, whether the line is decoded in a batch or by itself."""
     kept, _ = log(f'{{"uid": "first", {json.dumps(conn(uid="second", history=history))[1:]}')
     assert only(kept)["uid"] == "first"
 
 
 @pytest.mark.parametrize("name", ["fe80::1%eth0", "fe80::1%en-0.1", "::ffff:10.0.0.1"])
 def test_an_address_may_have_a_zone(log, name):
-    """An address that is only good on one link names the link, by whatever name that has."""
     kept, _ = log(conn(id__orig_h=name))
     assert only(kept)["src_ip"] == name
 
 
-def test_bytes_that_are_no_utf8(tmp_path):
-    """Invalid bytes in a text do not stop the file; what they stand in is read as far as it can be."""
+def test_invalid_utf8_does_not_stop_the_file(tmp_path):
     kept, rejected = read(
         write(tmp_path / "log", lines(CONN).encode().replace(b"ssl", b"s\xffl") + lines(CONN).encode())
     )
@@ -206,7 +195,6 @@ def test_bytes_that_are_no_utf8(tmp_path):
 
 
 def test_a_file_of_another_stream_is_named(log, tmp_path):
-    """A file without any connection is no flow log, and is named."""
     with pytest.raises(UnreadableLogError, match=f"{tmp_path}/log is not a flow log of a known format"):
         log(DNS, DNS)
 
@@ -231,7 +219,7 @@ junk = st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"
 @examples
 @given(records=st.lists(connections | junk, max_size=20))
 def test_what_is_written_is_read(tmp_path_factory, records):
-    """Connections come back with their values, and every line that is none is counted, in whatever order."""
+    """Records are read back with their values, and every other line is counted."""
     log = tmp_path_factory.mktemp("json") / "log"
     kept, rejected = read(write(log, lines(CONN, *(r if isinstance(r, str) else CONN | r for r in records))))
     written = [CONN, *(CONN | record for record in records if isinstance(record, dict))]
@@ -242,6 +230,6 @@ def test_what_is_written_is_read(tmp_path_factory, records):
     assert [line for line, *_ in faults(rejected)] == [n for n, r in enumerate(records, 2) if isinstance(r, str)]
 
 
-def test_what_is_wanted_is_text():
-    """Every value is read as text, so that a fault can show it."""
+def test_every_value_is_read_as_text():
+    """Every value is read as text, so that an error can show it."""
     assert set(TEXTS.values()) == {pl.String()}

@@ -1,4 +1,4 @@
-"""The quick way to read JSON gives what the thorough one does, or says that it cannot."""
+"""The fast path for JSON returns the same rows as the complete one, or reports that it cannot."""
 
 import tempfile
 from pathlib import Path
@@ -20,27 +20,27 @@ ISO = CONN | {"ts": "2024-04-19T00:01:00.943239Z"}
 
 
 def both(fmt, *contents):
-    """Read files both ways: what the quick one gives, None if it cannot, and what the thorough one gives."""
+    """Return the rows of the fast path, None if it cannot read the files, and those of the complete path."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number, content in enumerate(contents):
             write(folder / f"{number}.json", content)
-        spooled = [stage(source, folder / str(n)) for n, source in enumerate(local_files(f"{folder}/*.json"))]
+        staged = [stage(source, folder / str(n)) for n, source in enumerate(local_files(f"{folder}/*.json"))]
         reader = readers()[fmt]
-        thorough = reader.scan(spooled).collect(engine="streaming")
+        complete = reader.scan(staged).collect(engine="streaming")
         try:
-            quick = reader.fast_scan(spooled).collect(engine="streaming")
+            fast = reader.fast_scan(staged).collect(engine="streaming")
         except pl.exceptions.PolarsError:
-            return None, thorough
-    return None if quick["suspect"].any() else quick.drop("suspect"), thorough
+            return None, complete
+    return None if fast["suspect"].any() else fast.drop("suspect"), complete
 
 
-def holds(quick, thorough):
-    """Tell whether the two agree, or the quick way has passed."""
-    if quick is None:
+def agree(fast, complete):
+    """Return whether the two paths agree, or the fast path could not read the files."""
+    if fast is None:
         return True
-    clean = thorough["fault"].null_count() == thorough.height
-    return clean and quick.equals(thorough.select(list(RAW)))
+    clean = complete["fault"].null_count() == complete.height
+    return clean and fast.equals(complete.select(list(RAW)))
 
 
 OTHERS = (DNS, CONN | {"_path": "conn"}, DNS | {"@stream": "dns"}, CONN | {"@stream": "conn"})
@@ -49,15 +49,13 @@ OTHERS = (DNS, CONN | {"_path": "conn"}, DNS | {"@stream": "dns"}, CONN | {"@str
 @examples
 @given(content=logs(CONN, CONN, UNDERSCORED, *OTHERS) | logs(ISO, ISO, DNS))
 def test_zeek(content):
-    """Whatever is in a file of connections, nothing is other than the thorough way has it."""
-    assert holds(*both("zeek_json", content or b"\n"))
+    assert agree(*both("zeek_json", content or b"\n"))
 
 
 @examples
 @given(first=logs(EVENT, EVENT, ALERT, event(flow_id=7)) | logs(EVENT, THERE, BACK), second=logs(EVENT, ALERT))
 def test_suricata(first, second):
-    """Whatever is in two files of events, nothing is other than the thorough way has it."""
-    assert holds(*both("suricata", first or b"\n", second or b"\n"))
+    assert agree(*both("suricata", first or b"\n", second or b"\n"))
 
 
 @pytest.mark.parametrize(
@@ -68,12 +66,11 @@ def test_suricata(first, second):
         ("suricata", [EVENT, ALERT, event(app_proto=None), {"event_type": "stats", "stats": {"flow": {}}}]),
     ],
 )
-def test_a_good_log_is_read_quickly(fmt, records):
-    """What sensors write takes the quick way, blank lines or none."""
-    quick, thorough = both(fmt, lines(*records, "", *records))
-    assert quick is not None
-    assert thorough.height > 0
-    assert holds(quick, thorough)
+def test_a_good_log_takes_the_fast_path(fmt, records):
+    fast, complete = both(fmt, lines(*records, "", *records))
+    assert fast is not None
+    assert complete.height > 0
+    assert agree(fast, complete)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +89,6 @@ def test_a_good_log_is_read_quickly(fmt, records):
         ("suricata", THERE),
     ],
 )
-def test_a_doubtful_log_is_not_read_quickly(fmt, record):
-    """What is at fault, or may be written otherwise, is left to the thorough way."""
+def test_a_doubtful_log_is_suspect(fmt, record):
     good = CONN if fmt == "zeek_json" else EVENT
     assert both(fmt, lines(good, record))[0] is None

@@ -1,4 +1,4 @@
-"""Whatever Zeek writes is read back, and whatever is damaged is counted."""
+"""Every log that Zeek writes is read back, and every damaged line is rejected."""
 
 import datetime as dt
 import gzip
@@ -19,7 +19,7 @@ VERDICTS = {"Malicious": True, "Benign": False, "Background": None}
 
 
 def maybe(values):
-    """Leave some unset."""
+    """Draw some values as unset."""
     return st.none() | values
 
 
@@ -51,7 +51,7 @@ connections = st.fixed_dictionaries(
 
 @st.composite
 def dialects(draw):
-    """Draw how a log is written: its columns in their order, and its special characters."""
+    """Draw the dialect of a log: its columns in order, and its special characters."""
     left_out = draw(st.sets(st.sampled_from(OPTIONAL)))
     extra = draw(st.lists(st.from_regex(r"[a-z]{3}\.x", fullmatch=True), max_size=3, unique=True))
     fields = draw(st.permutations([name for name in (*ZEEK, "label") if name not in left_out] + extra))
@@ -81,7 +81,7 @@ def logs(draw):
 
 
 def expected(connection, fields):
-    """Give the record that a connection must become."""
+    """Return the record that a connection must become."""
     seconds, _, fraction = connection["ts"].partition(".")
     known = [connection[name] for name in ("orig_bytes", "resp_bytes") if connection[name] is not None]
     record = dict.fromkeys(RAW) | {
@@ -101,7 +101,6 @@ def expected(connection, fields):
 @examples
 @given(logs(), st.booleans())
 def test_what_zeek_writes_is_read_back(log, packed):
-    """Any order of columns, further columns, separator and mark of the unset gives back the very values and nulls."""
     text, records = log
     with tempfile.TemporaryDirectory() as folder:
         kept, rejected = read(write(Path(folder) / "conn.log", text, packed=packed))
@@ -124,7 +123,7 @@ files = st.lists(st.tuples(st.lists(kinds, max_size=12), st.booleans()), min_siz
 
 
 def lines_of(kinds):
-    """Give a file's text, and line and fault of each damaged record in it."""
+    """Return the text of a file, and the line and error of each damaged record."""
     header, damaged, text = zeek_header(), [], zeek_header()
     for kind in kinds:
         line = text.count("\n") + 1
@@ -135,8 +134,8 @@ def lines_of(kinds):
 
 @examples
 @given(files)
-def test_every_damaged_line_is_counted_in_its_place(files):
-    """Kept and rejected lines are together all that were written, each rejected one with its file and line."""
+def test_every_damaged_line_is_rejected_with_its_line(files):
+    """Kept and rejected lines add up to all lines that are not headers; each rejected one has its line and error."""
     with tempfile.TemporaryDirectory() as folder:
         expected, good = [], 0
         for number, (kinds, packed) in enumerate(files):

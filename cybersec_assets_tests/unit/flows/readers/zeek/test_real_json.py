@@ -1,4 +1,4 @@
-"""Real logs of JSON, against what plain Python counts in them."""
+"""Real JSON logs, compared with what plain Python reads."""
 
 import datetime as dt
 import json
@@ -21,7 +21,7 @@ SURICATA = "suricata/eve.json"
 
 
 def records(path):
-    """Give the objects of a file, and the numbers of the lines that are none."""
+    """Return the objects of a file, and the numbers of the lines that are not objects."""
     found, broken = [], []
     for number, line in enumerate(path.read_bytes().decode().split("\n"), 1):
         try:
@@ -32,7 +32,7 @@ def records(path):
 
 
 def agree(flows, rows):
-    """Hold columns against records of conn, value by value and as sums."""
+    """Compare columns with records of conn, value by value and as sums."""
     epoch = [round(row["ts"] * 1_000_000) for row in rows]
     assert flows["timestamp"].to_physical().to_list() == epoch
     for name, own in {"uid": "uid", "service": "service", "conn_state": "conn_state", "protocol": "proto"}.items():
@@ -47,7 +47,6 @@ def agree(flows, rows):
 
 @pytest.mark.parametrize("name", ZEEK)
 def test_zeek(shared_data, name):
-    """Every column of a connection log has what Python's own parser finds."""
     rows, broken = records(shared_data / name)
     rows = [row for row in rows if row.get("@stream", "conn") == "conn"]
     flows, rejected = read(shared_data / name)
@@ -55,8 +54,8 @@ def test_zeek(shared_data, name):
     agree(flows, rows)
 
 
-def test_a_log_that_breaks_off(shared_data):
-    """Its broken last line is told, and the flow before it, whose port there is not; the others are read."""
+def test_a_truncated_log_rejects_its_last_line(shared_data):
+    """The truncated last line and the flow before it, which has an invalid port, are rejected; the others are read."""
     path = shared_data / CUT
     (*rows, odd), broken = records(path)
     flows, rejected = read(path)
@@ -66,7 +65,6 @@ def test_a_log_that_breaks_off(shared_data):
 
 
 def test_suricata(shared_data):
-    """Flows, volumes, durations and alerts of an event log are those that Python's own parser finds."""
     path = shared_data / SURICATA
     events, broken = records(path)
     rows = [event for event in events if event["event_type"] == "flow"]

@@ -12,12 +12,11 @@ HUGE = str(2**63 - 1)
 
 @pytest.fixture
 def log(tmp_path):
-    """Where the log is written."""
+    """The path of the log."""
     return tmp_path / "conn.log"
 
 
 def test_a_line_becomes_a_record(log):
-    """Each of Zeek's columns goes where the raw schema wants it, with its type."""
     kept, rejected = read(write(log, zeek_log(zeek_row(proto="TCP"))))
     assert rejected.is_empty()
     assert only(kept) == dict.fromkeys(RAW) | {
@@ -41,15 +40,13 @@ def test_a_line_becomes_a_record(log):
 
 @pytest.mark.parametrize(("sent", "received", "total"), [("-", "-", None), ("7", "-", 7), ("-", "8", 8), ("0", "0", 0)])
 def test_bytes_are_what_is_known_of_both_directions(log, sent, received, total):
-    """The volume is the sum of the known directions, and unknown only where both are."""
     kept, rejected = read(write(log, zeek_log(zeek_row(orig_bytes=sent, resp_bytes=received))))
     assert (only(kept)["bytes"], rejected.height) == (total, 0)
 
 
 @pytest.mark.parametrize("name", ["ts", "id.orig_h", "id.resp_h", "proto"])
 @pytest.mark.parametrize("value", ["-", "(empty)", ""])
-def test_a_line_without_what_every_flow_has_is_at_fault(log, name, value):
-    """Time, addresses and protocol may not be unset or empty."""
+def test_a_line_without_a_required_value_is_an_error(log, name, value):
     _, rejected = read(write(log, zeek_log(zeek_row(**{name.replace(".", "__"): value}))))
     column = {"ts": "timestamp", "id.orig_h": "src_ip", "id.resp_h": "dst_ip", "proto": "protocol"}[name]
     assert faults(rejected) == [(6 + 1, column, "")]
@@ -84,16 +81,14 @@ def test_a_line_without_what_every_flow_has_is_at_fault(log, name, value):
         ("id.resp_p", "dst_port", "http"),
     ],
 )
-def test_a_value_that_does_not_parse_is_at_fault(log, name, column, value):
-    """A value that its column cannot hold rejects its line with place, column and value, and no other line."""
+def test_a_value_that_does_not_parse_is_an_error(log, name, column, value):
     rows = zeek_row(uid="before"), zeek_row(**{name.replace(".", "__"): value}), zeek_row(uid="after")
     kept, rejected = read(write(log, zeek_log(*rows)))
     assert kept["uid"].to_list() == ["before", "after"]
     assert only(rejected) == {"file": str(log), "line": 8, "fault": column, "value": value}
 
 
-def test_volumes_whose_sum_is_too_large_are_at_fault(log):
-    """Two counts that fit one by one, but whose sum does not, are a fault and not a negative volume."""
+def test_volumes_whose_sum_is_too_large_are_errors(log):
     kept, rejected = read(write(log, zeek_log(zeek_row(orig_bytes=HUGE, resp_bytes=HUGE), zeek_row(orig_bytes=HUGE))))
     assert kept.is_empty()
     assert faults(rejected) == [(7, "bytes", f"{HUGE}+{HUGE}"), (8, "bytes", f"{HUGE}+20")]
@@ -104,41 +99,35 @@ def test_volumes_whose_sum_is_too_large_are_at_fault(log):
     [lambda row: row[:-6] + "\n", lambda row: row[:-1] + "\t5\n"],
     ids=["short", "long"],
 )
-def test_a_line_with_another_number_of_fields_is_at_fault(log, change):
-    """A line that is cut short or too long is rejected as such."""
+def test_a_line_with_another_number_of_fields_is_an_error(log, change):
     kept, rejected = read(write(log, zeek_log(zeek_row(), change(zeek_row()), zeek_row())))
     assert (kept.height, faults(rejected)) == (2, [(8, "number of fields", "")])
 
 
-def test_a_blank_line_is_none_and_shifts_no_number(log):
-    """A line that says nothing is passed over, and lines after it keep their numbers."""
+def test_a_blank_line_is_skipped_and_shifts_no_number(log):
     kept, rejected = read(write(log, zeek_log(zeek_row(), "\n", "\t\t\n", zeek_row(ts="x"), "\n")))
     assert (kept.height, faults(rejected)) == (1, [(10, "timestamp", "x")])
 
 
-def test_a_cut_last_line_is_at_fault(log):
-    """A log that ends in the middle of a line loses that line visibly."""
+def test_a_cut_last_line_is_an_error(log):
     kept, rejected = read(write(log, zeek_log(zeek_row(), zeek_row()[:40])))
     assert (kept.height, faults(rejected)) == (1, [(8, "number of fields", "")])
 
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("end", ["\n", "", "\n#close\t2024-04-19-01-00-00\n", "\n#close\t2024-04-19-01-00-00"])
-def test_the_last_line_may_end_as_it_likes(log, end, packed):
-    """The last record is read with a line end, without one, and before a closing line."""
+def test_the_last_line_may_end_in_any_way(log, end, packed):
     text = zeek_log(zeek_row(), zeek_row(uid="last")).removesuffix("\n") + end
     kept, rejected = read(write(log, text, packed=packed))
     assert (kept["uid"].to_list(), rejected.height) == ([ZEEK["uid"], "last"], 0)
 
 
-def test_windows_line_ends_are_no_part_of_a_value(log):
-    """CRLF ends a line as LF does, in the header and in the last column."""
+def test_crlf_ends_a_line(log):
     kept, rejected = read(write(log, zeek_log(zeek_row(), zeek_row(resp_pkts="-")).replace("\n", "\r\n")))
     assert (kept["resp_packets"].to_list(), rejected.height) == ([4, None], 0)
 
 
 def test_a_quote_is_a_character_like_others(log):
-    """Zeek does not quote, so a quotation mark neither opens nor swallows anything."""
     kept, rejected = read(write(log, zeek_log(zeek_row(service='"ssl'), zeek_row(), zeek_row(service='ssl"'))))
     assert (kept["service"].to_list(), rejected.height) == (['"ssl', "ssl", 'ssl"'], 0)
 
@@ -155,21 +144,19 @@ def test_a_quote_is_a_character_like_others(log):
         (r"\x28empty)", "(empty)"),
     ],
 )
-def test_escaped_characters_are_put_back(log, written, meant):
-    """What Zeek writes as an escape is the character that it stands for; a byte that makes none stays as written."""
+def test_escaped_characters_are_unescaped(log, written, meant):
     kept, rejected = read(write(log, zeek_log(zeek_row(service=written), zeek_row())))
     assert (kept["service"].to_list(), rejected.height) == ([meant, "ssl"], 0)
 
 
 def test_escaped_addresses_and_numbers_are_read(log):
-    """A separator that stands in addresses is escaped there, and the addresses are read."""
     row = zeek_row(id__resp_h=r"2001\x3adb8\x3a\x3a1").replace("\t", ":")
     text = zeek_header().replace("\\x09", "\\x3a").replace("\t", ":") + row
     assert only(read(write(log, text))[0])["dst_ip"] == "2001:db8::1"
 
 
-def test_an_empty_last_field_is_there(log):
-    """Where the empty is written as nothing, a line that ends with a separator is whole, and one without is short."""
+def test_an_empty_last_field_is_complete(log):
+    """If empty fields are written as nothing, a line that ends with a separator is complete."""
     fields = [*ZEEK, "tunnel_parents"]
     rows = [zeek_row(uid=uid).removesuffix("\n") for uid in "abc"]
     text = zeek_header(fields).replace("(empty)", "") + f"{rows[0]}\t\n{rows[1]}\n{rows[2]}\t"
@@ -177,20 +164,18 @@ def test_an_empty_last_field_is_there(log):
     assert (kept["uid"].to_list(), faults(rejected)) == (["a", "c"], [(8, "number of fields", "")])
 
 
-def test_an_empty_last_field_is_cut_where_zeek_writes_none(log):
-    """Where the header has a mark for the empty, a line that ends with a separator was cut off."""
+def test_a_missing_last_field_is_an_error(log):
+    """If the header has a mark for empty fields, a line that ends with a separator is truncated."""
     text = zeek_header([*ZEEK, "tunnel_parents"]) + zeek_row().replace("\n", "\t\n")
     assert faults(read(write(log, text))[1]) == [(7, "number of fields", "")]
 
 
-def test_brackets_in_a_files_name_are_no_pattern(tmp_path):
-    """A file found by a glob is read under its own name, whatever characters that has."""
+def test_brackets_in_a_file_name_are_not_a_pattern(tmp_path):
     write(tmp_path / "conn[1].log", zeek_log(zeek_row(uid="right")))
     write(tmp_path / "conn1.log", zeek_log(zeek_row(uid="wrong")))
     assert only(read(f"{tmp_path}/conn?1?.log")[0])["uid"] == "right"
 
 
-def test_bytes_that_are_no_text_lose_no_line(log):
-    """A byte that is not UTF-8 is replaced, and its line kept."""
+def test_invalid_utf8_loses_no_line(log):
     kept, _ = read(write(log, zeek_log(zeek_row(service="caf\xe9")).encode("latin-1")))
     assert kept["service"].to_list() == ["caf\ufffd"]
