@@ -34,24 +34,18 @@ def clean(raw: pl.LazyFrame, repeats: int) -> pl.LazyFrame:
         repeats: The result of `count_repeats`. If it is 0, they are not searched for again.
 
     Returns:
-        RAW with unset `bytes` and `duration` as 0, then `bytes_per_second` (0 where the
-        duration is 0 or unknown), `timestamp_hour` (0 to 23, UTC) and `flow_size_category`.
+        RAW with unset `bytes` and `duration` as 0, then `bytes_per_second` (0 if the duration is 0 or unknown),
+        `timestamp_hour` (0 to 23, UTC) and `flow_size_category`.
     """
-    filled = (_without_repeats(raw) if repeats else raw).with_columns(pl.col("bytes", "duration").fill_null(0))
+    if repeats:
+        raw = raw.filter(pl.col("uid").is_null() | pl.struct("uid", "timestamp").is_first_distinct())
+    filled = raw.with_columns(pl.col("bytes", "duration").fill_null(0))
     # A tiny duration would make the speed infinite, which models reject.
     speed = (pl.col("bytes") / pl.col("duration")).clip(upper_bound=sys.float_info.max)
+    small = pl.when(pl.col("bytes") <= SMALL_BYTES).then(pl.lit("small"))
+    size = small.when(pl.col("bytes") <= MEDIUM_BYTES).then(pl.lit("medium")).otherwise(pl.lit("large"))
     return filled.with_columns(
         pl.when(pl.col("duration") > 0).then(speed).otherwise(0.0).alias("bytes_per_second"),
         pl.col("timestamp").dt.hour().alias("timestamp_hour"),
-        _size_category().alias("flow_size_category"),
+        size.alias("flow_size_category"),
     )
-
-
-def _without_repeats(raw: pl.LazyFrame) -> pl.LazyFrame:
-    first = pl.struct("uid", "timestamp").is_first_distinct()
-    return raw.filter(pl.col("uid").is_null() | first)
-
-
-def _size_category() -> pl.Expr:
-    small = pl.when(pl.col("bytes") <= SMALL_BYTES).then(pl.lit("small"))
-    return small.when(pl.col("bytes") <= MEDIUM_BYTES).then(pl.lit("medium")).otherwise(pl.lit("large"))

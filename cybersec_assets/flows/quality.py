@@ -1,4 +1,4 @@
-"""The rules that a layer must keep before it is stored.
+"""The rules that a layer must satisfy before it is stored.
 
 Each rule returns a `RuleResult` with the measured value, so that the error, the audit and the asset check show the
 same figure. `require` raises an error for the first broken rule.
@@ -27,12 +27,12 @@ class RuleResult:
 
     Attributes:
         rule: The name of the rule and of its asset check.
-        holds: Whether the layer keeps the rule.
+        holds: Whether the layer satisfies the rule.
         value: The measured value.
         limit: The largest allowed value (the smallest, for `not_empty`).
         remedy: What to do if the rule is broken.
         problem: What is wrong if the rule is broken; `{layer}` stands for the name of the layer.
-        hint: A remark on a rule that holds.
+        hint: Advice for a rule that holds.
     """
 
     rule: str
@@ -161,7 +161,7 @@ def silver_results(raw_rows: int, silver_rows: int, dropped: Mapping[str, int]) 
             unaccounted,
             0,
             "Report this as a bug: silver lost or added rows",
-            problem=f"{{layer}} has {silver_rows:,} rows, but raw has {raw_rows:,}, of which {drops:,} were dropped",
+            problem=f"{{layer}} has {silver_rows:,} rows, but raw has {raw_rows:,} and {drops:,} were dropped",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""What every place of log files has in common: a file with its size and time, and how patterns are read."""
+"""Define what all sources of log files share: the file, and the syntax of patterns."""
 
 import datetime as dt
 from collections.abc import Callable

@@ -1,8 +1,8 @@
-"""Network events in the Elastic Common Schema, with the fields that flows need under dotted names.
+"""Flatten network events of the Elastic Common Schema to the dotted fields that flows need.
 
-The schema: https://www.elastic.co/guide/en/ecs/current/ecs-field-reference.html; what Filebeat's modules for Zeek and
-Suricata add to it is below `zeek` and `suricata.eve`. Elasticsearch takes `{"source": {"ip": …}}` and
-`{"source.ip": …}` for the same, and documents mix both. What belongs elsewhere: which events are flows (`readers.ecs`).
+The schema is in https://www.elastic.co/guide/en/ecs/current/ecs-field-reference.html. Filebeat's modules for Zeek and
+Suricata add fields below `zeek` and `suricata.eve`. Elasticsearch treats `{"source": {"ip": …}}` and `{"source.ip": …}`
+as equal, and documents mix both. `readers.ecs` decides which events are flows.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ ENDS = (
     "destination.address",
 )
 MARKS = (*ENDS, "network.transport", "network.bytes")
-"""One of these has to be there beside a time."""
+"""A network event has a time and at least one of these fields."""
 NAMES = (
     *TIMES,
     *ENDS,
@@ -44,12 +44,12 @@ NAMES = (
     "suricata.eve.flow.state",
     "suricata.eve.flow.alerted",
 )
-"""What is read of an event."""
+"""The fields that are read."""
 Object = Mapping[str, object]
 
 
 def ecs_record(found: Object) -> Object | None:
-    """Return an event's fields under their dotted names, or None where an object is no network event of the schema."""
+    """Return the fields of an event by their dotted names, or None if the object is not a network event."""
     if not ({"source", "destination", "network"} & {name.partition(".")[0] for name in found}):
         return None
     flat = {name: value for name in NAMES if (value := _get(found, name)) is not None}
@@ -59,7 +59,7 @@ def ecs_record(found: Object) -> Object | None:
 
 
 def _get(found: Object, path: str) -> object:
-    """Return a field, whichever of the dots in its name are levels; None where it is not there."""
+    """Return a field, or None if it is missing. Each dot in its name may or may not be a level."""
     if path in found:
         return found[path]
     parts = path.split(".")

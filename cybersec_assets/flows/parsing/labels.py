@@ -1,14 +1,13 @@
-"""What a label says about a flow: malice, no malice, or nothing.
+"""Classify labels: a flow is malicious, benign, or not classified.
 
-A label is cut into words at everything that is no letter, and where the case changes: `BenignTraffic`, `Benign_Final`
-and `benign-2` all have the word `benign`. Letters that are joined without either (`benigntraffic`) are cut where known
-words cover all of them. Only whole words count, so that `abnormal` is not `normal`. A word that names malice counts
-more than one that names background, and that more than one that names no malice. A word right behind `not`, `non` or
-`no` means its opposite, also with an article between (`not an attack`), and so does a word for malice right before
-`free` (`malware-free`). A label of unknown words says nothing, and neither does `-1`; `assemble` hands it on, so that
-somebody is told.
+A label is split into words at every character that is not a letter, and where the case changes: `BenignTraffic`,
+`Benign_Final` and `benign-2` all contain the word `benign`. Letters without a separator (`benigntraffic`) are split if
+known words cover all of them. Only whole words count: `abnormal` is not `normal`. Words for malice take precedence over
+words for background, and these over words for benign traffic. A word after `not`, `non` or `no` means its opposite,
+also with an article in between (`not an attack`), and so does a word for malice before `free` (`malware-free`). A label
+of unknown words, or `-1`, gives no verdict; `assemble` reports it.
 
-The words are those of the labels of public sets: CICIoT2023, CICIoMT2024, CIC-IDS2017, CSE-CIC-IDS2018, CIC-DDoS2019,
+The words come from the labels of public data sets: CICIoT2023, CICIoMT2024, CIC-IDS2017, CSE-CIC-IDS2018, CIC-DDoS2019,
 CIDDS-001 (https://www.unb.ca/cic/datasets/), MQTTset, N-BaIoT, Edge-IIoTset, ToN-IoT, Bot-IoT, UNSW-NB15
 (https://research.unsw.edu.au/projects/unsw-nb15-dataset), CTU-13, IoT-23 (https://www.stratosphereips.org/datasets-overview),
 and NSL-KDD (https://www.unb.ca/cic/datasets/nsl.html).
@@ -34,7 +33,7 @@ UNDECIDED = {
     *("undetermined", "unspecified", "missing", "empty", "nolabel", "notlabeled", "notlabelled"),
     "needmanuallabel",
 }
-"""Words that say that there is no verdict, where no other word of the label gives one."""
+"""Words for a missing verdict. They count if no other word of the label gives a verdict."""
 MALICE = {
     *("malicious", "malice", "malign", "malignant", "malware", "malwares", "harmful", "hostile", "evil", "bad"),
     *("abnormal", "abnormality", "anormal", "anomaly", "anomalies", "anomalous", "illegitimate", "illegit", "illegal"),
@@ -67,7 +66,7 @@ WHOLE_MALICE = {
     *("junk", "syn", "filedownload", "heartbeat", "hostdiscovery", "lateralmovement", "establishfoothold"),
     *("tftp", "mssql", "netbios", "portmap"),
 }
-"""Labels of attacks that are ordinary words: they count only where nothing else is in the label."""
+"""Attack labels that are ordinary words. They count only if they are the whole label."""
 ON = {"true", "t", "yes", "y"}
 OFF = {"false", "f", "no", "n"}
 NOT_APPLICABLE = {"na"}
@@ -76,7 +75,7 @@ ARTICLES = {"a", "an", "the"}
 FREE = "free"
 DNS = "dns"
 TUNNELS = {"tunnel", "tunnels", "tunneling", "tunnelling"}
-"""Words that name malice only where the label names DNS, too: other tunnels are ordinary traffic."""
+"""Words for malice only if the label also contains `dns`. Other tunnels are ordinary traffic."""
 NEUTRAL = {
     *("traffic", "flow", "flows", "final", "data", "dataset", "device", "devices", "activity", "connection"),
     *("connections", "conn", "session", "sessions", "packet", "packets", "class", "label", "type", "user", "users"),
@@ -85,29 +84,29 @@ NEUTRAL = {
     *("https", "dns", "tcp", "udp", "icmp", "arp", "ack", "syn", "mqtt", "ssh", "ftp", "iot", "port", "from", "the"),
     *("horizontal", "vertical", "force", "attempt", "attempted", "like", "and", "access"),
 }
-"""Words that say nothing about malice; letters without a gap are cut only where such and known words cover them."""
+"""Words without a verdict, which help to split letters without a separator."""
 
 RUN = re.compile(r"[^\W\d_]+")
 CASES = (re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\WA-Z]+|[A-Z]+"), re.compile(r"[A-Z]+|[^\WA-Z]+"))
-"""Cuts where the case changes: `FTPNormal` before its last capital letter, `FTPnormal` behind it."""
+"""Splits where the case changes: in `FTPNormal` before the last capital letter, in `FTPnormal` after it."""
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 NUMBERS: dict[float, Meaning] = {0: "harmless", -1: "unknown"}
-"""What numbers mean that are not malice. Some tools write -1 for noise and others for a missing label."""
+"""Numbers that do not mean malice. Some tools write -1 for noise and others for a missing label."""
 COMMAND_AND_CONTROL = re.compile(r"(?i)(?<![^\W_])c(?:\s*&\s*c|2)(?![^\W_])")
 MAX_CHARACTERS = 256
-"""How much of a label is read."""
+"""The rest of a longer label is ignored."""
 KNOWN = HARMLESS | BACKGROUND | UNDECIDED | MALICE
 COVERING = KNOWN | NEUTRAL | NEGATIONS | TUNNELS | {FREE}
 
 
 def meaning(label: str) -> Meaning:
-    """Return what a label means.
+    """Classify a label.
 
     Args:
-        label: The label as the log has it; its first 256 characters count.
+        label: The label in the log, of which the first 256 characters are used.
 
     Returns:
-        `malice`, `harmless`, `nothing` where it says that there is no verdict or says nothing at all, else `unknown`.
+        `malice`, `harmless`, `nothing` for an empty label or a missing verdict, otherwise `unknown`.
     """
     plain = label.strip()[:MAX_CHARACTERS]
     if NUMBER.fullmatch(plain):
@@ -126,12 +125,12 @@ def meaning(label: str) -> Meaning:
 
 def _of_words(words: list[str]) -> Meaning:
     found = set[str]()
-    told = [word for word in words if word not in ARTICLES]
-    for before, word, behind in zip(["", *told], told, [*told[1:], ""], strict=False):
+    plain = [word for word in words if word not in ARTICLES]
+    for before, word, after in zip(["", *plain], plain, [*plain[1:], ""], strict=False):
         is_opposite = before in NEGATIONS
-        if word in MALICE or (word in TUNNELS and DNS in told):
-            # `not malware-free` has two negations.
-            found.add("harmless" if is_opposite != (behind == FREE) else "malice")
+        if word in MALICE or (word in TUNNELS and DNS in plain):
+            # `not malware-free` is a double negation.
+            found.add("harmless" if is_opposite != (after == FREE) else "malice")
         elif word in HARMLESS:
             found.add("malice" if is_opposite else "harmless")
         elif word in BACKGROUND:
@@ -148,11 +147,11 @@ def _of_words(words: list[str]) -> Meaning:
 
 
 def _words(label: str) -> list[str]:
-    return [word for run in RUN.findall(label) for word in _cut(run)]
+    return [word for run in RUN.findall(label) for word in _split(run)]
 
 
-def _cut(run: str) -> list[str]:
-    """Cut letters into words: not at all where they are a known word, else by known words, else where case changes."""
+def _split(run: str) -> list[str]:
+    """Split letters into known words, or otherwise where the case changes. A known word stays whole."""
     plain = run.lower()
     if plain in KNOWN:
         return [plain]
@@ -160,7 +159,7 @@ def _cut(run: str) -> list[str]:
 
 
 def _covered(letters: str) -> list[str] | None:
-    """Cut letters into the fewest known words, None where such words do not cover them."""
+    """Split letters into the fewest known words. Return None if such words do not cover them."""
     best: list[list[str] | None] = [[]]
     for end in range(1, len(letters) + 1):
         cuts = [
@@ -171,19 +170,19 @@ def _covered(letters: str) -> list[str] | None:
 
 
 def verdict(text: pl.Expr) -> pl.Expr:
-    """Read a label.
+    """Return the verdict of a label.
 
     Args:
-        text: The label as the log has it.
+        text: The label in the log.
 
     Returns:
-        True for what names malice, false for what names no malice, null for anything else.
+        True for malice, false for benign traffic, null for anything else.
     """
     return text.map_batches(_verdicts, return_dtype=pl.Boolean(), is_elementwise=True)
 
 
 def label(text: pl.Expr) -> Field:
-    """Read a label. One that gives no verdict is no fault; one of unknown words is the field's `unknown`."""
+    """Read a label. A label without a verdict is not an error. Unknown words are in `unknown` of the field."""
     value = verdict(text)
     unknown = text.map_batches(_unknown, return_dtype=pl.String(), is_elementwise=True)
     return Field(value.cast(pl.String), value, unknown)
@@ -193,10 +192,10 @@ VERDICTS: dict[Meaning, bool | None] = {"malice": True, "harmless": False, "noth
 
 
 def _verdicts(texts: pl.Series) -> pl.Series:
-    # A day has few different labels, so Python sees each of them once a batch.
+    # A day has few different labels, and Python processes each only once per batch.
     labels = texts.drop_nulls().unique()
-    meant = pl.Series([VERDICTS[meaning(each)] for each in labels], dtype=pl.Boolean)
-    return texts.replace_strict(labels, meant, default=None, return_dtype=pl.Boolean)
+    verdicts = pl.Series([VERDICTS[meaning(each)] for each in labels], dtype=pl.Boolean)
+    return texts.replace_strict(labels, verdicts, default=None, return_dtype=pl.Boolean)
 
 
 def _unknown(texts: pl.Series) -> pl.Series:

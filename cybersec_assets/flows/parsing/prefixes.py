@@ -1,20 +1,20 @@
-"""What a log's transport writes before each record: syslog headers, times of log services, container runtimes.
+"""Remove the prefixes that a transport adds to records: syslog headers, times of log services, container runtimes.
 
-Two readings, as the text of a record may itself begin with a time:
+There are two functions, because a record may itself begin with a time:
 
-    before_json   a prefix ends where a JSON object begins; nothing but the transport's own fields may stand there
-    before_text   a prefix is removed only where its form is unmistakable: with a tag, a priority, or a time and a blank
+    before_json   the prefix ends at a JSON object and must consist of the transport's own fields
+    before_text   the prefix is removed only if it is unambiguous: with a tag, a priority, or a time and a blank
 
-The forms: RFC 3164 and 5424 (https://www.rfc-editor.org/rfc/rfc5424), RFC 6587's octet count, `@cee:`
+The forms are RFC 3164 and 5424 (https://www.rfc-editor.org/rfc/rfc5424), RFC 6587's octet count, `@cee:`
 (https://cee.mitre.org/language/1.0-beta1/clt.html), ISO 8601 times as CloudWatch exports them, and `stdout F` of
-Kubernetes' container runtimes. Free text before an object is no prefix: it would let whoever writes into a log that is
-shared with other programs make up flows.
+the container runtimes of Kubernetes. Free text before an object is not a prefix. Otherwise anyone who can write to a
+log that several programs share could forge flows.
 """
 
 import re
 
 SPACE = rb"[ \t]{1,16}"
-"""Of bounded length, as all that is repeated here: no line is looked through more than once."""
+"""All repetitions here have a bounded length, so that matching takes linear time."""
 BOM = rb"(?:\xef\xbb\xbf)?"
 PRIORITY = rb"(?:\d{1,7} (?=<))?<\d{1,3}>"
 CLOCK = rb"\d{2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
@@ -29,7 +29,7 @@ TAG = rb"""[^\s{"]{0,254}:"""
 STRUCTURED = rb"""(?:-|(?:\[(?:[^\]"\\]|\\.|"(?:[^"\\]|\\.)*")*\])+)"""
 RFC_5424 = rb"(?:" + PRIORITY + rb")?1 (?:-|" + ISO + rb")(?: [!-~]{1,255}){4} " + STRUCTURED
 SERVICE = rb"(?:[\w.-]{1,255} +\| |\[pod/[^\]\s]{1,255}\] )"
-"""The name that `docker compose logs` or `kubectl logs --prefix` writes."""
+"""The prefix of `docker compose logs` and `kubectl logs --prefix`."""
 COOKIE = rb"@cee:[ \t]{0,16}"
 
 BEFORE_JSON = re.compile(
@@ -64,20 +64,20 @@ BEFORE_TEXT = re.compile(
     + rb")(?=[^\s])"
 )  # fmt: skip
 BEFORE_STREAM = re.compile(BOM + ISO + rb" +[!-~]{1,255} +(?=[^\s])")
-"""A time and the name of a stream, as `aws logs tail` prints them."""
+"""A time and the name of a stream, as in the output of `aws logs tail`."""
 ESCAPED_TAB = b"#011"
-"""How rsyslog writes a tab that it received."""
+"""A tab as rsyslog escapes it."""
 SYSLOG = re.compile(BOM + rb"(?:" + PRIORITY + rb"|" + BSD + rb")")
 
 
 def before_json(line: bytes) -> bytes | None:
-    """Return the JSON object behind a prefix, or None where the line has none before one."""
+    """Return the JSON object after a prefix, or None if the line has no such prefix."""
     found = BEFORE_JSON.match(line)
     return line[found.end() :] if found and found.end() > len(_mark(line)) else None
 
 
 def before_text(line: bytes) -> bytes | None:
-    """Return the text behind a prefix, with rsyslog's escaped tabs as tabs, or None where the line has none."""
+    """Return the text after a prefix, with rsyslog's escaped tabs as tabs, or None if the line has no prefix."""
     found = BEFORE_TEXT.match(line)
     if not found:
         return None
@@ -86,13 +86,13 @@ def before_text(line: bytes) -> bytes | None:
 
 
 def before_stream(line: bytes) -> bytes | None:
-    """Return the text behind a time and a stream's name, or None where the line does not begin with both."""
+    """Return the text after a time and the name of a stream, or None if the line does not begin with both."""
     found = BEFORE_STREAM.match(line)
     return line[found.end() :] if found else None
 
 
 def prefix_name(line: bytes) -> str | None:
-    """Return what a line's prefix is called in a message, or None where it has none."""
+    """Return the name of a line's prefix for messages, or None if it has no prefix."""
     if SYSLOG.match(line):
         return "syslog prefix"
     if line.startswith(b"@cee:"):

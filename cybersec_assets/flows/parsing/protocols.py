@@ -1,7 +1,7 @@
-"""Protocols by number and name, and which of them have ports.
+"""Normalize protocols to one name, and read ports.
 
-The numbers and names: https://www.iana.org/assignments/protocol-numbers/protocol-numbers.xhtml. A protocol has one
-name, whichever way a log writes it: as a number with leading zeros or as a float, in any case, or by another name.
+The numbers and names are in https://www.iana.org/assignments/protocol-numbers/protocol-numbers.xhtml. Logs write a
+protocol as a number, with leading zeros or as a float, or as a name in any case, which may be an alias.
 """
 
 import re
@@ -156,7 +156,7 @@ NAMES = {
     146: "homa",
     147: "bit-emu",
 }
-"""IANA's keywords in lower case; a number without one is its own name."""
+"""IANA's keywords in lower case. A number without a keyword is its own name."""
 
 ALIASES = {
     "icmp6": "ipv6-icmp",
@@ -188,27 +188,29 @@ ALIASES = {
     "ipx-n-ip": "ipx-in-ip",
     "sccopmce": "sscopmce",
 }
-"""Names that `/etc/protocols`, Argus, nfdump and Suricata write for these protocols."""
+"""Other names of these protocols in `/etc/protocols`, Argus, nfdump and Suricata."""
 
 NUMBER = re.compile(r"\+?([0-9]+)(?:\.0*)?")
 LIKE_A_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf|nan")
 LAST = 255
 
 PORTED = ("tcp", "udp", "dccp", "sctp", "udplite")
+"""The protocols that have ports."""
 
 
 def name_of(text: str) -> str | None:
-    """Return a protocol's one name.
+    """Return the name of a protocol.
 
     Args:
-        text: Its number or a name, as a log has it.
+        text: The number or a name in a log.
 
     Returns:
-        The name in lower case; the number without leading zeros where it has no name. None for a number that is no
-        protocol's, and for blank text.
+        The name in lower case, or the number without leading zeros if it has no name. None for invalid numbers and
+        blank text.
     """
     plain = text.strip().lower()
-    if found := NUMBER.fullmatch(plain):
+    found = NUMBER.fullmatch(plain)
+    if found:
         digits = found[1].lstrip("0") or "0"
         if len(digits) > len(str(LAST)) or int(digits) > LAST:
             return None
@@ -224,16 +226,16 @@ def protocol(text: pl.Expr) -> Field:
 
 
 def _names(texts: pl.Series) -> pl.Series:
-    # A day has few different protocols, so Python sees each of them once a batch.
+    # A day has few different protocols, and Python processes each only once per batch.
     written = texts.drop_nulls().unique()
     return texts.replace_strict(written, [name_of(text) for text in written], default=None, return_dtype=pl.String)
 
 
 def port(text: pl.Expr, of: Field, ported: Collection[str] = PORTED) -> Field:
-    """Read a port; what stands in its place for a protocol without ports, as ICMP's type and code, says nothing.
+    """Read a port. For protocols without ports, the text (such as the type and code of ICMP) is ignored.
 
     Args:
-        text: What the log has.
+        text: The text in the log.
         of: The protocol.
         ported: The protocols that have ports.
     """

@@ -1,12 +1,12 @@
-"""The flow record in a line of JSON that a shipper has wrapped, or written in another form.
+"""Find the flow record in a line of JSON that a log shipper has wrapped or changed.
 
-    line → prefix removed → object → is it a record? ─ yes → its nested fields made flat
-                    ↑                     │ no
-                    └── text ── the value that shippers put records in ── object → the same again
+    line → remove prefix → object → is it a record? ─ yes → flatten its nested fields
+                   ↑                    │ no
+                   └── text ── the value of a shipper's field ── object → repeat
 
-Shippers put a record, as text or as an object, in a field of their own (`message`, `log`, `_raw`, `result` …) or under
-the name of its stream (`{"conn": {…}}`). What a line has besides is dropped. A line in which nothing is found stays as
-it is. What belongs elsewhere: what a transport writes before an object (`prefixes`).
+Shippers put a record, as text or as an object, in one of their own fields (`message`, `log`, `_raw`, `result` …) or
+under the name of its stream (`{"conn": {…}}`). All other fields are dropped. A line without a record is not changed.
+`prefixes` removes the text before an object.
 """
 
 import json
@@ -19,11 +19,11 @@ from cybersec_assets.flows.parsing.ecs import ecs_record
 from cybersec_assets.flows.parsing.prefixes import before_json
 
 MAX_DEPTH = 6
-"""How many wrappers one record may have, each text and each object being one."""
+"""The maximum number of wrappers of a record. Each text and each object counts as one."""
 TOO_DEEP = b"a record in over 6 wrappers"
-"""Stands for such a line, so that it is no object and ends in the quarantine."""
+"""Replaces a record with too many wrappers. It is not an object, so that the line is quarantined."""
 ORIGINALS = ("event.original", "_raw")
-"""Where shippers keep the record as it was, beside fields that they took from it."""
+"""The fields with the original record, next to fields that shippers extracted from it."""
 TEXTS = (
     "message",
     "MESSAGE",
@@ -40,7 +40,7 @@ TEXTS = (
     "body",
     "textPayload",
 )
-"""Where shippers put a record as text, and a program's own words where it wrote no record."""
+"""The fields with a record as text, or with the message of another program."""
 FIELDS = (
     *TEXTS,
     "jsonPayload",
@@ -60,7 +60,7 @@ FIELDS = (
     "bro",
     "corelight",
 )
-"""Where shippers put a record: as text, or as an object."""
+"""The fields with a record as text or as an object."""
 STREAMS = frozenset({
     "analyzer", "capture_loss", "conn", "dce_rpc", "dhcp", "dnp3", "dns", "dpd", "files", "ftp", "http",
     "intel", "irc", "kerberos", "known_certs", "known_hosts", "known_services", "ldap", "ldap_search",
@@ -68,13 +68,13 @@ STREAMS = frozenset({
     "sip", "smb_cmd", "smb_files", "smb_mapping", "smtp", "snmp", "socks", "software", "ssh", "ssl", "stats",
     "syslog", "telemetry", "traceroute", "tunnel", "weird", "websocket", "wireguard", "x509",
 })  # fmt: skip
-"""The streams of Zeek that a wrapper may name."""
-AS_WRITTEN = re.compile(
+"""The names of Zeek's streams."""
+UNCHANGED = re.compile(
     r"""\{(?:"timestamp": ?"[^"\\]*", ?(?:"flow_id": ?\d+, ?)?(?:"in_iface": ?"[^"\\]*", ?)?"event_type": ?"|"""
     r"""(?:"_path": ?"[^"\\]*", ?)?"ts": ?[^,{]*, ?"uid": ?"[^"\\]*", ?"id[._]orig_h": ?")"""
 )
-"""How Suricata and Zeek begin their records: to decode one only to see that it needs no change is the most work."""
-NOT_AS_WRITTEN = ('"_raw"', '"event.original"', '"flow.', '"netflow.')
+"""The beginning of records that Suricata and Zeek wrote. Skipping the decoding of these saves most of the time."""
+CHANGED_MARKS = ('"_raw"', '"event.original"', '"flow.', '"netflow.')
 ENDPOINTS = ("orig_h", "orig_p", "resp_h", "resp_p")
 ZEEK_NAMES = (
     *(f"id{dot}{name}" for name in ENDPOINTS for dot in "._"),
@@ -84,7 +84,7 @@ ZEEK_NAMES = (
 )
 EVE_NAMES = ("timestamp", "flow_id", "src_ip", "flow", "netflow")
 NESTED = ("flow", "netflow")
-"""What Suricata nests."""
+"""The nested objects of Suricata."""
 SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 DURATION_PART = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|us|µs|ns|w|d|h|m|s)")
 DURATION = re.compile(rf"(?:{DURATION_PART.pattern})+")
@@ -93,12 +93,12 @@ Object = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Unwrapped:
-    """What a line holds.
+    """The content of a line.
 
     Attributes:
-        text: What stands for the line: the record as a plain log has it, what is left of a damaged one, or the line.
-        is_record: Whether that is a record of a kind that is known.
-        changed: Whether it is anything but the line itself.
+        text: The record as in a plain log, the rest of a damaged record, or the line itself.
+        is_record: Whether the text is a record of a known kind.
+        changed: Whether the text differs from the line.
     """
 
     text: bytes
@@ -107,10 +107,10 @@ class Unwrapped:
 
 
 def unwrap_line(line: bytes) -> Unwrapped:
-    """Find the record in a line.
+    """Return the record in a line.
 
     Args:
-        line: The line without its end.
+        line: The line without its line break.
     """
     found = _in_text(line.decode("utf-8", "replace"), MAX_DEPTH)
     if found is None:
@@ -119,7 +119,7 @@ def unwrap_line(line: bytes) -> Unwrapped:
 
 
 def text_in(line: bytes) -> bytes | None:
-    """Return the text that a shipper has put in a field of an object, or None where there is none of one line."""
+    """Return the text in a shipper's field of an object, or None if there is no text or it has several lines."""
     if not line.startswith(b"{"):
         return None
     try:
@@ -143,14 +143,14 @@ def _texts(found: Object, depth: int) -> Iterator[str]:
 
 
 def _in_text(text: str, depth: int) -> Unwrapped | None:
-    """Find the record in a text; None where it is no object, with a prefix or without."""
+    """Return the record in a text, or None if the text, without its prefix, is not an object."""
     bare = text.strip(BLANK)
-    body = bare if bare.startswith("{") else _behind_prefix(bare)
+    body = bare if bare.startswith("{") else _after_prefix(bare)
     if body is None:
         return None
     if not depth:
         return Unwrapped(TOO_DEEP, is_record=False, changed=True)
-    is_plain = AS_WRITTEN.match(body) is not None and not any(name in body for name in NOT_AS_WRITTEN)
+    is_plain = UNCHANGED.match(body) is not None and not any(name in body for name in CHANGED_MARKS)
     found = None if is_plain else _decoded(body)
     record = None if found is None else _in_object(found, depth)
     if record is None or record is found:
@@ -169,13 +169,13 @@ def _decoded(body: str) -> Object | None:
     return found
 
 
-def _behind_prefix(text: str) -> str | None:
+def _after_prefix(text: str) -> str | None:
     rest = before_json(_bytes(text)) if "{" in text else None
     return None if rest is None else rest.decode("utf-8", "replace")
 
 
 def _in_object(found: Object, depth: int) -> Object | Unwrapped | None:
-    """Find the record in an object: the object itself, one within it, or the text of one."""
+    """Return the record in an object: the object itself, an object in it, or the text of one."""
     if not depth:
         return Unwrapped(TOO_DEEP, is_record=False, changed=True)
     is_record = _is_record(found)
@@ -189,14 +189,14 @@ def _in_object(found: Object, depth: int) -> Object | Unwrapped | None:
             return inner
     if is_record:
         return _flat(found)
-    return event or _in_stream(found, depth) or damaged or _remark(found)
+    return event or _in_stream(found, depth) or damaged or _message_text(found)
 
 
 def _places(*, is_record: bool, is_event: bool) -> tuple[str, ...]:
-    """Return where an object may hold a record; beside an event's own fields, only as the text that it was."""
+    """Return the fields of an object that may contain a record. In ECS events, only text fields may."""
     if is_record:
         return ORIGINALS
-    # What is left there of the sensor's record, such as `suricata.eve`, lacks what the event's fields were made of.
+    # Objects in ECS events, such as `suricata.eve`, lack the values that were moved to fields of the event.
     return (*ORIGINALS, "event", *TEXTS) if is_event else (*ORIGINALS, *FIELDS)
 
 
@@ -207,8 +207,8 @@ def _in_value(value: object, depth: int) -> Object | Unwrapped | None:
     return _in_object(value, depth - 1) if isinstance(value, dict) else None
 
 
-def _remark(found: Object) -> Unwrapped | None:
-    """Return the text that a shipper has put in the place of a record; Zeek's own records may have such fields."""
+def _message_text(found: Object) -> Unwrapped | None:
+    """Return the text in a shipper's field. Objects with `ts` are records of Zeek, which may have such fields."""
     if "ts" in found:
         return None
     text = next(
@@ -220,7 +220,7 @@ def _remark(found: Object) -> Unwrapped | None:
 
 
 def _in_stream(found: Object, depth: int) -> Object | Unwrapped | None:
-    """Find a record under the name of its stream, or under the only name that there is."""
+    """Return a record that is under the name of its stream, or under the only name in the object."""
     for name, value in found.items():
         stream = name.lower().removesuffix(".log").removeprefix("zeek").removeprefix("bro").lstrip("._-")
         if not isinstance(value, dict) or name in FIELDS or (stream not in STREAMS and len(found) > 1):
@@ -234,7 +234,7 @@ def _in_stream(found: Object, depth: int) -> Object | Unwrapped | None:
 
 
 def _is_record(found: Object) -> bool:
-    """Tell whether an object is a record of Zeek or Suricata, of whatever kind and however damaged."""
+    """Return whether an object is a record of Zeek or Suricata, of any kind, complete or damaged."""
     if isinstance(found.get("event_type"), str) and any(_has(found, name) for name in EVE_NAMES):
         return True
     if isinstance(found.get("_path"), str) or isinstance(found.get("@stream"), str):
@@ -249,7 +249,7 @@ def _has(found: Object, name: str) -> bool:
 
 
 def _flat(found: Object) -> Object:
-    """Return a record with the fields as its sensor writes them; the very object where they are so already."""
+    """Return a record with the fields as the sensor writes them, or the object itself if nothing changes."""
     ends = found.get("id")
     if isinstance(ends, dict):
         flat = {f"id.{name}": ends[name] for name in ENDPOINTS if name in ends}
@@ -264,29 +264,29 @@ def _flat(found: Object) -> Object:
 
 
 def _seconds(value: object) -> object:
-    """Return the seconds of a duration as zq writes it, such as `1m2.5s`; any other value as it is."""
+    """Return the seconds of a duration in the format of zq, such as `1m2.5s`, or any other value unchanged."""
     if not isinstance(value, str) or not DURATION.fullmatch(value):
         return value
     return sum(float(count) * SECONDS[unit] for count, unit in DURATION_PART.findall(value))
 
 
 def _bytes(text: str) -> bytes:
-    """Return a text's bytes; a lone surrogate becomes an escape, as which JSON may have it."""
+    """Return a text as UTF-8. Lone surrogates become JSON escapes."""
     return text.encode("utf-8", "backslashreplace")
 
 
 def _firsts(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Keep the first value of a name, as readers do."""
+    """Return an object with the first value of each duplicate name, as the readers do."""
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
     return dict(reversed(pairs))
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
 BLANK = " \t\r\n\ufeff"
-DECODER = json.JSONDecoder(object_pairs_hook=_firsts, parse_constant=_refuse)
+DECODER = json.JSONDecoder(object_pairs_hook=_firsts, parse_constant=_reject_constant)
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -10,7 +10,7 @@ WORDS = ("protocol", "uid", "service", "conn_state")
 LIKE_ADDRESS = r"\d\.\d+\.\d+\.\d|[0-9A-Fa-f]*:[0-9A-Fa-f]*:"
 """A part that every IPv4 and IPv6 address has."""
 REJECTED_TEXT = "value"
-"""The column with the text of an invalid value, which may be an address whatever the column."""
+"""The column with the text of an invalid value, which may be an address in any column."""
 HIDDEN = "(not shown, as addresses are pseudonyms)"
 """Replaces a label with an unknown meaning."""
 

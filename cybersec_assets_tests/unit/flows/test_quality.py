@@ -1,4 +1,4 @@
-"""The rules that a layer must keep."""
+"""The rules that a layer must satisfy."""
 
 import datetime as dt
 import tempfile
@@ -106,7 +106,7 @@ def test_damaged_lines_are_a_percentage_of_all_lines():
 
 def test_rows_that_silver_lost_are_reported():
     (result,) = silver_results(1_010, 1_000, {"repeated": 3})
-    expected = "silver has 1,000 rows, but raw has 1,010, of which 3 were dropped (rule rows_accounted_for)"
+    expected = "silver has 1,000 rows, but raw has 1,010 and 3 were dropped (rule rows_accounted_for)"
     assert result.message("silver") == expected
 
 

@@ -1,4 +1,4 @@
-"""What passes for an address, held against Python's `ipaddress`."""
+"""The regular expression for addresses, compared with `ipaddress`."""
 
 from ipaddress import ip_address
 
@@ -17,33 +17,31 @@ OTHERS = """00:11:22:33:44:55|12:34:56|1:2:3|:::::|:1:2:3:4:5:6:7|1:2:3:4:5:6:7:
 pieces = st.sampled_from(["1", "ab", "F0a", "0", "10.0.0.1", "256", ".", ":", "::", "%", " "])
 
 
-def passes(text):
-    """Tell whether a text passes for an address."""
+def is_address(text):
+    """Return whether a text matches."""
     return pl.Series([text]).str.contains(ADDRESS)[0]
 
 
 @pytest.mark.parametrize("text", ADDRESSES)
-def test_an_address_passes(text):
-    """Each way of writing one passes."""
-    assert passes(text)
+def test_every_spelling_of_an_address_matches(text):
+    assert is_address(text)
 
 
 @pytest.mark.parametrize("text", ["", "10.0.0.1\n", " 10.0.0.1", *OTHERS])
-def test_other_text_does_not(text):
-    """What only looks like one does not pass: an Ethernet address, a time, an octet too large."""
-    assert not passes(text)
+def test_similar_text_does_not_match(text):
+    assert not is_address(text)
 
 
 @examples
 @example([])
 @given(st.lists(pieces, max_size=12))
-def test_what_passes_is_what_python_takes(parts):
-    """Whatever has no zone and no more groups than there can be passes exactly where `ipaddress` takes it."""
+def test_a_text_matches_exactly_if_it_is_an_address(parts):
+    """Zones and too many groups are excluded."""
     text = "".join(parts)
     assume("%" not in text and text.count(":") <= 7)
     try:
         ip_address(text)
     except ValueError:
-        assert not passes(text)
+        assert not is_address(text)
     else:
-        assert passes(text)
+        assert is_address(text)

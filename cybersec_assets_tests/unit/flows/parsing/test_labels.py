@@ -1,4 +1,4 @@
-"""What a label column says about a flow."""
+"""Classifying labels."""
 
 import polars as pl
 import pytest
@@ -36,40 +36,36 @@ NOTHING = [
 
 
 def verdict_of(label):
-    """Read one label."""
+    """Return the verdict of one label."""
     return pl.DataFrame({"label": [label]}, schema={"label": pl.String}).select(verdict(pl.col("label"))).item()
 
 
 def any_case(labels):
-    """Give a label in any case, with blanks around."""
+    """Return labels in any case, with or without blanks around them."""
     cases = st.sampled_from([str.lower, str.upper, str.title, str])
     return st.builds(lambda label, case, blank: blank + case(label) + blank, labels, cases, st.sampled_from(["", " "]))
 
 
 @examples
 @given(any_case(st.sampled_from(MALICE)))
-def test_what_names_malice_is_true(label):
-    """A label that is neither harmless nor empty is malice, in any case."""
+def test_labels_of_malice_are_true(label):
     assert verdict_of(label) is True
 
 
 @examples
 @given(any_case(st.sampled_from(HARMLESS)))
-def test_benign_normal_and_zero_are_false(label):
-    """Benign, normal, false, no and 0 are harmless, in any case."""
+def test_labels_of_benign_traffic_are_false(label):
     assert verdict_of(label) is False
 
 
 @examples
 @given(any_case(st.sampled_from(NOTHING)))
 def test_background_and_unset_are_null(label):
-    """Background and all the ways to say nothing give no verdict, in any case."""
     assert verdict_of(label) is None
 
 
 @pytest.mark.parametrize("label", ["unknown malware", "exploit with no payload", "null scan", "abnormal"])
-def test_a_word_inside_of_a_longer_label_does_not_clear_it(label):
-    """A label that names malice stays malice where it has a word such as unknown, no or null in it."""
+def test_words_such_as_unknown_or_null_do_not_override_malice(label):
     assert verdict_of(label) is True
 
 
@@ -149,12 +145,11 @@ PUBLIC = {
         ),
     ),
 }
-"""The labels of public sets, harmless ones and attacks; three underscores stand for three blanks."""
+"""The benign and the malicious labels of public data sets. Three underscores stand for three blanks."""
 
 
 @pytest.mark.parametrize("labels", PUBLIC.values(), ids=PUBLIC)
 def test_the_labels_of_public_sets_are_known(labels):
-    """Every harmless label of a set is harmless, and every attack is malice."""
     harmless, malice = map(_split, labels)
     assert {label: verdict_of(label) for label in harmless} == dict.fromkeys(harmless, False)
     assert {label: verdict_of(label) for label in malice} == dict.fromkeys(malice, True)
@@ -173,7 +168,7 @@ joiners = st.sampled_from(["_", "-", " ", ".", "2", "=", "/", ":", "__", " - "])
 
 @st.composite
 def joined(draw, *kinds):
-    """Draw a label of one word of each kind in any order, joined by signs, or by the case of their letters."""
+    """Return a label with a word of each kind in any order, joined by separators or by their case."""
     drawn = draw(st.permutations([draw(kind) for kind in kinds]))
     if draw(st.booleans()):
         return "".join(word.title() for word in drawn)
@@ -182,15 +177,13 @@ def joined(draw, *kinds):
 
 @examples
 @given(joined(harmless_words, neutral_words) | joined(harmless_words, neutral_words, neutral_words))
-def test_a_harmless_word_counts_whatever_it_is_joined_to(label):
-    """A word for harmless beside words that say nothing of malice is harmless."""
+def test_a_harmless_word_with_neutral_words_is_harmless(label):
     assert verdict_of(label) is False
 
 
 @examples
 @given(joined(background_words, neutral_words))
-def test_a_word_for_no_verdict_counts_whatever_it_is_joined_to(label):
-    """A word for no verdict beside words that say nothing gives none, and is not told as unknown."""
+def test_a_word_for_no_verdict_with_neutral_words_is_not_unknown(label):
     assert meaning(label) == "nothing"
 
 
@@ -200,8 +193,7 @@ def test_a_word_for_no_verdict_counts_whatever_it_is_joined_to(label):
     | joined(malicious_words, harmless_words)
     | joined(malicious_words, background_words, neutral_words)
 )
-def test_a_malicious_word_counts_more_than_any_other(label):
-    """A label that names malice is malice, whatever else it says."""
+def test_a_malicious_word_takes_precedence_over_all_others(label):
     assert verdict_of(label) is True
 
 
@@ -211,7 +203,6 @@ letters = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=5)
 @examples
 @given(st.builds(lambda before, word, behind: before + word + behind, letters, harmless_words, letters | st.just("")))
 def test_letters_that_only_contain_a_harmless_word_are_not_harmless(label):
-    """A longer word that contains a word for harmless is another word."""
     assume(not any(label.startswith(word) or label.endswith(word) for word in words.COVERING - words.HARMLESS))
     assert verdict_of(label) is not False
 
@@ -223,8 +214,7 @@ def test_letters_that_only_contain_a_harmless_word_are_not_harmless(label):
         *("anormal", "not normal", "non-benign", "NotBenign", "unclean", "malicious benign-looking", "benign attack"),
     ],
 )
-def test_what_is_not_harmless_is_malice(label):
-    """The opposite of a harmless word is malice, and so is a label that says both."""
+def test_the_opposite_of_harmless_is_malice(label):
     assert verdict_of(label) is True
 
 
@@ -237,7 +227,7 @@ def test_what_is_not_harmless_is_malice(label):
     ],
 )
 def test_a_denied_attack_is_harmless(label):
-    """A word for malice is denied by a word before it, with or without an article, or by `free` behind it."""
+    """A word before it, with or without an article, or `free` after it denies a word for malice."""
     assert verdict_of(label) is False
 
 
@@ -255,57 +245,50 @@ def test_further_names_of_attacks_are_malice(label):
 
 
 @pytest.mark.parametrize("label", ["No Label", "NoLabel", "no_label", "NeedManualLabel", "not labelled", "Not labeled"])
-def test_a_label_that_says_that_it_is_none_gives_no_verdict(label):
+def test_labels_for_a_missing_label_give_no_verdict(label):
     assert meaning(label) == "nothing"
 
 
 @pytest.mark.parametrize("label", ["-1", "-1.0", "tcp", "udp", "ack", "tunnel", "GRE tunnel", "tftp server", "free"])
-def test_numbers_and_words_that_may_mean_either_are_unknown(label):
-    """Such a label gives no verdict and is reported: -1 means noise to one tool and no label to another."""
+def test_ambiguous_numbers_and_words_are_unknown(label):
+    """Some tools write -1 for noise and others for a missing label."""
     assert meaning(label) == "unknown"
 
 
 @pytest.mark.parametrize("label", ["normalize", "paranormal", "goodbye", "cleanup", "safety", "Backgrounder"])
-def test_other_words_that_begin_or_end_alike_are_unknown(label):
-    """A word that only shares letters with a known one gives no verdict."""
+def test_words_that_only_contain_a_known_word_are_unknown(label):
     assert meaning(label) == "unknown"
 
 
 @pytest.mark.parametrize("label", ["non-malicious", "NonMalicious", "not malicious", "no attack", "no_anomaly"])
 def test_the_opposite_of_malice_is_harmless(label):
-    """A negation right before a word for malice turns it around."""
     assert verdict_of(label) is False
 
 
 @pytest.mark.parametrize("label", ["benigntraffic", "normalflow", "legitimateuser", "finalbenign"])
-def test_words_joined_without_a_gap_are_cut_where_all_are_known(label):
-    """Letters without a gap are cut into known words that cover all of them."""
+def test_words_without_a_separator_are_split_if_all_are_known(label):
     assert verdict_of(label) is False
 
 
 @examples
 @given(st.text("bcdfghjklmpqrstvwxz", min_size=3, max_size=20))
-def test_a_word_that_nobody_knows_gives_no_verdict(label):
-    """Random consonants are no verdict, and are told as unknown."""
+def test_random_consonants_are_unknown(label):
     assume(label not in words.KNOWN | words.WHOLE_MALICE)
     assert (verdict_of(label), meaning(label)) == (None, "unknown")
 
 
 @examples
 @given(st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]))))
-def test_every_text_has_a_verdict_or_none(label):
-    """Any text at all is read without an error, and a missing one gives no verdict."""
+def test_any_text_is_read_without_an_error(label):
     assert verdict_of(label) in ((None,) if label is None else (True, False, None))
 
 
-def test_the_kinds_of_words_have_none_in_common():
-    """No word has two meanings."""
+def test_no_word_has_two_meanings():
     kinds = [words.HARMLESS, words.BACKGROUND, words.UNDECIDED, words.MALICE, words.NEGATIONS]
     assert sum(map(len, kinds)) == len(set().union(*kinds))
 
 
-def test_a_label_of_any_length_takes_no_time():
-    """Only the beginning of a long label is read."""
+def test_only_the_beginning_of_a_long_label_is_read():
     assert meaning("benign " * 100_000) == "harmless"
     assert meaning("x" * 1_000_000) == "unknown"
 
@@ -324,7 +307,7 @@ LOGS = {
 
 @pytest.mark.parametrize("content", LOGS.values(), ids=LOGS)
 def test_every_reader_counts_labels_of_unknown_words(content, tmp_path):
-    """Labels have the same verdicts in each format; those of unknown words are counted, and are no fault."""
+    """Labels have the same verdicts in each format. Unknown labels are counted and are not errors."""
     kept = tmp_path / "kept.parquet"
     logs = FlowSource(str(write(tmp_path / "log", content))).logs_of(DAY, tmp_path / "logs")
     ingested = ingest(logs, kept, tmp_path / "rejected.parquet")
@@ -343,7 +326,7 @@ def test_every_reader_counts_labels_of_unknown_words(content, tmp_path):
     ],
 )
 def test_a_parquet_label_of_any_type_gives_its_verdict(values, verdicts, unknown, tmp_path):
-    """Text, booleans and numbers give a verdict, and unknown words are counted in another process as well."""
+    """Unknown words are also counted by the isolated process."""
     log = tmp_path / "log"
     pl.DataFrame(CSV | {"bytes": 30}).join(pl.DataFrame({"label": values}), how="cross").write_parquet(log)
     kept = tmp_path / "kept.parquet"
@@ -352,16 +335,15 @@ def test_a_parquet_label_of_any_type_gives_its_verdict(values, verdicts, unknown
     assert (ingested.unlabelled, sum(ingested.unknown_labels.values())) == (unknown, unknown)
 
 
-def test_a_label_is_not_told_where_addresses_are_pseudonyms(tmp_path):
-    """A label may be an address in a column that is mapped wrongly, so only the number is told."""
+def test_unknown_labels_are_hidden_with_pseudonyms(tmp_path):
+    """A wrongly mapped label may be an address; only their number is reported."""
     log = write(tmp_path / "log", LOGS["csv"].replace("quux", "192.0.2.77"))
     logs = FlowSource(str(log), pseudonyms=Pseudonyms(bytes(range(32)))).logs_of(DAY, tmp_path / "logs")
     ingested = ingest(logs, tmp_path / "kept.parquet", tmp_path / "rejected.parquet")
     assert ingested.unknown_labels == {HIDDEN: 3}
 
 
-def test_labels_of_which_each_is_new_are_counted_in_bounds(tmp_path):
-    """The number of flows is exact, and only so many labels are kept."""
+def test_the_number_of_unknown_labels_is_exact_and_only_some_are_kept(tmp_path):
     rows = "".join(f"{csv_row()[:-1]},zzz{'x' * number}\n" for number in range(200))
     log = write(tmp_path / "log", ",".join([*CSV, "label"]) + "\n" + rows)
     logs = FlowSource(str(log)).logs_of(DAY, tmp_path / "logs")

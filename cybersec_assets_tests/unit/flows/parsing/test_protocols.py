@@ -1,4 +1,4 @@
-"""A protocol has one name, in whichever way a reader finds it."""
+"""Normalizing protocols to one name."""
 
 import tempfile
 from pathlib import Path
@@ -43,7 +43,7 @@ WITHOUT_NAME = [61, 63, 68, 99, 114, 200, 252, 253, 254, 255]
 
 
 def parquet(value):
-    """Give a Parquet file of one flow."""
+    """Return a Parquet file with one flow."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "flows"
         pl.DataFrame(CSV | {"protocol": value}).write_parquet(file)
@@ -69,58 +69,50 @@ WRITTEN += [("0253", "253"), ("TCP", "tcp"), ("ICMP6", "ipv6-icmp"), ("ipv6-icmp
 
 @every_reader
 @pytest.mark.parametrize(("value", "name"), WRITTEN)
-def test_every_reader_gives_a_protocol_its_one_name(log, value, name, tmp_path):
-    """A number, a number with leading zeros, a float and another name become the same name everywhere."""
+def test_every_reader_normalizes_protocols(log, value, name, tmp_path):
     kept, rejected = read(write(tmp_path / "log", log(value)))
     assert (only(kept)["protocol"], rejected.height) == (name, 0)
 
 
 @every_reader
 @pytest.mark.parametrize("value", [256, "0256", 1e9, "6.5", -1])
-def test_every_reader_rejects_a_number_that_is_no_protocol(log, value, tmp_path):
-    """A number outside of 0 to 255 puts its record at fault, with the number as the log has it."""
+def test_every_reader_rejects_a_number_outside_0_to_255(log, value, tmp_path):
     kept, rejected = read(write(tmp_path / "log", log(value)))
     assert (kept.height, only(rejected)["fault"]) == (0, "protocol")
     assert float(only(rejected)["value"]) == float(value)
 
 
 @pytest.mark.parametrize("number", IANA)
-def test_numbers_have_the_names_that_iana_gives_them(number):
-    """The names are those of IANA's registry."""
+def test_the_names_are_those_of_iana(number):
     assert name_of(str(number)) == IANA[number]
 
 
 @pytest.mark.parametrize("number", WITHOUT_NAME)
 def test_a_number_without_a_name_is_its_own_name(number):
-    """A number that IANA gives no keyword stays, without leading zeros."""
     assert name_of(f"00{number}") == str(number)
 
 
 @examples
 @given(st.integers(0, 255), st.sampled_from(["", "0", "00", "+"]), st.sampled_from(["", ".", ".0", ".000"]))
-def test_a_number_has_one_name_however_it_is_written(number, before, behind):
-    """Leading zeros, a sign, a fraction of zero and blanks change nothing; the name itself is read as itself."""
+def test_leading_zeros_signs_fractions_and_blanks_do_not_matter(number, before, after):
     name = name_of(str(number))
-    assert name_of(f" {before}{number}{behind} ") == name
+    assert name_of(f" {before}{number}{after} ") == name
     assert name_of(name.upper()) == name
 
 
-def test_another_name_stands_for_a_name():
-    """No alias leads to another alias, and none hides the name of another protocol."""
+def test_an_alias_is_not_a_name_and_leads_to_a_name():
     assert set(ALIASES.values()) <= set(NAMES.values())
     assert not set(ALIASES) & set(NAMES.values())
 
 
 @examples
 @given(st.none() | st.text(st.characters(exclude_categories=["Cs"])))
-def test_every_text_has_a_name_or_none(text):
-    """Any text is read without an error, as a name in lower case, or as no protocol."""
+def test_any_text_is_read_without_an_error(text):
     field = protocol(pl.col("text"))
     frame = pl.DataFrame({"text": [text]}, schema={"text": pl.String})
     assert frame.select(field.value).item() == (None if text is None else name_of(text))
 
 
 @pytest.mark.parametrize("text", ["", " ", "256", "-1", "6.5", "1e3", "nan", "inf", "0" * 1_000 + "256", "9" * 5_000])
-def test_what_is_no_protocol_has_no_name(text):
-    """Blank text and numbers that are no protocol's have no name."""
+def test_blank_text_and_invalid_numbers_have_no_name(text):
     assert name_of(text) is None

@@ -1,4 +1,4 @@
-"""Records with a prefix before them, or in a shipper's wrapper, are those of the plain file."""
+"""Records with a prefix or in the wrapper of a log shipper are read like those of a plain file."""
 
 import json
 import tempfile
@@ -32,7 +32,7 @@ from cybersec_assets_tests.support.flows.logs import (
 
 
 def under(*names):
-    """Return what puts a text below some names, from the outside."""
+    """Return a function that nests a text below some names, from the outside."""
 
     def wrap(text):
         for name in reversed(names):
@@ -60,7 +60,7 @@ PREFIXES = {
     "kubectl": "[pod/zeek-7d4b9/zeek] ",
     "a weekday": "Fri Apr 19 00:00:00 2024 fw zeek: ",
 }
-"""What stands before a line of any kind of record."""
+"""Prefixes of records of any kind."""
 JSON_PREFIXES = PREFIXES | {
     "a cookie": "@cee:",
     "syslog with a cookie": "<134>Jan  1 00:00:00 fw suricata: @cee: ",
@@ -71,7 +71,7 @@ JSON_PREFIXES = PREFIXES | {
     "Fluentd": "2024-04-19T00:00:00+00:00\tzeek.conn\t",
 }
 STREAM = "2024-04-19T00:00:00+00:00 eni-1235b8ca-all "
-"""What `aws logs tail` writes before a line."""
+"""The prefix of `aws logs tail`."""
 WRAPPERS = {
     "Filebeat": under("message"),
     "Docker": lambda text: json.dumps({"log": f"{text}\n", "stream": "stdout", "time": "2024-04-19T00:00:00Z"}),
@@ -82,7 +82,7 @@ WRAPPERS = {
     "Splunk's raw": under("result", "_raw"),
     "Elasticsearch": under("_source", "message"),
 }
-"""What a text is put into."""
+"""Wrappers of text."""
 OBJECT_WRAPPERS = {
     "Splunk": '{{"preview": false, "offset": 3, "result": {}}}',
     "a sensor": '{{"suricata": {{"eve": {}}}}}',
@@ -90,11 +90,11 @@ OBJECT_WRAPPERS = {
     "Google": '{{"insertId": "1", "jsonPayload": {}}}',
     "HEC": '{{"time": 1, "sourcetype": "x", "event": {}}}',
 }
-"""What an object is put into."""
+"""Wrappers of objects."""
 
 
 def nested(record):
-    """Return a record as other tools nest or flatten it."""
+    """Return a record nested or flattened, as other tools write it."""
     if "event_type" in record:
         flow = {f"flow.{name}": value for name, value in record.get("flow", {}).items()}
         return {name: value for name, value in record.items() if name != "flow"} | flow
@@ -117,7 +117,7 @@ TEXTS = {
 
 
 def prefixed(prefix):
-    """Return what puts a prefix before a line."""
+    """Return a function that puts a prefix before a line."""
     return lambda line: prefix + line
 
 
@@ -131,7 +131,7 @@ TEXT_WAYS = {name: prefixed(prefix) for name, prefix in PREFIXES.items()} | WRAP
 
 
 def quarantine(log):
-    """Ingest a log, and return what was kept, what was put aside, and how many other lines there were, by name."""
+    """Ingest a log, and return the kept flows, the quarantined lines, and the number of other lines by name."""
     with tempfile.TemporaryDirectory() as folder:
         kept, rejected, aside = (Path(folder) / name for name in ("kept", "rejected", "aside"))
         logs = FlowSource(str(log)).logs_of(DAY, Path(folder) / "logs")
@@ -144,14 +144,14 @@ def quarantine(log):
 
 @pytest.fixture
 def log(tmp_path):
-    """Where the log is written."""
+    """Return the path of the log."""
     return tmp_path / "flows.log"
 
 
 @pytest.mark.parametrize("sensor", RECORDS)
 @pytest.mark.parametrize("way", JSON_WAYS)
-def test_a_way_to_wrap_json_changes_no_flow(log, sensor, way):
-    """The flows of a wrapped file are those of the plain one; so they are where lines end with CRLF, or not at all."""
+def test_wrapped_json_gives_the_flows_of_the_plain_file(log, sensor, way):
+    """Lines may end with LF or CRLF, and the last one need not end."""
     texts = lines(*RECORDS[sensor]).splitlines()
     expected, _ = read(write(log, "\n".join(texts)))
     wrapped = [JSON_WAYS[way](text) for text in texts]
@@ -163,8 +163,7 @@ def test_a_way_to_wrap_json_changes_no_flow(log, sensor, way):
 
 @pytest.mark.parametrize("kind", TEXTS)
 @pytest.mark.parametrize("way", TEXT_WAYS)
-def test_a_way_to_wrap_text_changes_no_flow(log, kind, way):
-    """Tables and their headers are read out of the same wrappers."""
+def test_wrapped_tables_give_the_flows_of_the_plain_file(log, kind, way):
     expected, _ = read(write(log, TEXTS[kind]))
     kept, rejected = read(write(log, "\n".join(map(TEXT_WAYS[way], TEXTS[kind].splitlines()))))
     assert kept.equals(expected)
@@ -172,16 +171,14 @@ def test_a_way_to_wrap_text_changes_no_flow(log, kind, way):
 
 
 @pytest.mark.parametrize("kind", ["zeek", "aws_vpc", "aws_vpc with a header"])
-def test_a_stream_may_be_named_behind_the_time(log, kind):
-    """What `aws logs tail` prints is read."""
+def test_the_output_of_aws_logs_tail_is_read(log, kind):
     expected, _ = read(write(log, TEXTS[kind]))
     kept, rejected = read(write(log, "\n".join(STREAM + line for line in TEXTS[kind].splitlines())))
     assert kept.equals(expected)
     assert rejected.is_empty()
 
 
-def test_tabs_that_rsyslog_has_escaped_are_tabs(log):
-    """Rsyslog writes `#011` for a tab that it receives."""
+def test_tabs_that_rsyslog_escaped_are_tabs(log):
     expected, _ = read(write(log, TEXTS["zeek"]))
     escaped = [PREFIXES["RFC 3164"] + line.replace("\t", "#011") for line in TEXTS["zeek"].splitlines()]
     kept, _ = read(write(log, "\n".join(escaped)))
@@ -189,7 +186,7 @@ def test_tabs_that_rsyslog_has_escaped_are_tabs(log):
 
 
 def test_a_wrapper_may_name_the_stream(log):
-    """A connection may stand under the name of its stream; other streams are passed over by theirs."""
+    """A connection may be under the name of its stream. Other streams are skipped by their names."""
     expected, _ = read(write(log, lines(conn(uid="a"), conn(uid="b"))))
     for name in ("conn", "zeek.conn", "bro_conn", "conn.log"):
         wrapped = [{name: conn(uid="a")}, {"dns": DNS | {"conn_state": "SF"}}, {name: conn(uid="b")}]
@@ -202,7 +199,7 @@ ways = st.lists(st.sampled_from([*WRAPPERS.values(), *map(prefixed, JSON_PREFIXE
 
 
 def wrap(text, chosen):
-    """Put a text into some wrappers, the first innermost."""
+    """Return a text in several wrappers, the first innermost."""
     for way in chosen:
         text = way(text)
     return text
@@ -210,14 +207,14 @@ def wrap(text, chosen):
 
 @st.composite
 def wrapped_logs(draw):
-    """Return lines of records and of damaged ones, each with the form that it has in a wrapper."""
+    """Return lines of valid and damaged records, each with its wrapped form."""
     make, number = draw(st.sampled_from([(conn, "uid"), (event, "flow_id")]))
     found = []
     for place in range(draw(st.integers(1, 12))):
         text = json.dumps(make(**{number: str(place)}))
         if draw(st.booleans()):
             text = json.dumps({"uid": "x", **ALERT} if make is event else {"_path": "dns", **DNS})
-        # A damaged record is one that is cut, or the words of a program.
+        # A damaged record is truncated, or the message of another program.
         cut = draw(st.sampled_from([None, None, "cut", "words"]))
         if cut == "cut":
             text = text[: draw(st.integers(1, len(text) - 1))]
@@ -231,7 +228,7 @@ def wrapped_logs(draw):
 @examples
 @given(wrapped_logs())
 def test_wrappers_may_be_mixed_and_nothing_is_lost(found):
-    """In one file each line may be wrapped in its own way; the damaged ones are put aside as the file has them."""
+    """Each line of a file may have other wrappers. Damaged lines are quarantined unchanged."""
     with tempfile.TemporaryDirectory() as folder:
         expected, damaged, others = quarantine(write(Path(folder) / "a.log", "\n".join(text for text, _ in found)))
         kept, aside, counted = quarantine(write(Path(folder) / "b.log", "\n".join(wrapped for _, wrapped in found)))
@@ -242,8 +239,7 @@ def test_wrappers_may_be_mixed_and_nothing_is_lost(found):
 
 
 @pytest.mark.parametrize("way", ["CRI", "Filebeat", "RFC 5424"])
-def test_damaged_lines_of_text_are_put_aside_whole(log, way):
-    """The quarantine has the file's own line, wrapper and all, by its number."""
+def test_damaged_lines_are_quarantined_with_their_wrappers(log, way):
     bad = TEXT_WAYS[way](AWS_VPC.row({"bytes": "many"}).rstrip("\n"))
     good = TEXT_WAYS[way](AWS_VPC.row().rstrip("\n"))
     kept, aside, _ = quarantine(write(log, f"{good}\n{bad}\nno prefix\n\n{good}"))
@@ -251,8 +247,8 @@ def test_damaged_lines_of_text_are_put_aside_whole(log, way):
     assert aside == [(2, bad), (3, "no prefix")]
 
 
-def test_a_wrapper_of_nothing_is_put_aside(log):
-    """A blank message is not passed over as a blank line is."""
+def test_an_empty_wrapper_is_quarantined(log):
+    """A blank line is ignored, but not a blank message."""
     good = WRAPPERS["Filebeat"](AWS_VPC.row().rstrip("\n"))
     nothing = [WRAPPERS["Filebeat"](" "), PREFIXES["CRI"] + " ", WRAPPERS["Filebeat"]("a\nb")]
     _, aside, others = quarantine(write(log, "\n".join([good, *nothing])))
@@ -260,8 +256,7 @@ def test_a_wrapper_of_nothing_is_put_aside(log):
     assert not others
 
 
-def test_what_others_write_into_the_log_makes_no_flow(log):
-    """A record that another program quotes in its own words is not taken for the sensor's."""
+def test_records_in_messages_of_other_programs_are_not_flows(log):
     forged = json.dumps(event(flow_id=666))
     texts = [
         JSON_PREFIXES["RFC 3164"] + json.dumps(event(flow_id=1)),
@@ -277,8 +272,8 @@ def test_what_others_write_into_the_log_makes_no_flow(log):
 
 
 @pytest.mark.parametrize("way", ["Filebeat", "Splunk's raw", "CRI"])
-def test_hostile_lines_cost_neither_the_day_nor_much_time(log, way):
-    """Objects without end, messages in messages, doubled names and long tokens are put aside or passed over, fast."""
+def test_hostile_lines_are_quarantined_quickly(log, way):
+    """These are unclosed objects, nested messages and long tokens."""
     wrapper = JSON_WAYS[way]
     good = json.dumps(event(flow_id=1))
     too_deep = wrap(good, [under("message")] * (MAX_DEPTH + 1))
@@ -307,21 +302,19 @@ def test_hostile_lines_cost_neither_the_day_nor_much_time(log, way):
     [("1.5s", 1.5), ("1m2.5s", 62.5), ("1h0m0.25s", 3600.25), ("70ms", 0.07), ("3µs", 0.000_003), ("0s", 0.0)],
 )
 def test_durations_of_zq_are_read(log, text, seconds):
-    """The tool that nests `id` writes durations with their units; anything else is at fault as in a plain file."""
+    """The tool zq nests `id` and writes durations with units. Other values are errors, as in a plain file."""
     kept, rejected = read(write(log, lines(nested(conn(duration=text)), nested(conn(duration="1.5x")))))
     assert kept["duration"].to_list() == [seconds]
     assert faults(rejected) == [(2, "duration", "1.5x")]
 
 
-def test_of_a_doubled_name_the_first_counts(log):
-    """As in plain files."""
+def test_the_first_of_duplicate_names_counts(log):
     first, second = (json.dumps(json.dumps(event(flow_id=number))) for number in (1, 2))
     kept, _ = read(write(log, f'{{"message": {first}, "message": {second}}}\n'))
     assert kept["uid"].to_list() == ["1"]
 
 
-def test_bytes_that_are_no_text_change_nothing(log):
-    """A byte that is not UTF-8 within a record does what it does in a plain file."""
+def test_bytes_that_are_not_utf_8_are_read_as_in_a_plain_file(log):
     plain = json.dumps(event(app_proto="caf?")).encode().replace(b"?", b"\xe9")
     expected, _ = read(write(log, plain))
     for prefix in PREFIXES.values():
@@ -334,14 +327,12 @@ PLAIN = {name: lines(*records) for name, records in RECORDS.items()} | {
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_a_plain_file_is_left_alone(log, kind):
-    """No copy is made of a file without wrappers, whatever its values look like."""
+def test_a_plain_file_is_not_copied(log, kind):
     (found,) = find(write(log, PLAIN[kind])).files
     assert found.original is None
 
 
-def test_a_plain_table_whose_values_look_like_prefixes_is_left_alone(log):
-    """A time with a blank behind it, at the beginning of a record, is the record's own."""
+def test_a_plain_table_with_values_like_prefixes_is_not_copied(log):
     row = csv_row(timestamp="2024-04-19 10:00:00 UTC")
     assert find(write(log, csv_log(row))).files[0].original is None
 
@@ -354,8 +345,7 @@ def test_a_plain_table_whose_values_look_like_prefixes_is_left_alone(log):
         ('{"message": "hello"}\n', "a JSON wrapper"),
     ],
 )
-def test_an_unknown_log_is_refused_by_its_wrapper(log, text, named):
-    """The refusal names what the lines are wrapped in."""
+def test_the_error_for_an_unknown_log_names_its_wrapper(log, text, named):
     with pytest.raises(
         UnreadableLogError, match=rf"is not a flow log of a known format.*; its lines have {named} with no"
     ):

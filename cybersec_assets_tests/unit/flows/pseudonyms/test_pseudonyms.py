@@ -188,15 +188,15 @@ def test_a_key_may_have_blanks_around_it(key):
 @pytest.mark.parametrize("size", [0, 16, 31, 33, 64])
 def test_a_key_of_another_size_is_rejected_and_not_shown(size):
     text = base64.b64encode(os.urandom(size)).decode()
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as caught:
         read_key(text)
-    assert str(refused.value) == (
+    assert str(caught.value) == (
         "FLOWS_PSEUDONYM_KEY is not a key of 32 bytes in base64. Make one with `openssl rand -base64 32`."
     )
 
 
 @pytest.mark.parametrize("text", ["secret", "ключ", "!" * 44, "A" * 42 + "=", "-" * 43 + "="])
 def test_a_key_that_is_not_base64_is_rejected_and_not_shown(text):
-    with pytest.raises(SettingsError, match="FLOWS_PSEUDONYM_KEY") as refused:
+    with pytest.raises(SettingsError, match="FLOWS_PSEUDONYM_KEY") as caught:
         read_key(text)
-    assert text not in str(refused.value)
+    assert text not in str(caught.value)
