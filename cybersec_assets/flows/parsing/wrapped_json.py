@@ -148,7 +148,7 @@ def _in_text(text: str, depth: int) -> Unwrapped | None:
     body = bare if bare.startswith("{") else _after_prefix(bare)
     if body is None:
         return None
-    if not depth:
+    if depth < 0:
         return Unwrapped(TOO_DEEP, is_record=False, changed=True)
     is_plain = UNCHANGED.match(body) is not None and not any(name in body for name in CHANGED_MARKS)
     found = None if is_plain else _decoded(body)
@@ -176,7 +176,7 @@ def _after_prefix(text: str) -> str | None:
 
 def _in_object(found: Object, depth: int) -> Object | Unwrapped | None:
     """Return the record in an object: the object itself, an object in it, or the text of one."""
-    if not depth:
+    if depth < 0:
         return Unwrapped(TOO_DEEP, is_record=False, changed=True)
     is_record = _is_record(found)
     event = None if is_record else ecs_record(found)

@@ -271,6 +271,15 @@ def test_records_in_messages_of_other_programs_are_not_flows(log):
     assert [line for line, _ in aside] == [2, 3, 4]
 
 
+@pytest.mark.parametrize(("wrappers", "flows"), [(MAX_DEPTH, 2), (MAX_DEPTH + 1, 1)])
+def test_a_record_with_too_many_wrappers_is_quarantined(log, wrappers, flows):
+    texts = [json.dumps(event(flow_id=number)) for number in (1, 2)]
+    wrapped = wrap(texts[1], [under("message")] * wrappers)
+    kept, aside, _ = quarantine(write(log, "\n".join([under("message")(texts[0]), wrapped])))
+    assert kept.height == flows
+    assert aside == ([] if flows == 2 else [(2, wrapped)])
+
+
 @pytest.mark.parametrize("way", ["Filebeat", "Splunk's raw", "CRI"])
 def test_hostile_lines_are_quarantined_quickly(log, way):
     """These are unclosed objects, nested messages and long tokens."""
