@@ -1,1 +1,1 @@
-"""Tests and test support: integration/stack."""
+"""Tests against a real MinIO and a real PostgreSQL."""

@@ -1,4 +1,4 @@
-"""A database that refuses, is full, only reads, or whose clock is wrong: one clear line, and nothing half-written."""
+"""A database that refuses, is full or read-only, or has a wrong clock: one clear line, and nothing half-written."""
 
 import os
 import random
@@ -13,7 +13,7 @@ from cybersec_assets.audit.journal.schema import connect
 from cybersec_assets.audit.verify.verifier import Verifier
 from cybersec_assets.errors import AuditError
 from cybersec_assets.stores.folder import FolderStore
-from cybersec_assets_tests.conftest import DAY
+from cybersec_assets_tests.conftest import DAY, skip_unless_ci
 from cybersec_assets_tests.support.audit.roles import write_phase
 from cybersec_assets_tests.support.audit.servers import Server
 from cybersec_assets_tests.support.servers.servers import UNPRIVILEGED
@@ -21,11 +21,11 @@ from cybersec_assets_tests.support.verify.history import PREFIX, Author
 
 DISK = "24m"
 MOST = 5_000
-"""How many phases a full disk is tried with; it takes far fewer."""
+"""The most phases that are written until the disk is full, which takes far fewer."""
 
 
 def assert_one_line(result, *parts):
-    """See that a command ended with status 2 and one line on standard error, which names what is told."""
+    """Check that a command ended with status 2 and one line on standard error that contains some parts."""
     status, out, err = result
     errors = [line for line in err.splitlines() if line.startswith("error: ")]
     assert (status, len(errors), "Traceback" in out + err) == (2, 1, False)
@@ -34,7 +34,7 @@ def assert_one_line(result, *parts):
 
 
 def test_a_wrong_password(server, use, cybersec):
-    """A wrong PG_PASSWORD is told with server and role, by what reads and by what writes, and is itself not told."""
+    """The message names the server and the role, for reading and writing, and does not contain the password."""
     use(server, PG_PASSWORD="wrong-wrong")
     for command in (("audit", "records"), ("audit", "verify"), ("run", "--date", DAY)):
         result = cybersec(*command)
@@ -42,8 +42,8 @@ def test_a_wrong_password(server, use, cybersec):
         assert "wrong-wrong" not in result[1] + result[2]
 
 
-def test_no_database_and_no_right_to_make_one(server, use, cybersec):
-    """A role that finds no database and may not make it is told so with the database's name."""
+def test_no_database_and_no_right_to_create_one(server, use, cybersec):
+    """The message names the database."""
     server.execute("CREATE ROLE poor LOGIN PASSWORD 'made-up'")
     use(server, PG_USER="poor", PG_PASSWORD="made-up")
     result = cybersec("run", "--date", DAY, "--json")
@@ -53,7 +53,7 @@ def test_no_database_and_no_right_to_make_one(server, use, cybersec):
 
 @pytest.fixture
 def standby(server, folder, use, cybersec):
-    """A standby of a server whose audit has one day's run."""
+    """Return a standby of a server whose audit has a run of one day."""
     use(server)
     assert cybersec("run", "--date", DAY)[0] == 0
     made = Server(folder / "standby")
@@ -63,8 +63,8 @@ def standby(server, folder, use, cybersec):
     made.stop()
 
 
-def test_a_standby_answers(standby, use, cybersec):
-    """A read-only standby answers the audit's questions, and its check finds nothing."""
+def test_a_standby_can_be_read(standby, use, cybersec):
+    """All questions to the audit work on a read-only standby, and its verification finds nothing."""
     use(standby)
     assert standby.execute("SELECT pg_is_in_recovery()")[0][0]
     for command in ("last-run", "records", "failures", "anomalies", "verify"):
@@ -72,15 +72,15 @@ def test_a_standby_answers(standby, use, cybersec):
         assert (status, bool(out), err) == (0, True, "")
 
 
-def test_a_standby_takes_nothing(standby, use, cybersec):
-    """A run at a standby fails with one line that says where to write instead."""
+def test_a_standby_refuses_writes(standby, use, cybersec):
+    """A run fails with one line that says where to write instead."""
     use(standby)
     assert_one_line(cybersec("run", "--date", DAY), "read-only transaction", "primary", "PG_HOST")
     assert len(standby.execute("SELECT 1 FROM audit_phases", database="audited")) == 4
 
 
-def test_a_standby_that_lags_behind_is_no_damage(server, standby, use, cybersec):
-    """Where entries that a head covers have not come yet, the check says that it cannot be made yet, with status 2."""
+def test_a_standby_that_lags_behind_is_not_damaged(server, standby, use, cybersec):
+    """If entries that a head covers have not arrived yet, `audit verify` says so with status 2."""
     standby.execute("SELECT pg_wal_replay_pause()")
     use(server)
     assert cybersec("run", "--date", DAY)[0] == 0
@@ -91,8 +91,8 @@ def test_a_standby_that_lags_behind_is_no_damage(server, standby, use, cybersec)
     assert cybersec("audit", "verify")[0] == 0
 
 
-def test_a_tail_that_was_cut_is_damage_on_a_standby(server, standby, use, cybersec):
-    """Where entries came to a standby and were taken away again, the tail is told to be cut, with status 1."""
+def test_a_truncated_tail_is_damage_on_a_standby(server, standby, use, cybersec):
+    """If entries arrived and were deleted afterwards, `audit verify` reports the truncated tail with status 1."""
     server.execute(
         "ALTER TABLE audit_journal DISABLE TRIGGER audit_journal_append_only_rows",
         "DELETE FROM audit_journal WHERE seq > 6",
@@ -107,9 +107,9 @@ def test_a_tail_that_was_cut_is_damage_on_a_standby(server, standby, use, cybers
 
 @pytest.fixture
 def small_disk(server, folder):
-    """A small file system of its own, as a tablespace of the server."""
+    """Mount a small file system, and use it as a tablespace of the server."""
     if os.geteuid() != 0:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("only root mounts file systems")
+        skip_unless_ci("only root can mount file systems")
     place = folder / "disk"
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=777", "tmpfs", str(place)], check=True)
@@ -125,7 +125,7 @@ def small_disk(server, folder):
 
 
 def test_a_full_disk(server, small_disk, tmp_path):
-    """Where the disk is full a phase is refused as a whole, the error says so, and with room again all goes on."""
+    """A phase is refused as a whole, with an error that gives the reason. Once there is room, writing continues."""
     server.execute(f"CREATE DATABASE audited TABLESPACE {small_disk}")
     database = connect(server.url("audited"), patience=5)
     author = Author(Journal(database), FolderStore(tmp_path / "store"), signing_key(tmp_path, None), random.Random(1))
@@ -142,7 +142,7 @@ def test_a_full_disk(server, small_disk, tmp_path):
 
 
 def fill(server):
-    """Fill the disk to the last page: with many rows at a time, then with few, then one by one."""
+    """Fill the disk to the last page, with ever smaller inserts."""
     server.execute("CREATE TABLE filler (x text)", database="audited")
     for rows in (20_000, 500, 1):
         insert = f"INSERT INTO filler SELECT md5(n::text) FROM generate_series(1, {rows}) n"
@@ -151,7 +151,7 @@ def fill(server):
 
 
 def shift_clock(server, interval):
-    """Have the journal's last entry be of another time, as a server's clock does that is set back afterwards."""
+    """Change the time of the journal's last entry, as a server's clock that is corrected afterwards does."""
     server.execute(
         "ALTER TABLE audit_journal DISABLE TRIGGER ALL",
         f"UPDATE audit_journal SET at = at + interval '{interval}' WHERE seq = (SELECT max(seq) FROM audit_journal)",
@@ -160,7 +160,7 @@ def shift_clock(server, interval):
 
 
 def test_a_clock_that_runs_backwards(server):
-    """A clock that is far behind the journal's last entry is told, and nothing is written; a little is put right."""
+    """A clock far behind the last entry is an error and nothing is written. A small difference is corrected."""
     database = connect(server.url("audited"))
     write_phase(database)
     shift_clock(server, "5 seconds")
@@ -177,7 +177,7 @@ def test_a_clock_that_runs_backwards(server):
 
 
 def test_a_newer_schema(server, use, cybersec):
-    """A database that a newer release made for itself alone is left alone by every command, with one line."""
+    """Every command refuses a database of an incompatible newer release, with one line."""
     connect(server.url("audited")).close()
     server.execute("CREATE OR REPLACE VIEW audit_serves AS SELECT '9999' AS oldest", database="audited")
     server.execute("UPDATE alembic_version SET version_num = '9999'", database="audited")
@@ -186,8 +186,8 @@ def test_a_newer_schema(server, use, cybersec):
         assert_one_line(cybersec(*command), "9999", "a newer one")
 
 
-def test_a_role_that_is_made_can_log_in(server):
-    """The application's role is made with its password, of which the server is sent a hash, and works with it."""
+def test_a_created_role_can_log_in(server):
+    """The application's role is created with its password, which is sent to the server as a hash only."""
     server.execute("CREATE ROLE migration LOGIN CREATEROLE PASSWORD 'made-up-2'", "CREATE DATABASE d OWNER migration")
     application = server.url("d").set(username="application", password="made-up: %s 'quoted'")
     database = connect(application, server.url("d").set(username="migration", password="made-up-2"))

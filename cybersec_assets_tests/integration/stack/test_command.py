@@ -1,4 +1,4 @@
-"""The command itself, as a user's shell starts it."""
+"""The installed command, as a shell starts it."""
 
 import json
 import subprocess
@@ -11,13 +11,13 @@ COMMAND = Path(sys.executable).parent / "cybersec"
 
 
 def test_run_with_a_wrong_secret_key(bench, monkeypatch, tmp_path):
-    """`cybersec run` exits with 2, says in one line which variables to check, and shows no traceback."""
+    """`cybersec run` exits with 2 and one line that names the variables to check, without a traceback."""
     monkeypatch.setenv("MINIO_SECRET_KEY", "wrong-wrong-wrong")
     command = [str(COMMAND), "run", "--json", "--date", DAY]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
-    (said,) = json.loads(done.stdout)["errors"]
-    assert "MINIO_ACCESS_KEY and MINIO_SECRET_KEY" in said
-    assert done.stderr == f"error: {said}\n"
+    (message,) = json.loads(done.stdout)["errors"]
+    assert "MINIO_ACCESS_KEY and MINIO_SECRET_KEY" in message
+    assert done.stderr == f"error: {message}\n"
     assert "Traceback" not in done.stdout + done.stderr
     assert bench.objects() == {}

@@ -1,4 +1,4 @@
-"""Flow logs that lie in a real MinIO: found as on a disk, read whole as they were listed, or told in one line."""
+"""Flow logs in a real MinIO: listed like files on disk, read completely, or reported in one line."""
 
 import gzip
 import hashlib
@@ -24,7 +24,7 @@ COMMAND = Path(sys.executable).parent / "cybersec"
 RAW = "raw/network_events"
 HEADER = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n"
 LARGE = 32 << 20
-"""More than what the sockets on both sides hold."""
+"""More than the socket buffers on both sides can hold."""
 KEYS = ("2026-01-02/conn.a.log", "2026-01-02/conn.b.log", "2026-01-02/x/conn.a.log", "2026-01-02/x/y/conn.é.log")
 KEYS += ("2026-01-02/.conn.log", "2026-01-02/[1].log", "2026-01-03/conn.a.log", "conn.log", "2026-01-02/dns.a.log")
 PATTERNS = ("2026-01-02/conn.*.log", "2026-01-02/*", "*/conn.a.log", "**/*.log", "2026-01-02/**/conn.?.log", "conn.log")
@@ -32,13 +32,13 @@ PATTERNS += ("2026-01-0[2-3]/conn.a.log", r"2026-01-02/\[1\].log", "2026-01-02/[
 
 
 def flows(octet):
-    """Give a CSV log of some flows of the day."""
+    """Return a CSV log of some flows of the day."""
     rows = (f"{DAY}T00:{n // 60:02}:{n % 60:02},10.0.{octet}.{n % 250},10.1.0.1,{n * n},{n},tcp\n" for n in range(300))
     return (HEADER + "".join(rows)).encode()
 
 
 def state_of(key, logs):
-    """Give what the audit has to say of an object, by a client of the test's own."""
+    """Return what the audit should record of an object, read with a client of the test's own."""
     found = s3_client(logs.minio).get_object(Bucket=logs.name, Key=key)
     content = found["Body"].read()
     return {
@@ -50,12 +50,12 @@ def state_of(key, logs):
 
 
 def recorded(row):
-    """Give a row's inputs, with times in whole seconds, as HTTP has no others."""
+    """Return a row's inputs with times in whole seconds, as HTTP has no fractions."""
     return [entry | {"mtime": entry["mtime"][:19]} for entry in row["inputs"]]
 
 
-def test_objects_are_found_as_files_are(logs, tmp_path):
-    """Every pattern finds those objects that it finds of the same names on a disk, and folder markers are no files."""
+def test_patterns_match_objects_like_files(logs, tmp_path):
+    """Every pattern matches the same names as on disk, and folder markers are not files."""
     for key in KEYS:
         logs.put(key, key.encode())
         (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
@@ -69,17 +69,16 @@ def test_objects_are_found_as_files_are(logs, tmp_path):
     assert [file.size for file in logs.files("conn.log")] == [len("conn.log")]
 
 
-def test_more_than_a_page_is_found(logs):
-    """A listing goes on where the server's page ends."""
+def test_a_listing_of_more_than_one_page(logs):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: logs.put(f"{number:04}.log", b"x"), range(1001)))
     assert [file.name[-8:] for file in logs.files("*.log")] == [f"{number:04}.log" for number in range(1001)]
 
 
 def test_a_day_of_objects_becomes_a_model(bench, logs, tmp_path):
-    """`cybersec run --flows-uri s3://…` reads plain, gzip and zstd objects, and the audit says which bytes."""
+    """`cybersec run --flows-uri s3://…` reads plain, gzip and zstd objects, and the audit records their bytes."""
     packed = {f"{DAY}/conn.1.log.gz": gzip.compress(flows(1)), f"{DAY}/conn.2.log.zst": zstd.compress(flows(2))}
-    # Whoever stores a packed log as a web page has it read back as it lies there, too.
+    # A Content-Encoding does not change how the stored bytes are read.
     place = {"Bucket": logs.name, "Key": f"{DAY}/conn.0.log.gz", "Body": gzip.compress(flows(0))}
     logs.client.put_object(**place, ContentEncoding="gzip")
     for key, content in (packed | {f"{DAY}/conn.3.log": flows(3), "2026-01-03/conn.1.log": b"no log"}).items():
@@ -94,8 +93,8 @@ def test_a_day_of_objects_becomes_a_model(bench, logs, tmp_path):
     assert bench.leftovers() == []
 
 
-def test_logs_may_lie_on_another_server(bench, own_logs, monkeypatch):
-    """With FLOWS_S3_ENDPOINT and its keys logs come from there, and the artifacts go where they always go."""
+def test_logs_on_another_server(bench, own_logs, monkeypatch):
+    """With FLOWS_S3_ENDPOINT and its keys, only the logs are read from there."""
     own_logs.put("conn.log", flows(1))
     monkeypatch.setenv("FLOWS_URI", f"s3://{own_logs.name}/*.log")
     monkeypatch.setenv("FLOWS_S3_ENDPOINT", f"{HOST}:{own_logs.minio.port}")
@@ -109,7 +108,7 @@ def test_logs_may_lie_on_another_server(bench, own_logs, monkeypatch):
 
 @pytest.mark.parametrize("right", [None, "s3:ListBucket", "s3:GetObject"])
 def test_a_user_who_may_only_read(bench, logs, monkeypatch, right):
-    """Two rights are enough for a key of the logs' own; without either, the message says which are needed."""
+    """Two rights are enough for the key of the logs. Without either, the message names both."""
     logs.put("conn.log", flows(1))
     user = f"user-{logs.name[-12:]}"
     rights = [name for name in ("s3:ListBucket", "s3:GetObject") if name != right]
@@ -120,10 +119,10 @@ def test_a_user_who_may_only_read(bench, logs, monkeypatch, right):
     result = bench.run(RAW)
     assert result.success == (right is None)
     if right:
-        (said,) = failures(result)
-        assert said.startswith(f"{logs.minio.url} refused s3://{logs.name}")
-        assert "AccessDenied" in said
-        assert said.endswith("Grant the key s3:ListBucket and s3:GetObject on the bucket of the logs.")
+        (message,) = failures(result)
+        assert message.startswith(f"{logs.minio.url} refused s3://{logs.name}")
+        assert "AccessDenied" in message
+        assert message.endswith("Grant the key s3:ListBucket and s3:GetObject on the bucket of the logs.")
 
 
 REFUSED = {
@@ -136,23 +135,23 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_listed_fails_the_phase_in_one_line(bench, logs, monkeypatch, case):
-    """Wrong keys, a missing bucket, a pattern without a match and a dead server: one line, a FAILED row, no object."""
-    variables, bucket, said = REFUSED[case]
+    """The phase has a FAILED row and no object."""
+    variables, bucket, message = REFUSED[case]
     keys = {"FLOWS_S3_ACCESS_KEY": logs.minio.access_key, "FLOWS_S3_SECRET_KEY": logs.minio.secret_key}
     uri = f"s3://{bucket.format(bucket=logs.name)}/{{date}}/*.log"
     for variable, value in (keys | {"FLOWS_URI": uri} | variables).items():
         monkeypatch.setenv(variable, value)
     result = bench.run(RAW)
     (line,) = failures(result)
-    assert said.format(bucket=logs.name) in line
+    assert message.format(bucket=logs.name) in line
     assert "\n" not in line
     assert "Traceback" not in line
     (row,) = bench.rows(result.run_id)
     assert (row["estado"], row["error"], bench.objects(), bench.leftovers()) == ("FAILED", line, {}, [])
 
 
-def test_an_object_that_is_gone_since_it_was_listed(logs, tmp_path):
-    """An object deleted between listing and reading is named."""
+def test_an_object_deleted_since_it_was_listed(logs, tmp_path):
+    """The message names the object."""
     logs.put("conn.log", b"0123456789")
     (file,) = logs.files("conn.log")
     logs.delete("conn.log")
@@ -160,8 +159,8 @@ def test_an_object_that_is_gone_since_it_was_listed(logs, tmp_path):
         stage(file, tmp_path / "copy")
 
 
-def test_an_object_that_was_overwritten_since_it_was_listed(logs, tmp_path):
-    """Other bytes under the listed name, even as many, are not taken for those that were listed."""
+def test_an_object_overwritten_since_it_was_listed(logs, tmp_path):
+    """Other bytes under the listed name are refused, even if the size is equal."""
     logs.put("conn.log", b"0123456789")
     (file,) = logs.files("conn.log")
     logs.put("conn.log", b"9876543210")
@@ -173,7 +172,7 @@ ACTS = {"deleted": lambda logs: logs.delete("conn.log"), "overwritten": lambda l
 
 
 def read_around(file, act):
-    """Read the beginning, let something happen, and read on."""
+    """Read the beginning, call a function, and read the rest."""
     with file.open() as stream:
         begin = stream.read(1 << 20)
         act()
@@ -181,8 +180,8 @@ def read_around(file, act):
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_a_reader_that_goes_on_reads_the_whole(logs, act):
-    """An object that is deleted or overwritten while it is read is read to its end, as it was listed."""
+def test_a_reader_that_continues_reads_everything(logs, act):
+    """An object that is deleted or overwritten during the read is read as it was listed."""
     content = os.urandom(LARGE)
     logs.put("conn.log", content)
     (file,) = logs.files("conn.log")
@@ -191,17 +190,19 @@ def test_a_reader_that_goes_on_reads_the_whole(logs, act):
     assert [found.size for found in logs.files("conn.log")] != [LARGE]
 
 
-@pytest.mark.parametrize(("act", "said"), [("deleted", "is gone from http"), ("overwritten", "changed while it was")])
-def test_a_reader_that_is_cut_off_is_told_why(own_logs, act, said):
-    """Where the server cuts a slow reader off to delete or overwrite the object, half of it is not the whole."""
+@pytest.mark.parametrize(
+    ("act", "message"), [("deleted", "is gone from http"), ("overwritten", "changed while it was")]
+)
+def test_a_reader_that_is_dropped_gets_the_reason(own_logs, act, message):
+    """If the server drops a slow reader to delete or overwrite the object, the partial read is an error."""
     own_logs.put("conn.log", os.urandom(LARGE))
     (file,) = own_logs.files("conn.log")
-    with pytest.raises(UnreadableLogError, match=f"^{file.name} {said}"):
+    with pytest.raises(UnreadableLogError, match=f"^{file.name} {message}"):
         read_around(file, lambda: ACTS[act](own_logs))
 
 
-def test_a_server_that_dies_amid_reading(own_logs, tmp_path):
-    """A power cut half-way is told with the object's name, and leaves no half that passes for the whole."""
+def test_a_server_killed_during_a_read(own_logs, tmp_path):
+    """A power failure during the read is an error with the object's name."""
     own_logs.put("conn.log", os.urandom(LARGE))
     (file,) = own_logs.files("conn.log")
     with pytest.raises(StoreError, match=f"^{own_logs.minio.url} broke off the transfer of {file.name}: "):

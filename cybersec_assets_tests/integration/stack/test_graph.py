@@ -1,4 +1,4 @@
-"""The whole graph on real servers: what lies in MinIO and PostgreSQL afterwards."""
+"""The whole graph on real servers, and what MinIO and PostgreSQL hold afterwards."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ NAMES = (
 
 
 def test_a_day_becomes_the_four_objects_of_the_contract(bench):
-    """On an empty MinIO and PostgreSQL database and buckets are made, an object in each, and four heads beside them."""
+    """On empty servers the database and buckets are created, with one object in each and four heads."""
     assert bench.database not in bench.databases()
     assert bench.run().success
     assert bench.database in bench.databases()
@@ -30,8 +30,8 @@ def test_a_day_becomes_the_four_objects_of_the_contract(bench):
     assert bench.leftovers() == []
 
 
-def test_the_audit_tells_the_truth_of_every_object(bench):
-    """Each SUCCESS row's size and SHA-256 are those of the bytes that MinIO gives a client of another's."""
+def test_the_audit_matches_every_object(bench):
+    """The size and SHA-256 of each SUCCESS row match the bytes that another client downloads."""
     rows = bench.rows(bench.run().run_id)
     stored = bench.objects()
     assert [row["estado"] for row in rows] == ["SUCCESS"] * 4
@@ -41,8 +41,8 @@ def test_the_audit_tells_the_truth_of_every_object(bench):
         assert (row["size_bytes"], row["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
 
 
-def test_running_a_day_again_leaves_its_first_objects_as_they_are(bench):
-    """A second run of a day adds four objects and changes no byte of the first run's."""
+def test_a_second_run_leaves_the_first_objects_unchanged(bench):
+    """The second run adds four objects."""
     bench.run()
     first = bench.objects()
     assert bench.run().success
@@ -52,7 +52,7 @@ def test_running_a_day_again_leaves_its_first_objects_as_they_are(bench):
 
 
 def test_a_later_run_fetches_what_an_earlier_one_wrote(bench):
-    """A run of the model alone trains on the earlier run's silver, which it can have from nowhere but MinIO."""
+    """A run of the model alone trains on the earlier run's silver, which it can get only from MinIO."""
     first = bench.rows(bench.run().run_id)
     rows = bench.rows(bench.run(MODEL).run_id)
     assert [(row["asset"], row["estado"]) for row in rows] == [(MODEL, "SUCCESS")]
@@ -62,25 +62,25 @@ def test_a_later_run_fetches_what_an_earlier_one_wrote(bench):
 
 @pytest.mark.parametrize("same_size", [False, True], ids=["other size", "same size"])
 def test_an_object_that_was_tampered_with_is_not_used(bench, same_size):
-    """A phase whose input was overwritten in MinIO ends naming it, and stores nothing."""
+    """The phase fails, names the overwritten input, and stores nothing."""
     silver = bench.rows(bench.run().run_id)[1]["uri"]
     before = bench.objects()
     forged = bytes(len(before[silver])) if same_size else b"forged"
     bucket, name = silver.removeprefix("s3://").split("/")
     s3_client(bench.minio).put_object(Bucket=bucket, Key=name, Body=forged)
     result = bench.run(MODEL)
-    (said,) = failures(result)
-    assert silver in said
-    assert hashlib.sha256(forged).hexdigest() in said
-    assert [(row["estado"], row["error"]) for row in bench.rows(result.run_id)] == [("FAILED", said)]
+    (message,) = failures(result)
+    assert silver in message
+    assert hashlib.sha256(forged).hexdigest() in message
+    assert [(row["estado"], row["error"]) for row in bench.rows(result.run_id)] == [("FAILED", message)]
     assert set(bench.objects()) == set(before)
     assert bench.leftovers() == []
 
 
-def test_an_object_that_is_gone_is_named(bench):
-    """A phase whose input was deleted in MinIO ends with one line that names it."""
+def test_a_missing_object_is_named(bench):
+    """The phase fails with one line that names the deleted input."""
     silver = bench.rows(bench.run().run_id)[1]["uri"]
     bucket, name = silver.removeprefix("s3://").split("/")
     s3_client(bench.minio).delete_object(Bucket=bucket, Key=name)
-    (said,) = failures(bench.run(MODEL))
-    assert said.startswith(f"{silver} is missing from {bench.minio.url}")
+    (message,) = failures(bench.run(MODEL))
+    assert message.startswith(f"{silver} is missing from {bench.minio.url}")

@@ -1,4 +1,4 @@
-"""An answer that was lost on its way is asked for again, and nothing is written twice for it."""
+"""If the answer to a write is lost, the write is repeated without being stored twice."""
 
 import logging
 
@@ -27,7 +27,7 @@ BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = 'audited' AND pid <
 
 @pytest.fixture
 def wire(server):
-    """A wire to a server that has an audit."""
+    """Return a connection, which can lose answers, to a server with an audit."""
     connect(server.url("audited")).close()
     made = Wire(server.port)
     yield made
@@ -36,21 +36,21 @@ def wire(server):
 
 @pytest.fixture
 def journal(server, wire):
-    """What writes over the wire."""
+    """Return a journal that writes over that connection."""
     database = Database(server.url("audited").set(port=wire.port), patience=20)
-    # The connection is there before anything is lost, as that of a run is.
+    # Connect before an answer is lost, as a run does.
     database.statement(lambda connection: connection.execute(sa.text("SELECT 1")))
     yield Journal(database)
     database.close()
 
 
 def assert_written(server, folder, *kinds):
-    """See that the journal has just these entries, in order, each with its row."""
+    """Check that the journal has exactly these entries, in order, each with its row."""
     found = server.execute("SELECT array_agg(kind ORDER BY seq) FROM audit_journal", database="audited")
     assert found[0][0] == list(kinds)
     engine = sa.create_engine(server.url("audited"), poolclass=sa.NullPool)
     findings = Verifier(engine, FolderStore(folder), PREFIX, []).findings()
-    # The objects are made up.
+    # The objects do not exist.
     assert [each for each in findings if each.id != Damage.OBJECT_MISSING] == []
 
 
@@ -62,7 +62,7 @@ def started(journal):
 
 
 def test_the_answer_to_a_start_is_lost(server, wire, journal, tmp_path):
-    """A start whose answer got lost is one start: the phase's number is the one that was written."""
+    """There is one start, and the phase has the number that was stored."""
     wire.lose_answer_to(b"audit_append")
     phase = started(journal)
     assert (wire.lost, phase.attempt) == (1, 1)
@@ -76,7 +76,7 @@ def test_the_answer_to_a_start_is_lost(server, wire, journal, tmp_path):
     [("succeed", b"audit_append"), ("succeed", b"COMMIT"), ("fail", b"audit_append"), ("abandon", b"audit_append")],
 )
 def test_the_answer_to_an_end_is_lost(server, wire, journal, tmp_path, how, word):
-    """An end whose answer got lost, be it the function's or the commit's, is one end, and the writer is told of it."""
+    """Whether the answer of the function or of the commit is lost, there is one end, which the writer gets."""
     phase = started(journal)
     wire.lose_answer_to(word)
     entry = ENDS[how](journal, phase)
@@ -86,7 +86,7 @@ def test_the_answer_to_an_end_is_lost(server, wire, journal, tmp_path, how, word
 
 @pytest.fixture
 def at_point():
-    """Do something at a point of the write path, once."""
+    """Return a function that calls another one at a point of the write path, once."""
     handlers = []
 
     def hang(point, act):
@@ -108,7 +108,7 @@ def at_point():
 
 @pytest.mark.parametrize("point", [Point.STARTED_COMMITTED, Point.SUCCESS_SENT, Point.SUCCESS_COMMITTED])
 def test_the_servers_process_is_ended(server, journal, tmp_path, at_point, point):
-    """A server process that is ended before, between or after append and commit costs nothing and doubles nothing."""
+    """Nothing is lost or stored twice if a server process ends before, between or after append and commit."""
 
     def end():
         server.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM ({BACKENDS}) b", database="audited")

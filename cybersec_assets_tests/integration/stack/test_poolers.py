@@ -1,6 +1,5 @@
-"""The audit behind a real PgBouncer: in session mode everything holds, in any other it is refused by name."""
+"""The audit behind a real PgBouncer: session mode works, and any other mode is refused by name."""
 
-import os
 import re
 from contextlib import ExitStack
 
@@ -13,7 +12,7 @@ from cybersec_assets.audit.journal.phase_locks import PhaseLocks
 from cybersec_assets.errors import AuditError
 from cybersec_assets.postgres.connection import require_session
 from cybersec_assets.postgres.database import LIMITS, Database, make_engine
-from cybersec_assets_tests.conftest import DAY
+from cybersec_assets_tests.conftest import DAY, skip_unless_ci
 from cybersec_assets_tests.support.servers.poolers import pgbouncer, pgbouncer_binary
 from cybersec_assets_tests.support.servers.servers import HOST
 
@@ -26,17 +25,17 @@ IGNORED = "ignore_startup_parameters = options"
 
 @pytest.fixture(scope="session")
 def pooler():
-    """PgBouncer's program; where there is none the tests are skipped, but never in CI."""
+    """Return PgBouncer's program. The tests are skipped without it, except in CI."""
     try:
         return pgbouncer_binary()
     except FileNotFoundError as error:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(str(error))
+        skip_unless_ci(str(error))
         raise
 
 
 @pytest.fixture
 def behind(pooler, stack_folder, pg, bench, monkeypatch):
-    """Put a PgBouncer between the environment and its PostgreSQL, whose database is made first; return its port."""
+    """Return a function that starts a PgBouncer for the test's database and returns its port."""
     with bench.superuser() as cursor:
         cursor.execute(f"CREATE DATABASE {bench.database}")
     with ExitStack() as opened:
@@ -50,13 +49,13 @@ def behind(pooler, stack_folder, pg, bench, monkeypatch):
 
 
 def url_of(bench, port):
-    """Return the test's database as it is reached at a port."""
+    """Return the URL of the test's database at a port."""
     return sa.URL.create("postgresql+psycopg2", bench.pg.user, bench.pg.password, HOST, port, bench.database)
 
 
 @pytest.mark.parametrize("more", [(), (IGNORED,)], ids=["refusing options", "ignoring options"])
-def test_session_mode_serves_with_all_time_outs(bench, behind, more):
-    """Behind a pooler in session mode a day is run, and every connection has its time-outs."""
+def test_session_mode_works_with_all_timeouts(bench, behind, more):
+    """A day runs in session mode, and every connection has its timeouts."""
     port = behind("session", *more)
     assert bench.run().success
     engine = make_engine(url_of(bench, port), poolclass=sa.NullPool)
@@ -69,7 +68,7 @@ def test_session_mode_serves_with_all_time_outs(bench, behind, more):
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
 @pytest.mark.parametrize("more", [(), (IGNORED,)], ids=["refusing options", "ignoring options"])
 def test_other_modes_are_refused(bench, behind, mode, more):
-    """A pooler that shares connections is refused in one line with a remedy, and no time-out is left in it."""
+    """The refusal is one line with a remedy, and no timeout remains on the shared connections."""
     port = behind(mode, *more)
     with pytest.raises(AuditError, match=SHARED) as refused:
         Database(url_of(bench, port)).statement(lambda connection: connection.execute(sa.text("SELECT 1")))
@@ -85,8 +84,8 @@ def test_other_modes_are_refused(bench, behind, mode, more):
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
-def test_the_command_refuses_them_before_any_work(bench, behind, cybersec, mode):
-    """`cybersec run` exits with 2 and the line, and stores nothing."""
+def test_the_command_refuses_other_modes_before_any_work(bench, behind, cybersec, mode):
+    """`cybersec run` exits with 2 and that line, and stores nothing."""
     behind(mode)
     status, _, err = cybersec("run", "--date", DAY, "--json")
     assert status == 2
@@ -94,22 +93,22 @@ def test_the_command_refuses_them_before_any_work(bench, behind, cybersec, mode)
     assert bench.objects() == {}
 
 
-def test_a_pool_of_one_connection_is_found(bench, behind):
-    """A pooler in transaction mode is found as well where it has a single connection to share."""
+def test_a_pool_of_one_connection_is_detected(bench, behind):
+    """Transaction mode is detected with a single shared connection."""
     port = behind("transaction", "default_pool_size = 1")
     with pytest.raises(AuditError, match=SHARED):
         make_engine(url_of(bench, port)).connect()
 
 
-def test_a_pool_that_hands_out_in_turn_is_found(bench, behind):
-    """A pooler in transaction mode is found as well where its idle connections are used in turn."""
+def test_a_round_robin_pool_is_detected(bench, behind):
+    """Transaction mode is detected where idle connections are used in turn."""
     port = behind("transaction", "server_round_robin = 1", "min_pool_size = 5")
     with pytest.raises(AuditError, match=SHARED):
         make_engine(url_of(bench, port)).connect()
 
 
 def test_a_direct_connection_opens_no_second_one(bench):
-    """A server without a pooler is asked one question."""
+    """Without a pooler one query is enough."""
     url = url_of(bench, bench.pg.port).set(database="postgres")
     place = {"host": HOST, "port": url.port, "user": url.username, "password": url.password, "dbname": url.database}
     connection = psycopg2.connect(**place)
@@ -117,12 +116,12 @@ def test_a_direct_connection_opens_no_second_one(bench):
     connection.close()
 
 
-def test_a_lock_notices_that_its_session_is_exchanged(bench):
-    """A phase's lock whose server process is another than at first is not taken for held."""
+def test_a_lock_detects_that_its_session_changed(bench):
+    """The lock of a phase is lost if another server process serves its session."""
     phase_locks = PhaseLocks(url_of(bench, bench.pg.port).set(database="postgres"))
     phase_locks.take()
     phase_locks.renew()
-    # What a pooler does that was not found out at the beginning.
+    # A pooler that was not detected at first may do this.
     phase_locks._backend += 1  # noqa: SLF001 - a pooler does this by chance only
     with pytest.raises(AuditError, match=SHARED):
         phase_locks.renew()
@@ -131,7 +130,7 @@ def test_a_lock_notices_that_its_session_is_exchanged(bench):
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])
 def test_metrics_are_read_behind_a_pooler(bench, behind, mode):
-    """The exporter's one transaction is served in transaction mode as well, and its time-out stays in it."""
+    """Transaction mode is enough for the exporter's one transaction, and its timeout ends with it."""
     assert bench.run().success
     port = behind(mode)
     place = {"host": HOST, "port": port, "user": bench.pg.user, "password": bench.pg.password}

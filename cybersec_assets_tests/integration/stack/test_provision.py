@@ -1,4 +1,4 @@
-"""`cybersec stores …` against a real PostgreSQL and a real MinIO: what a cluster's pods do with the stores."""
+"""`cybersec stores …` against a real PostgreSQL and a real MinIO: how a cluster's pods provision the stores."""
 
 import psycopg2
 import pytest
@@ -11,13 +11,13 @@ from cybersec_assets_tests.support.servers.servers import HOST, free_port
 from cybersec_assets_tests.support.servers.workbench import BUCKETS, s3_client
 
 
-def test_everything_is_made_and_twice_does_no_harm(cluster):
-    """From an empty server: buckets with that for logs, both databases, roles and schemas; then nothing changes."""
-    said: list[str] = []
+def test_provisioning_is_idempotent(cluster):
+    """An empty server gets all buckets, both databases, roles and schemas. A second time changes nothing."""
+    lines: list[str] = []
     for _ in range(2):
-        prepare(load_settings(), 30, said.append)
-    assert said[-1] == f"ready: marked for {dagster_database(load_settings()).program}"
-    assert len(said) == 10
+        prepare(load_settings(), 30, lines.append)
+    assert lines[-1] == f"ready: marked for {dagster_database(load_settings()).program}"
+    assert len(lines) == 10
     names = {bucket["Name"] for bucket in s3_client(cluster.minio).list_buckets()["Buckets"]}
     assert names >= {f"{cluster.prefix}-{name}" for name in (*BUCKETS, "logs")}
     with cluster.superuser(load_settings().dagster_pg_database) as cursor:
@@ -29,8 +29,8 @@ def test_everything_is_made_and_twice_does_no_harm(cluster):
     check(load_settings())
 
 
-def test_a_database_that_somebody_else_owns_is_prepared(cluster):
-    """A server's superuser prepares a database that belongs to another role, as Bitnami's chart makes it."""
+def test_a_database_of_another_owner_is_prepared(cluster):
+    """A superuser prepares a database that another role owns, as Bitnami's chart creates it."""
     with cluster.superuser() as cursor:
         cursor.execute(f"CREATE ROLE owner_{cluster.database} LOGIN")
         cursor.execute(f"ALTER DATABASE {cluster.database} OWNER TO owner_{cluster.database}")
@@ -41,7 +41,6 @@ def test_a_database_that_somebody_else_owns_is_prepared(cluster):
 
 @pytest.mark.usefixtures("cluster")
 def test_the_application_does_not_reach_dagsters_database():
-    """The audit's role is refused in Dagster's database."""
     prepare(load_settings(), 30, lambda _: None)
     settings = load_settings()
     with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
@@ -55,14 +54,14 @@ def test_the_application_does_not_reach_dagsters_database():
 
 
 @pytest.mark.usefixtures("cluster")
-def test_nobody_goes_on_before_the_preparation():
-    """Waiting ends in one line that says what is missing."""
+def test_pods_wait_for_the_preparation():
+    """Waiting ends with one line that says what is missing."""
     with pytest.raises(AuditError, match=r"not ready after 1 s: .*does not exist|password authentication failed"):
         wait_until_prepared(load_settings(), 1)
 
 
-def test_an_earlier_release_goes_on_with_a_newer_audit(cluster):
-    """After a rollback the earlier release's setup, pods and runs take a newer schema that serves them as it is."""
+def test_an_earlier_release_works_with_a_newer_audit(cluster):
+    """After a rollback the earlier release accepts a newer schema that is compatible with it."""
     prepare(load_settings(), 30, lambda _: None)
     with cluster.superuser(cluster.database) as cursor:
         cursor.execute("UPDATE alembic_version SET version_num = '0099'")
@@ -77,7 +76,7 @@ def test_an_earlier_release_goes_on_with_a_newer_audit(cluster):
 
 
 def test_a_mark_of_another_release_does_not_count(cluster):
-    """What was prepared by another release is waited for again."""
+    """Pods wait until their own release has prepared the stores."""
     prepare(load_settings(), 30, lambda _: None)
     with cluster.superuser(load_settings().dagster_pg_database) as cursor:
         cursor.execute("UPDATE cybersec_prepared SET program = 'cybersec-assets 0.0.1, audit 0, dagster 1'")
@@ -86,21 +85,21 @@ def test_a_mark_of_another_release_does_not_count(cluster):
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_server_that_is_away_is_named(monkeypatch):
-    """The preparation waits, says once what for, and then names the server."""
+def test_an_unreachable_server_is_named(monkeypatch):
+    """The preparation reports once that it waits, and then names the server."""
     port = free_port()
     monkeypatch.setenv("PG_PORT", str(port))
-    said: list[str] = []
+    lines: list[str] = []
     with pytest.raises(AuditLostError, match=f":{port}"):
-        prepare(load_settings(), 2, said.append)
-    assert len([line for line in said if line.startswith("waiting: ")]) == 1
+        prepare(load_settings(), 2, lines.append)
+    assert len([line for line in lines if line.startswith("waiting: ")]) == 1
 
 
-def test_what_is_reached_stays_as_it_was(cluster):
-    """Both stores are logged in to, and neither gets a bucket, a role or a database from it."""
-    said: list[str] = []
-    reach(load_settings(), 5, said.append)
-    assert said == [f"reached: PostgreSQL as {cluster.pg.user}", "reached: the object store"]
+def test_reach_changes_nothing(cluster):
+    """`reach` connects to both stores and creates no bucket, role or database."""
+    lines: list[str] = []
+    reach(load_settings(), 5, lines.append)
+    assert lines == [f"reached: PostgreSQL as {cluster.pg.user}", "reached: the object store"]
     names = {bucket["Name"] for bucket in s3_client(cluster.minio).list_buckets()["Buckets"]}
     assert not any(name.startswith(cluster.prefix) for name in names)
     with cluster.superuser() as cursor:
@@ -118,8 +117,8 @@ REFUSED = {
 
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("variable", REFUSED)
-def test_a_wrong_password_is_said_before_anything_is_made(monkeypatch, variable):
-    """A password that a store refuses ends in a line that names the store's place and the refusal."""
+def test_a_wrong_password_is_reported_before_anything_is_created(monkeypatch, variable):
+    """The message names the store and its refusal."""
     prepare(load_settings(), 30, lambda _: None)
     monkeypatch.setenv(variable, "wrong")
     with pytest.raises(CybersecError, match=REFUSED[variable]):
@@ -128,7 +127,7 @@ def test_a_wrong_password_is_said_before_anything_is_made(monkeypatch, variable)
 
 @pytest.mark.usefixtures("cluster")
 def test_a_wrong_password_of_dagsters_role_stops_the_preparation(monkeypatch):
-    """Where its role is there with another password, the preparation says so before Dagster's own code meets it."""
+    """The role exists with another password. The preparation reports this before Dagster fails on it."""
     prepare(load_settings(), 30, lambda _: None)
     monkeypatch.setenv("DAGSTER_PG_PASSWORD", "wrong")
     with pytest.raises(AuditLostError, match=REFUSED["DAGSTER_PG_PASSWORD"]):
@@ -136,7 +135,6 @@ def test_a_wrong_password_of_dagsters_role_stops_the_preparation(monkeypatch):
 
 
 @pytest.mark.usefixtures("bench")
-def test_without_a_second_database_it_says_so():
-    """An environment that names no database for Dagster is refused."""
+def test_a_missing_second_database_is_refused():
     with pytest.raises(SettingsError, match="DAGSTER_PG_USER"):
         prepare(load_settings(), 1, lambda _: None)

@@ -1,4 +1,4 @@
-"""`cybersec stores prune` against a real PostgreSQL: what goes, and that Dagster and the audit forget no day."""
+"""`cybersec stores prune` against a real PostgreSQL: what is deleted, and that no day is lost."""
 
 import dagster as dg
 import pytest
@@ -32,21 +32,21 @@ ABOUT_CHECKS = "SELECT count(*) FROM event_logs WHERE run_id = %s AND dagster_ev
 
 @pytest.fixture
 def prepared(cluster):
-    """Both databases, with their schemas."""
+    """Prepare both databases with their schemas."""
     prepare(load_settings(), 30, lambda _: None)
     return cluster
 
 
 @pytest.fixture
 def instance(prepared):
-    """Dagster's instance on the prepared database."""
+    """Return Dagster's instance on the prepared database."""
     assert load_settings().dagster_pg_database in prepared.databases()
     with dg.DagsterInstance.get() as instance:
         yield instance
 
 
 def run(instance, day, *selected):
-    """Run a day, or some of its assets, and give the run's id."""
+    """Run a day, or some of its assets, and return the run's id."""
     job = build_definitions(load_settings()).resolve_job_def("daily_training")
     done = job.execute_in_process(
         partition_key=day, instance=instance, raise_on_error=False, asset_selection=list(selected) or None
@@ -55,14 +55,14 @@ def run(instance, day, *selected):
 
 
 def failed(instance, day, monkeypatch):
-    """Run a day that has no logs."""
+    """Run a day without logs, and return the run's id."""
     with monkeypatch.context() as patch:
         patch.setenv("FLOWS_URI", "/nowhere/{date}.log")
         return run(instance, day)
 
 
 def ended(bench, run_id, days):
-    """Let a run have ended so many days ago."""
+    """Set the end of a run to some days ago."""
     with bench.superuser(load_settings().dagster_pg_database) as cursor:
         cursor.execute(
             "UPDATE runs SET update_timestamp = update_timestamp - make_interval(days => %s) WHERE run_id = %s",
@@ -71,21 +71,21 @@ def ended(bench, run_id, days):
 
 
 def count(bench, question, run_id):
-    """Ask Dagster's database about a run."""
+    """Return the result of a count in Dagster's database."""
     with bench.superuser(load_settings().dagster_pg_database) as cursor:
         cursor.execute(question, [run_id])
         return cursor.fetchone()[0]
 
 
 def audit(bench):
-    """Give all that the audit's journal holds."""
+    """Return all entries of the audit's journal."""
     with bench.superuser(bench.database) as cursor:
         cursor.execute("SELECT * FROM audit_journal ORDER BY seq")
         return cursor.fetchall()
 
 
 def made(instance):
-    """Give what Dagster knows: each asset's days, and what its last materialization says."""
+    """Return what Dagster knows of each asset: its days and the metadata of its last materialization."""
     return {
         key: (
             instance.get_materialized_partitions(key),
@@ -95,11 +95,11 @@ def made(instance):
     }
 
 
-def test_what_nobody_needs_goes_and_no_day_is_forgotten(prepared, instance, monkeypatch):
-    """A superseded run and a failed one go; the run that made a day stays with its assets, checks and status."""
+def test_superseded_runs_are_deleted_and_no_day_is_lost(prepared, instance, monkeypatch):
+    """A superseded run and a failed one are deleted. The run that made a day keeps its assets, checks and status."""
     superseded, newest = run(instance, DAY), run(instance, DAY)
-    vain = failed(instance, OTHER_DAY, monkeypatch)
-    for run_id in (superseded, newest, vain):
+    failure = failed(instance, OTHER_DAY, monkeypatch)
+    for run_id in (superseded, newest, failure):
         ended(prepared, run_id, KEPT_DAYS + 1)
     before, audited, checks = made(instance), audit(prepared), count(prepared, ABOUT_CHECKS, newest)
     steps = count(prepared, ABOUT_STEPS, newest)
@@ -107,7 +107,7 @@ def test_what_nobody_needs_goes_and_no_day_is_forgotten(prepared, instance, monk
     assert (pruned.deleted, pruned.kept) == (2, 1)
     assert pruned.events >= steps > 0
     assert instance.get_run_ids() == [newest]
-    assert {each: count(prepared, LOGGED, each) for each in (superseded, vain)} == {superseded: 0, vain: 0}
+    assert {each: count(prepared, LOGGED, each) for each in (superseded, failure)} == {superseded: 0, failure: 0}
     assert count(prepared, ABOUT_STEPS, newest) == 0
     assert count(prepared, ABOUT_CHECKS, newest) == checks > 0
     assert instance.get_run_by_id(newest).status == dg.DagsterRunStatus.SUCCESS
@@ -118,10 +118,10 @@ def test_what_nobody_needs_goes_and_no_day_is_forgotten(prepared, instance, monk
 
 
 @pytest.mark.parametrize("table", ["event_logs", "runs"])
-def test_what_was_interrupted_is_done_by_the_next_time(prepared, instance, monkeypatch, table):
-    """Wherever it was stopped within a run, the next one finds that run, and leaves none of its events."""
-    vain = failed(instance, OTHER_DAY, monkeypatch)
-    ended(prepared, vain, KEPT_DAYS + 1)
+def test_an_interrupted_pruning_is_completed_the_next_time(prepared, instance, monkeypatch, table):
+    """Wherever pruning stopped within a run, the next one deletes that run and all its events."""
+    failure = failed(instance, OTHER_DAY, monkeypatch)
+    ended(prepared, failure, KEPT_DAYS + 1)
     with prepared.superuser(load_settings().dagster_pg_database) as cursor:
         cursor.execute(STOP.format(table=table))
     with pytest.raises(DBAPIError, match="stopped"):
@@ -130,19 +130,19 @@ def test_what_was_interrupted_is_done_by_the_next_time(prepared, instance, monke
         cursor.execute("DROP FUNCTION stop CASCADE")
     assert prune(load_settings(), KEPT_DAYS) == Pruned(1, 0, 0)
     assert instance.get_run_ids() == []
-    assert count(prepared, LOGGED, vain) == 0
+    assert count(prepared, LOGGED, failure) == 0
 
 
-def test_without_its_newest_run_dagster_forgets_a_day(instance):
-    """The negative control: were that run deleted, Dagster would show the day as missing."""
+def test_without_its_newest_run_dagster_loses_a_day(instance):
+    """Negative control: if that run were deleted, Dagster would show the day as missing."""
     newest = run(instance, DAY)
     assert instance.get_materialized_partitions(ASSETS[0]) == {DAY}
     instance.delete_run(newest)
     assert instance.get_materialized_partitions(ASSETS[0]) == set()
 
 
-def test_a_run_that_made_part_of_what_is_newest_stays(prepared, instance):
-    """A run of the whole graph, of which one asset was made again since, is still the newest of all others."""
+def test_a_run_with_one_newest_asset_is_kept(prepared, instance):
+    """A run of the whole graph is still the newest of its other assets after one asset was made again."""
     whole = run(instance, DAY)
     again = run(instance, DAY, ASSETS[1])
     for run_id in (whole, again):
@@ -153,8 +153,8 @@ def test_a_run_that_made_part_of_what_is_newest_stays(prepared, instance):
     assert made(instance) == before
 
 
-def test_what_is_young_or_not_over_is_left_alone(prepared, instance, monkeypatch):
-    """A run that ended within the days keeps every event, and one that has not ended is kept however old it is."""
+def test_recent_and_unfinished_runs_are_kept(prepared, instance, monkeypatch):
+    """A run that ended recently keeps every event. A run that has not ended is kept, however old it is."""
     young = failed(instance, DAY, monkeypatch)
     ended(prepared, young, KEPT_DAYS - 1)
     logged = count(prepared, LOGGED, young)
@@ -169,9 +169,9 @@ def test_what_is_young_or_not_over_is_left_alone(prepared, instance, monkeypatch
 
 
 def test_the_command_needs_no_right_in_the_audit(prepared, instance, monkeypatch):
-    """It works with the password of Dagster's database alone, and says what it did; days have to be given."""
-    vain = failed(instance, DAY, monkeypatch)
-    ended(prepared, vain, 2)
+    """It works with the password of Dagster's database alone and prints what it did. The days are required."""
+    failure = failed(instance, DAY, monkeypatch)
+    ended(prepared, failure, 2)
     for name in ("PG_PASSWORD", "PG_MIGRATION_USER", "PG_MIGRATION_PASSWORD", "AUDIT_SIGNING_KEY", "MINIO_SECRET_KEY"):
         monkeypatch.delenv(name)
     done = CliRunner().invoke(app, ["stores", "prune", "--days", "1"], catch_exceptions=False)
@@ -183,7 +183,7 @@ def test_the_command_needs_no_right_in_the_audit(prepared, instance, monkeypatch
 
 @pytest.mark.usefixtures("cluster")
 def test_what_is_missing_is_named(monkeypatch):
-    """Without an instance, and with a server that is away, one line says so."""
+    """One line reports a missing instance, and another an unreachable server."""
     monkeypatch.setenv("PG_PORT", str(free_port()))
     with pytest.raises(AuditLostError, match="PG_PORT"):
         prune(load_settings(), KEPT_DAYS)

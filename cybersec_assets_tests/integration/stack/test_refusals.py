@@ -1,4 +1,4 @@
-"""Servers that are away or refuse: one clear line, a FAILED row where there is an audit, and nothing half-written."""
+"""Servers that are unreachable or refuse: one clear line, a FAILED row, and nothing half-written."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from cybersec_assets_tests.support.servers.servers import HOST, free_port
 from cybersec_assets_tests.support.servers.workbench import failures, s3_client
 
 PATIENCE = 15
-"""Within how many seconds a server that is away must have been given up."""
+"""The time within which a run must give up on an unreachable server."""
 MINIO_KEYS = "MINIO_ACCESS_KEY and MINIO_SECRET_KEY"
 PG_VARIABLES = ("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD", "PG_DATABASE")
 USER_RIGHTS = ("s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:CreateBucket")
@@ -26,44 +26,44 @@ CSV = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n2026-01-02T00:00:01,10.0
 
 
 def assert_minio_refuses(bench, *parts):
-    """Run, and see that the first phase failed on one line of the given parts, in Dagster as in the audit."""
+    """Run, and check that the first phase failed with one line, in Dagster and in the audit."""
     begin = time.monotonic()
     result = bench.run()
     assert time.monotonic() - begin < PATIENCE
-    (said,) = failures(result)
-    assert "\n" not in said
+    (message,) = failures(result)
+    assert "\n" not in message
     for part in parts:
-        assert part in said
+        assert part in message
     assert [(row["asset"], row["estado"], row["uri"], row["error"]) for row in bench.rows(result.run_id)] == [
-        ("raw/network_events", "FAILED", "", said)
+        ("raw/network_events", "FAILED", "", message)
     ]
     assert bench.leftovers() == []
 
 
 def assert_postgres_refuses(bench, *parts, remedy=PG_VARIABLES):
-    """Run, and see that one line of the given parts came of it, with the variables to set, and nothing in MinIO."""
+    """Run, and check that it failed with one line that names the variables, and that MinIO is empty."""
     begin = time.monotonic()
     result = bench.run()
     assert time.monotonic() - begin < PATIENCE
-    (said,) = failures(result)
-    assert "\n" not in said
+    (message,) = failures(result)
+    assert "\n" not in message
     for part in (*parts, *remedy):
-        assert part in said
-    assert os.environ["PG_PASSWORD"] not in said
+        assert part in message
+    assert os.environ["PG_PASSWORD"] not in message
     assert bench.objects() | bench.heads() == {}
     assert bench.leftovers() == []
 
 
 @pytest.mark.parametrize("variable", ["MINIO_SECRET_KEY", "MINIO_ACCESS_KEY"])
 def test_a_wrong_key(bench, monkeypatch, variable):
-    """A wrong secret or access key stores nothing and is called by its variables' names."""
+    """Nothing is stored, and the message names the variables of the key."""
     monkeypatch.setenv(variable, "wrong-wrong-wrong")
     assert_minio_refuses(bench, bench.minio.url, f"s3://{bench.prefix}-raw", MINIO_KEYS)
     assert bench.objects() == {}
 
 
 def test_no_key(bench, monkeypatch):
-    """Keys that are not set are asked for by name, instead of blaming the server."""
+    """The message names the missing variables instead of the server."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.delenv("MINIO_ACCESS_KEY")
     monkeypatch.delenv("MINIO_SECRET_KEY")
@@ -73,7 +73,7 @@ def test_no_key(bench, monkeypatch):
 
 @pytest.mark.parametrize("actions", [("s3:PutObject", "s3:GetObject"), ("s3:CreateBucket", "s3:GetObject")])
 def test_a_user_without_the_right_to_write(bench, monkeypatch, actions):
-    """A key that may not create buckets, or not put objects, stores nothing and is told which rights it lacks."""
+    """The message names the rights to create buckets and to put objects."""
     add_user(bench.minio, bench.prefix, USER_SECRET, allow(*actions))
     monkeypatch.setenv("MINIO_ACCESS_KEY", bench.prefix)
     monkeypatch.setenv("MINIO_SECRET_KEY", USER_SECRET)
@@ -81,8 +81,8 @@ def test_a_user_without_the_right_to_write(bench, monkeypatch, actions):
     assert bench.objects() == {}
 
 
-def test_a_user_with_no_more_rights_than_the_message_asks_for(bench, monkeypatch):
-    """The rights that the message names are enough, on this test's buckets alone, also for the audit's heads."""
+def test_a_user_with_the_rights_that_the_message_names(bench, monkeypatch):
+    """The rights that the message names are enough, on this test's buckets only, also for the audit's heads."""
     assert all(right in RIGHTS for right in USER_RIGHTS)
     add_user(bench.minio, bench.prefix, USER_SECRET, allow(*USER_RIGHTS, resource=f"{bench.prefix}-*"))
     monkeypatch.setenv("MINIO_ACCESS_KEY", bench.prefix)
@@ -92,7 +92,7 @@ def test_a_user_with_no_more_rights_than_the_message_asks_for(bench, monkeypatch
 
 
 def test_a_user_who_may_not_list(bench, monkeypatch):
-    """Without the right to list no head can be numbered; the day is made all the same, and the next head covers it."""
+    """No head can be numbered, but the day is made, and the next head covers it."""
     rights = [right for right in USER_RIGHTS if right != "s3:ListBucket"]
     add_user(bench.minio, bench.prefix, USER_SECRET, allow(*rights, resource=f"{bench.prefix}-*"))
     with monkeypatch.context() as few_rights:
@@ -106,7 +106,7 @@ def test_a_user_who_may_not_list(bench, monkeypatch):
 
 
 def test_a_user_who_may_not_read_back(bench, monkeypatch):
-    """An object that cannot be read back is never called a success."""
+    """An object that cannot be read back is never a success."""
     bench.make_buckets()
     add_user(bench.minio, bench.prefix, USER_SECRET, allow("s3:PutObject"))
     monkeypatch.setenv("MINIO_ACCESS_KEY", bench.prefix)
@@ -115,7 +115,7 @@ def test_a_user_who_may_not_read_back(bench, monkeypatch):
 
 
 def test_minio_is_down(bench, monkeypatch):
-    """Where nothing listens the run ends soon, naming the server and the variable."""
+    """The run ends soon and names the server and the variable."""
     port = free_port()
     monkeypatch.setenv("MINIO_ENDPOINT", f"{HOST}:{port}")
     assert_minio_refuses(bench, f"http://{HOST}:{port} cannot be reached", "MINIO_ENDPOINT")
@@ -124,7 +124,7 @@ def test_minio_is_down(bench, monkeypatch):
 
 @pytest.fixture
 def mute_port():
-    """A port that takes connections up no more, as that of a machine behind a firewall."""
+    """Return a port that accepts no more connections, like that of a machine behind a firewall."""
     with socket.create_server((HOST, 0), backlog=0) as server, ExitStack() as stack:
         port = server.getsockname()[1]
         for _ in range(2):
@@ -135,13 +135,13 @@ def mute_port():
 
 
 def test_minio_does_not_answer(bench, monkeypatch, mute_port):
-    """Where packets to MinIO get lost the run ends soon, too."""
+    """The run ends soon if packets to MinIO are dropped."""
     monkeypatch.setenv("MINIO_ENDPOINT", f"{HOST}:{mute_port}")
     assert_minio_refuses(bench, f"http://{HOST}:{mute_port} cannot be reached", "MINIO_ENDPOINT")
 
 
 def test_postgres_does_not_answer(bench, monkeypatch, mute_port):
-    """Where packets to PostgreSQL get lost the run ends soon, too."""
+    """The run ends soon if packets to PostgreSQL are dropped."""
     monkeypatch.setenv("PG_PORT", str(mute_port))
     assert_postgres_refuses(bench, f"{HOST}:{mute_port}/{bench.database}", "timeout expired")
 
@@ -150,8 +150,8 @@ def test_postgres_does_not_answer(bench, monkeypatch, mute_port):
     ("variable", "value"),
     [("MINIO_ENDPOINT", "no host"), ("MINIO_SECRET_KEY", ""), ("MINIO_CA_FILE", "/no/such/file")],
 )
-def test_settings_that_make_no_client(bench, monkeypatch, variable, value):
-    """An endpoint that is none, one key without the other and a missing CA file are told by their variables."""
+def test_invalid_settings_of_the_client(bench, monkeypatch, variable, value):
+    """An invalid endpoint, one key without the other and a missing CA file are reported by their variables."""
     monkeypatch.setenv(variable, value)
     if variable == "MINIO_CA_FILE":
         monkeypatch.setenv("MINIO_SECURE", "true")
@@ -160,7 +160,7 @@ def test_settings_that_make_no_client(bench, monkeypatch, variable, value):
 
 
 def after_raw(act):
-    """Make a Dagster logger that does something once the raw phase has succeeded."""
+    """Return a Dagster logger that calls a function once the raw phase has succeeded."""
 
     class Watcher(logging.Handler):
         def emit(self, record):
@@ -178,14 +178,14 @@ def after_raw(act):
 
 
 def test_minio_is_killed_between_two_phases(bench, own_minio, monkeypatch):
-    """The phase that finds MinIO gone fails; what the phase before it stored is whole when the server is back."""
+    """The next phase fails. The object of the earlier phase is complete when the server is back."""
     use_minio(monkeypatch, own_minio)
     bench.minio = own_minio
     result = bench.run(loggers=after_raw(own_minio.kill))
-    (said,) = failures(result)
-    assert f"{own_minio.url} cannot be reached" in said
+    (message,) = failures(result)
+    assert f"{own_minio.url} cannot be reached" in message
     raw, silver = bench.rows(result.run_id)
-    assert (raw["estado"], silver["estado"], silver["error"]) == ("SUCCESS", "FAILED", said)
+    assert (raw["estado"], silver["estado"], silver["error"]) == ("SUCCESS", "FAILED", message)
     own_minio.start()
     assert {uri: len(content) for uri, content in bench.objects().items()} == {raw["uri"]: raw["size_bytes"]}
     assert bench.leftovers() == []
@@ -193,17 +193,17 @@ def test_minio_is_killed_between_two_phases(bench, own_minio, monkeypatch):
 
 
 def test_postgres_is_stopped_between_two_phases(bench, own_pg, monkeypatch):
-    """The phase that finds PostgreSQL gone stores nothing, and says so in one line."""
+    """The next phase stores nothing and fails with one line."""
     monkeypatch.setenv("PG_PORT", str(own_pg.port))
-    (said,) = failures(bench.run(loggers=after_raw(own_pg.stop), patience=1))
-    assert f"{HOST}:{own_pg.port}/{bench.database}" in said
-    assert "\n" not in said
+    (message,) = failures(bench.run(loggers=after_raw(own_pg.stop), patience=1))
+    assert f"{HOST}:{own_pg.port}/{bench.database}" in message
+    assert "\n" not in message
     assert [uri.split("/")[2] for uri in bench.objects()] == [f"{bench.prefix}-raw"]
     assert bench.leftovers() == []
 
 
 def test_postgres_is_down(bench, monkeypatch, tmp_path):
-    """Where no PostgreSQL listens the run ends soon, before any flow file was read or any bucket made."""
+    """The run ends before it reads a flow file or creates a bucket."""
     flows = tmp_path / "flows.csv"
     flows.write_text(CSV)
     os.utime(flows, (0, flows.stat().st_mtime))
@@ -219,7 +219,7 @@ def test_postgres_is_down(bench, monkeypatch, tmp_path):
 
 
 def test_a_wrong_password_of_postgres(bench, monkeypatch):
-    """A wrong PG_PASSWORD is told with the server and the role, and without the password."""
+    """The message names the server and the role, and does not contain the password."""
     monkeypatch.setenv("PG_PASSWORD", "wrong-wrong-wrong")
     assert_postgres_refuses(bench, f"{HOST}:{bench.pg.port}/{bench.database}", bench.pg.user, "password authentication")
     assert bench.database not in bench.databases()
@@ -227,7 +227,7 @@ def test_a_wrong_password_of_postgres(bench, monkeypatch):
 
 @pytest.mark.parametrize("exists", [False, True], ids=["no database", "no right to its schema"])
 def test_a_role_that_may_not_create(bench, monkeypatch, exists):
-    """A role that may make neither database nor tables is told so, and that another role may do it in its place."""
+    """The message says that another role may create the database or the tables."""
     role = f"role_{bench.database}"
     with bench.superuser() as cursor:
         cursor.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'made-up'")

@@ -1,4 +1,4 @@
-"""A PostgreSQL that goes away in the middle of a phase: a short while is waited for, a long one fails loudly."""
+"""A PostgreSQL that goes away during a phase: the phase waits for a short time, and fails after a long one."""
 
 import threading
 
@@ -15,32 +15,32 @@ from cybersec_assets_tests.support.verify.history import made_object
 
 
 def kinds(server):
-    """Give the kinds of the journal's entries, in order."""
+    """Return the kinds of the journal's entries, in order."""
     return server.execute("SELECT array_agg(kind ORDER BY seq) FROM audit_journal", database="audited")[0][0]
 
 
 @pytest.fixture
 def audit(server, use):
-    """The audit as a worker has it, with little patience."""
+    """Return the audit of a worker that waits for a short time only."""
     with audit_from(use(server)).model_copy(update={"patience_seconds": 20.0}).session() as resource:
         yield resource
 
 
 def open_phase(audit):
-    """Begin to work."""
+    """Open the phase of the raw layer."""
     with audit.phase(RAW.asset, DAY) as phase:
         phase.facts["records"] = 1
 
 
 def succeed(audit):
-    """Come to an end."""
+    """Record the success of the phase."""
     with audit.phase(RAW.asset, DAY) as phase:
         audit.succeed(phase, made_object("raw-1"))
 
 
 @pytest.mark.parametrize("back_at_once", [True, False], ids=["back before it is needed", "back while it is waited for"])
 def test_a_restart_in_the_middle_of_a_phase(server, audit, back_at_once):
-    """A phase during which the server was restarted goes on and succeeds, once, whether it had to wait or not."""
+    """The phase continues and succeeds once, whether or not it had to wait."""
     open_phase(audit)
     server.stop()
     starting = threading.Thread(target=server.again)
@@ -53,8 +53,8 @@ def test_a_restart_in_the_middle_of_a_phase(server, audit, back_at_once):
     assert [row["attempt"] for row in audit.ask().records()] == [1]
 
 
-def test_a_restart_before_a_failure_is_told(server, audit):
-    """A phase that fails on its own after a restart has its FAILED row."""
+def test_a_restart_before_a_failure(server, audit):
+    """A phase that fails on its own after a restart gets its FAILED row."""
     open_phase(audit)
     server.stop()
     server.again()
@@ -64,7 +64,7 @@ def test_a_restart_before_a_failure_is_told(server, audit):
 
 
 def test_a_server_that_stays_away(server, use):
-    """A phase whose audit stays away fails loudly; its start is there afterwards, and whoever reconciles closes it."""
+    """The phase fails, its STARTED entry remains, and the next reconciliation closes it."""
     settings = use(server)
     with audit_from(settings).model_copy(update={"patience_seconds": 0.5}).session() as resource:
         open_phase(resource)
@@ -81,8 +81,8 @@ def test_a_server_that_stays_away(server, use):
     assert kinds(server) == ["STARTED", "ABANDONED"]
 
 
-def test_patience_has_an_end(server, use):
-    """Who asks a server that is away is told after a while that it was lost, and not that something was refused."""
+def test_waiting_for_a_server_ends(server, use):
+    """After a while the error is that the server was lost, and not that it refused something."""
     with audit_from(use(server)).model_copy(update={"patience_seconds": 0.5}).session() as resource:
         journal = Journal(resource.connect())
         server.stop()

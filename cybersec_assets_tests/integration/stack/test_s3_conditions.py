@@ -1,4 +1,4 @@
-"""S3 servers that ignore `If-None-Match` are named before any work; MinIO passes, and keeps nothing of the check."""
+"""S3 servers that ignore `If-None-Match` are named before any work. MinIO passes, and the check leaves nothing."""
 
 import json
 import re
@@ -26,7 +26,7 @@ FORGETS = {"PutObject": is_put, "CompleteMultipartUpload": is_completion}
 
 
 def client_at(bench, url):
-    """Return a client of a server that is reached at another URL."""
+    """Return a client that reaches the server at another URL."""
     return boto3.client(
         "s3",
         endpoint_url=url,
@@ -39,19 +39,19 @@ def client_at(bench, url):
 
 @pytest.fixture(params=FORGETS)
 def way(request):
-    """A way of writing."""
+    """Return a way of writing."""
     return request.param
 
 
 @pytest.fixture
 def forgetful_url(bench, way):
-    """The URL of a server that ignores the condition for one way of writing."""
+    """Yield the URL of a server that ignores the condition for one way of writing."""
     with forgetful(bench.minio, FORGETS[way]) as url:
         yield url
 
 
 def test_minio_keeps_the_condition(bench):
-    """The check and the race pass on MinIO, in a bucket that is not there yet, and leave nothing."""
+    """Both checks pass in a new bucket and leave nothing."""
     store = S3Store(s3_client(bench.minio))
     assert require_conditions(store, f"{bench.prefix}-raw")
     require_one_winner(store, f"{bench.prefix}-raw")
@@ -60,14 +60,14 @@ def test_minio_keeps_the_condition(bench):
 
 
 def test_a_proxy_that_forgets_nothing_passes(bench):
-    """The tests' proxy by itself changes nothing: what is found below is the condition's loss."""
+    """Negative control: the tests' proxy itself does not fail the checks."""
     with forgetful(bench.minio) as url:
         assert require_conditions(S3Store(client_at(bench, url)), f"{bench.prefix}-raw")
         require_one_winner(S3Store(client_at(bench, url)), f"{bench.prefix}-raw")
 
 
-def test_a_server_that_ignores_the_condition_is_found(bench, way, forgetful_url):
-    """Each way of writing is tried by itself, and the server and the condition are named in one line."""
+def test_a_server_that_ignores_the_condition_is_detected(bench, way, forgetful_url):
+    """Each way of writing is tried separately, and one line names the server and the condition."""
     expected = f"{forgetful_url} does not support S3's condition If-None-Match: {way} replaced an object. Use a server"
     with pytest.raises(UnsafeStoreError, match=re.escape(expected)) as found:
         require_conditions(S3Store(client_at(bench, forgetful_url)), f"{bench.prefix}-raw")
@@ -75,8 +75,8 @@ def test_a_server_that_ignores_the_condition_is_found(bench, way, forgetful_url)
     assert bench.objects() == {}
 
 
-def test_a_race_finds_it_as_well(bench, way, forgetful_url):
-    """Of 16 writers several are told that they won."""
+def test_a_race_detects_it(bench, way, forgetful_url):
+    """Several of 16 concurrent writers succeed."""
     bench.make_buckets()
     expected = rf"If-None-Match: \d+ of {WRITERS} writers of one name succeeded with {way}\. "
     with pytest.raises(UnsafeStoreError, match=expected):
@@ -84,7 +84,7 @@ def test_a_race_finds_it_as_well(bench, way, forgetful_url):
     assert bench.objects() == {}
 
 
-def test_the_stores_check_races(cluster, monkeypatch, way, forgetful_url):
+def test_the_stores_check_detects_it(cluster, monkeypatch, way, forgetful_url):
     """`cybersec stores check`, which `helm test` runs, passes on MinIO and names a server that ignores it."""
     prepare(load_settings(), 30, lambda _: None)
     check(load_settings())
@@ -95,7 +95,7 @@ def test_the_stores_check_races(cluster, monkeypatch, way, forgetful_url):
 
 
 def test_the_command_refuses_before_any_work(bench, cybersec, monkeypatch, way, forgetful_url):
-    """`cybersec run` exits with 2 and one line; no run, no row and no object is made."""
+    """`cybersec run` exits with 2 and one line, and creates no run, row or object."""
     monkeypatch.setenv("MINIO_ENDPOINT", forgetful_url)
     status, out, err = cybersec("run", "--date", DAY, "--json")
     assert (status, out) == (2, "")
@@ -105,18 +105,18 @@ def test_the_command_refuses_before_any_work(bench, cybersec, monkeypatch, way, 
 
 
 def test_a_run_from_the_ui_fails_before_it_reads(bench, monkeypatch, way, forgetful_url):
-    """A run that Dagster starts fails in its first phase with the same line, and stores nothing."""
+    """The run fails in its first phase with the same line, and stores nothing."""
     monkeypatch.setenv("MINIO_ENDPOINT", forgetful_url)
     monkeypatch.setenv("FLOWS_URI", "/nowhere/{date}.log")
     result = bench.run()
-    (said,) = failures(result)
-    assert f"If-None-Match: {way} replaced an object" in said
-    assert [(row["estado"], row["error"]) for row in bench.rows(result.run_id)] == [("FAILED", said)]
+    (message,) = failures(result)
+    assert f"If-None-Match: {way} replaced an object" in message
+    assert [(row["estado"], row["error"]) for row in bench.rows(result.run_id)] == [("FAILED", message)]
     assert bench.objects() | bench.heads() == {}
 
 
 def test_a_key_that_may_not_delete_leaves_nothing(bench, monkeypatch):
-    """Without the right to delete the first artifact is what is tried, and no object of the check is left."""
+    """Without the right to delete, the first artifact is used for the check."""
     add_user(bench.minio, bench.prefix, USER_SECRET, allow(*USER_RIGHTS, resource=f"{bench.prefix}-*"))
     monkeypatch.setenv("MINIO_ACCESS_KEY", bench.prefix)
     monkeypatch.setenv("MINIO_SECRET_KEY", USER_SECRET)
@@ -124,8 +124,8 @@ def test_a_key_that_may_not_delete_leaves_nothing(bench, monkeypatch):
     assert len(bench.objects()) == 4
 
 
-def test_without_the_right_to_delete_the_first_artifact_finds_it(bench, way, forgetful_url, tmp_path):
-    """A store that could not try its server does so with the first object that it stores."""
+def test_without_the_right_to_delete_the_first_artifact_detects_it(bench, way, forgetful_url, tmp_path):
+    """A store that could not check its server does so with the first object that it stores."""
     file = tmp_path / "file"
     file.write_bytes(b"content")
     store = S3Store(client_at(bench, forgetful_url))
@@ -134,8 +134,8 @@ def test_without_the_right_to_delete_the_first_artifact_finds_it(bench, way, for
         store.create(f"{bench.prefix}-raw", "name", file, fingerprint_of(file))
 
 
-def test_a_server_is_tried_once_a_day(bench):
-    """What was found is remembered in the home, for this server and these buckets, and for a day."""
+def test_a_server_is_checked_once_a_day(bench):
+    """The result is kept in the home for a day, for this server and these buckets."""
     settings = load_settings()
     store_from(settings).require_conditional_writes()
     memory = json.loads((settings.cybersec_home / FILE).read_text())
@@ -153,8 +153,8 @@ def test_a_server_is_tried_once_a_day(bench):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "7", "{", '{"a": "b"}', '{"a": null}'])
-def test_a_memory_that_cannot_be_read_remembers_nothing(tmp_path, content):
-    """A damaged file means that the server is tried again."""
+def test_a_damaged_file_of_results_is_ignored(tmp_path, content):
+    """The server is checked again."""
     claim_audit_folder(tmp_path)
     (tmp_path / FILE).write_text(content)
     tried = TriedServers(tmp_path)
@@ -163,8 +163,7 @@ def test_a_memory_that_cannot_be_read_remembers_nothing(tmp_path, content):
     assert "a" in tried
 
 
-def test_a_server_that_is_away_is_no_unsafe_one(bench):
-    """A server that cannot be reached is told as such."""
+def test_an_unreachable_server_is_not_reported_as_unsafe(bench):
     with pytest.raises(StoreError, match="cannot be reached") as found:
         require_conditions(S3Store(client_at(bench, "http://127.0.0.1:9")), "bucket")
     assert not isinstance(found.value, UnsafeStoreError)

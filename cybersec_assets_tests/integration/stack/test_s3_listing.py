@@ -1,4 +1,4 @@
-"""S3Store on a real MinIO: what is there is listed in order, read in pieces and removed, and heads are numbered."""
+"""S3Store on a real MinIO: objects are listed in order, read in chunks and deleted, and heads are numbered."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from cybersec_assets.failpoints import LOGGER, Point
 from cybersec_assets.stores.s3 import CHUNK_BYTES, S3Store
 from cybersec_assets_tests.support.audit.memory_store import HASH, KEY, PUBLIC
 from cybersec_assets_tests.support.servers.workbench import s3_client
-from cybersec_assets_tests.support.stores.listing import assert_listed, names_in, put, questions_about
+from cybersec_assets_tests.support.stores.listing import arguments_for, assert_listed, names_in, put
 
 NAMES = ("-", ".a", "0", "9_", "Z", "a", "a-", "ab", "aé", "b", "audit-heads/0", "audit-heads/aZ", "x/b", "x/b.", "é")
 PART = 5 * 1024**2
@@ -24,39 +24,39 @@ WRITERS = 4
 
 @pytest.fixture
 def store(bench):
-    """A store that puts what is larger than a part in parts."""
+    """Return a store that uploads files above the size of a part in parts."""
     return S3Store(s3_client(bench.minio), put_limit=PART, part_bytes=PART)
 
 
 @pytest.fixture
 def bucket(bench):
-    """The name of a bucket that is not there yet."""
+    """Return the name of a bucket that does not exist yet."""
     return f"{bench.prefix}-eval"
 
 
 @pytest.fixture
 def file(tmp_path):
-    """A file to store."""
+    """Return a file to store."""
     path = tmp_path / "file"
     path.write_bytes(b"content")
     return path
 
 
-def test_a_listing_has_what_is_asked_for_in_order(store, bucket, file):
-    """Prefix, place to go on after, and limit pick of MinIO's names what sorting all of them by hand picks."""
+def test_a_listing_is_ordered_and_complete(store, bucket, file):
+    """Prefix, start and limit select what sorting all names by hand selects."""
     for name in NAMES:
         put(store, bucket, name, file)
 
     @settings(max_examples=100, deadline=None)
-    @given(question=questions_about(NAMES))
-    def ask(question):
-        assert_listed(store, bucket, NAMES, question)
+    @given(arguments=arguments_for(NAMES))
+    def check(arguments):
+        assert_listed(store, bucket, NAMES, arguments)
 
-    ask()
+    check()
 
 
-def test_more_than_a_page_is_listed_whole(bench, store, bucket, file):
-    """MinIO gives a thousand names at a time; a listing has all of them, and a limit is kept over pages."""
+def test_a_listing_of_more_than_one_page(bench, store, bucket, file):
+    """MinIO returns pages of a thousand names. A limit applies across pages."""
     client, names = s3_client(bench.minio), [f"{number:04}" for number in range(1001)]
     client.create_bucket(Bucket=bucket)
     with ThreadPoolExecutor(8) as writers:
@@ -67,22 +67,22 @@ def test_more_than_a_page_is_listed_whole(bench, store, bucket, file):
 
 
 def test_a_missing_bucket_has_no_objects(bench, store, bucket):
-    """A bucket that nobody has made is empty, and looking at it makes nothing."""
+    """Listing it does not create it."""
     assert names_in(store, bucket) == []
     assert bucket not in [one["Name"] for one in s3_client(bench.minio).list_buckets()["Buckets"]]
 
 
-def test_an_object_is_read_in_pieces(store, bucket, file):
-    """The pieces are the object's bytes in order, also of one that went up in parts; none takes too much memory."""
+def test_an_object_is_read_in_chunks(store, bucket, file):
+    """The chunks are the object's bytes in order, also if it was uploaded in parts, and none is too large."""
     file.write_bytes(os.urandom(PART + 7))
     put(store, bucket, "name", file)
-    pieces = list(store.chunks(bucket, "name"))
-    assert b"".join(pieces) == file.read_bytes()
-    assert max(map(len, pieces)) <= CHUNK_BYTES
+    chunks = list(store.chunks(bucket, "name"))
+    assert b"".join(chunks) == file.read_bytes()
+    assert max(map(len, chunks)) <= CHUNK_BYTES
 
 
-def test_a_removed_object_is_gone_and_its_name_is_free(store, bucket, file):
-    """After its removal an object is neither listed nor read, and its name can be written to again."""
+def test_the_name_of_a_deleted_object_is_free(store, bucket, file):
+    """It is neither listed nor read, and its name can be written again."""
     put(store, bucket, "name", file)
     put(store, bucket, "other", file)
     store.delete(bucket, "name")
@@ -92,21 +92,20 @@ def test_a_removed_object_is_gone_and_its_name_is_free(store, bucket, file):
     put(store, bucket, "name", file)
 
 
-def test_each_part_is_a_point_of_the_write_path(store, bucket, file, caplog):
-    """How far an upload in parts came can be read off its points: one for each part."""
+def test_each_part_is_a_failpoint(store, bucket, file, caplog):
     file.write_bytes(os.urandom(2 * PART + 7))
     with caplog.at_level(logging.DEBUG, LOGGER.name):
         assert store.create(bucket, "name", file, fingerprint_of(file))
     assert caplog.messages == [Point.PART_UPLOADED] * 3
 
 
-def test_many_writers_at_once_leave_no_gap(bench, bucket):
-    """Keepers that sign at the same time get a number each from MinIO, and counts go up with the numbers."""
+def test_concurrent_head_writers_leave_no_gap(bench, bucket):
+    """Concurrent head writers get one number each from MinIO, and counts increase with the numbers."""
 
     def sign(first):
-        keeper = HeadWriter(S3Store(s3_client(bench.minio)), bench.prefix, KEY)
+        writer = HeadWriter(S3Store(s3_client(bench.minio)), bench.prefix, KEY)
         for count in range(first, 20, WRITERS):
-            keeper.append(count, HASH)
+            writer.append(count, HASH)
 
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(sign, range(1, WRITERS + 1)))

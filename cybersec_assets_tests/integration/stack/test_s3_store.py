@@ -1,4 +1,4 @@
-"""S3Store on a real MinIO: nothing is overwritten, nothing is half-written, and every read-back is of the bytes."""
+"""S3Store on a real MinIO: nothing is overwritten or half-written, and every read-back checks the bytes."""
 
 import hashlib
 import os
@@ -21,31 +21,31 @@ WRITERS = 8
 
 @pytest.fixture
 def bucket(bench):
-    """The name of a bucket that is not there yet."""
+    """Return the name of a bucket that does not exist yet."""
     return f"{bench.prefix}-raw"
 
 
 @pytest.fixture
 def whole(bench):
-    """A store that puts each file in one piece."""
+    """Return a store that uploads each file in one request."""
     return S3Store(s3_client(bench.minio))
 
 
 @pytest.fixture
 def in_parts(bench):
-    """A store that puts what is larger than a part in parts."""
+    """Return a store that uploads files above the size of a part in parts."""
     return S3Store(s3_client(bench.minio), put_limit=PART, part_bytes=PART)
 
 
 @pytest.fixture(params=["whole", "in parts"])
 def store(request, whole, in_parts):
-    """Either way of writing."""
+    """Return a store for each way of writing."""
     return whole if request.param == "whole" else in_parts
 
 
 @pytest.fixture
 def make_file(tmp_path):
-    """Make a file of random bytes, of two parts and a bit unless told otherwise."""
+    """Return a function that creates a file of random bytes, a little larger than two parts by default."""
 
     def make(name="file", size=2 * PART + 7):
         file = tmp_path / name
@@ -56,12 +56,12 @@ def make_file(tmp_path):
 
 
 def unfinished_uploads(bench, bucket, name):
-    """Give the multipart uploads that MinIO still keeps parts of; it lists them by the whole name only."""
+    """Return the multipart uploads that MinIO keeps. It lists them by the full name only."""
     return s3_client(bench.minio).list_multipart_uploads(Bucket=bucket, Prefix=name).get("Uploads", [])
 
 
 def test_a_taken_name_is_refused(bench, store, bucket, make_file):
-    """A second write to a name returns False, the first one's bytes stay, and no part of the second is kept."""
+    """The second write returns False, the first bytes stay, and no part of the second is kept."""
     first, second = make_file("first"), make_file("second")
     assert store.create(bucket, "name", first, fingerprint_of(first))
     assert not store.create(bucket, "name", second, fingerprint_of(second))
@@ -70,7 +70,7 @@ def test_a_taken_name_is_refused(bench, store, bucket, make_file):
 
 
 def test_one_of_many_writers_wins_a_name(bench, store, bucket, make_file):
-    """Of threads that write to one name of a missing bucket at once exactly one is told that it did."""
+    """The writers start at once, in a bucket that does not exist yet."""
     files, barrier = [make_file(str(number), PART + number) for number in range(WRITERS)], Barrier(WRITERS)
 
     def write(file):
@@ -84,8 +84,8 @@ def test_one_of_many_writers_wins_a_name(bench, store, bucket, make_file):
     assert unfinished_uploads(bench, bucket, "name") == []
 
 
-def test_writers_of_one_second_get_a_name_each(bench, whole, make_file):
-    """Artifacts stored at one moment by many writers lie under names of their own, each with its own bytes."""
+def test_concurrent_writers_get_a_name_each(bench, whole, make_file):
+    """Each name has the bytes of its own writer."""
     files, moment = [make_file(str(number), 1000 + number) for number in range(WRITERS)], utc_now()
     with ThreadPoolExecutor(WRITERS) as threads:
         made = list(threads.map(lambda file: store_file(whole, bench.prefix, KIND, file, moment=moment), files))
@@ -93,7 +93,7 @@ def test_writers_of_one_second_get_a_name_each(bench, whole, make_file):
 
 
 def test_an_object_in_parts_is_confirmed_by_its_bytes(bench, in_parts, bucket, make_file):
-    """A multipart object's fingerprint is that of the whole file, although its checksum in MinIO is not."""
+    """The fingerprint is that of the whole file, which MinIO's composite checksum is not."""
     file = make_file()
     assert in_parts.create(bucket, "name", file, fingerprint_of(file))
     head = s3_client(bench.minio).head_object(Bucket=bucket, Key="name", ChecksumMode="ENABLED")
@@ -102,7 +102,7 @@ def test_an_object_in_parts_is_confirmed_by_its_bytes(bench, in_parts, bucket, m
 
 
 def test_an_object_without_a_checksum_is_read_whole(bench, whole, bucket, make_file, tmp_path):
-    """What another program stored without SHA-256 has its fingerprint by its bytes, and is fetched as it is."""
+    """An object that another program stored is fingerprinted by its bytes and fetched unchanged."""
     file, copy = make_file(), tmp_path / "copy"
     s3 = s3_client(bench.minio)
     s3.create_bucket(Bucket=bucket)
@@ -112,16 +112,16 @@ def test_an_object_without_a_checksum_is_read_whole(bench, whole, bucket, make_f
     assert copy.read_bytes() == file.read_bytes()
 
 
-def test_a_file_that_changes_under_way_is_not_stored(bench, whole, bucket, make_file):
-    """MinIO refuses bytes that are not those that were announced, and keeps none of them."""
+def test_a_file_that_changes_during_the_upload_is_not_stored(bench, whole, bucket, make_file):
+    """MinIO refuses bytes that do not match the announced checksum."""
     announced, file = fingerprint_of(make_file("announced")), make_file("other")
     with pytest.raises(StoreError, match=f"{bench.minio.url} refused s3://{bucket}"):
         whole.create(bucket, "name", file, announced)
     assert bench.objects() == {}
 
 
-def test_a_file_that_changes_between_its_parts_is_found_out(in_parts, bench, make_file):
-    """A multipart object of other bytes than announced never becomes an artifact: reading it back tells."""
+def test_a_file_that_changes_between_its_parts_is_detected(in_parts, bench, make_file):
+    """A multipart object with other bytes than announced is detected when it is read back."""
     file = make_file()
 
     def change(params, **_):
@@ -134,7 +134,7 @@ def test_a_file_that_changes_between_its_parts_is_found_out(in_parts, bench, mak
 
 
 def test_a_part_that_fails_leaves_no_upload(bench, in_parts, bucket, make_file):
-    """An upload that breaks off between its parts leaves no object and no parts."""
+    """An upload that is interrupted between its parts leaves no object and no parts."""
     file = make_file()
     s3_client(bench.minio).create_bucket(Bucket=bucket)
     sent = []
@@ -152,8 +152,8 @@ def test_a_part_that_fails_leaves_no_upload(bench, in_parts, bucket, make_file):
     assert unfinished_uploads(bench, bucket, "name") == []
 
 
-def test_an_interrupt_is_told_although_the_server_is_gone(own_minio, make_file):
-    """Ctrl-C amid an upload ends it as Ctrl-C, also where MinIO is no longer there to drop the parts."""
+def test_an_interrupt_is_raised_although_the_server_is_down(own_minio, make_file):
+    """Ctrl-C during an upload stays Ctrl-C if MinIO is no longer there to drop the parts."""
     store = S3Store(s3_client(own_minio), put_limit=PART, part_bytes=PART)
     file = make_file()
 
@@ -167,15 +167,15 @@ def test_an_interrupt_is_told_although_the_server_is_gone(own_minio, make_file):
 
 
 def test_a_missing_object_is_named(bench, whole, bucket, tmp_path):
-    """Fetching or confirming an object that is not there says which, and on which server."""
+    """Fetching or confirming it names the object and the server."""
     for ask in (lambda: whole.fingerprint(bucket, "name"), lambda: whole.fetch(bucket, "name", tmp_path / "copy")):
         with pytest.raises(ObjectMissingError, match=f"s3://{bucket}/name is missing from {bench.minio.url}"):
             ask()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_killed_amid_an_upload_shows_no_object(own_minio, bench, make_file):
-    """After a power cut between two parts the upload ends in one line, and the server that is back has no object."""
+def test_a_server_killed_during_an_upload_has_no_object(own_minio, bench, make_file):
+    """After a power failure between two parts the upload fails, and the restarted server has no object."""
     store = S3Store(s3_client(own_minio), put_limit=PART, part_bytes=PART)
     s3_client(own_minio).create_bucket(Bucket=bench.prefix)
 

@@ -1,4 +1,4 @@
-"""A step that has nothing of the others but what the audit names: heavy days, each step in a place of its own."""
+"""Steps in separate processes get only what the audit names."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ MODULE = "cybersec_assets_tests.support.servers.step_processes"
 
 @pytest.fixture
 def run(bench, tmp_path, monkeypatch):
-    """Run a day; give how the command ended, and the newest row of each asset in the audit."""
+    """Return a function that runs a day, and returns the command's result and the newest row of each asset."""
     (tmp_path / "dagster").mkdir()
     (tmp_path / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
@@ -46,12 +46,12 @@ def run(bench, tmp_path, monkeypatch):
 
 
 def inputs_of(row):
-    """Give the objects that a row says were read."""
+    """Return the objects that a row records as inputs."""
     return {entry["uri"] for entry in row["inputs"] if "asset" in entry}
 
 
 def test_each_step_fetches_what_the_audit_names(run, bench):
-    """All phases are one run's, each read what the one before wrote, and nobody left anything in a scratch folder."""
+    """All phases belong to one run, each reads what the one before wrote, and no scratch folder keeps a file."""
     done, rows = run()
     assert done.returncode == 0, done.stderr[-3000:]
     assert list(rows) == list(PHASES)
@@ -71,7 +71,7 @@ def test_each_step_fetches_what_the_audit_names(run, bench):
 
 
 def test_what_a_step_fetches_is_checked(run, monkeypatch):
-    """An object that was overwritten between two steps is not read: the second fails, and none comes after it."""
+    """An object that was overwritten between two steps fails the second step, and no step follows."""
     monkeypatch.setenv(FORGED_BEFORE, "silver__network_events")
     done, rows = run()
     assert done.returncode != 0
