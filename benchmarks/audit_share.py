@@ -28,8 +28,8 @@ CALLS = {
     ("resources/audit.py", "_open_phases"): 1,
     ("resources/audit.py", "succeed"): 1,
     ("resources/audit.py", "find_input"): 1,
-    ("resources/audit.py", "_fail"): 1,
-    ("journal/open_phases.py", "enter"): 1,
+    ("journal/open_phases.py", "fail"): 1,
+    ("journal/open_phases.py", "_start_or_continue"): 1,
     ("resources/object_store.py", "open"): -1,
 }
 """The audit's calls. Opening the store is subtracted, because a job opens it with or without an audit."""
@@ -41,7 +41,7 @@ def child(day: str) -> None:
     from cybersec_assets.settings import load_settings
 
     settings = load_settings()
-    use_instance(settings.cybersec_home)
+    use_instance(settings.home)
     profile = cProfile.Profile()
     outcome = profile.runcall(run_day, day, settings, lambda *_: None)
     assert not outcome.errors, outcome.errors

@@ -17,7 +17,7 @@ from cybersec_assets.audit.heads.head import BUCKET, PREFIX
 from cybersec_assets.cli import app as cli
 from cybersec_assets.definitions import audit_from, build_definitions
 from cybersec_assets.postgres.embedded import embedded_postgres
-from cybersec_assets.settings import Settings
+from cybersec_assets.settings import Settings, load_settings
 from cybersec_assets_tests.support.cluster.tool import cluster_program, missing_cluster
 
 OURS = ("AUDIT_", "CYBERSEC_", "MINIO_", "PG_", "FLOWS_", "FEATURE_SET", "DAGSTER_HOME", "AWS_")
@@ -38,13 +38,13 @@ MakeSettings = Callable[..., Settings]
 
 def stored_files(settings: Settings) -> list[Path]:
     """Return the objects in a test's folder store, without the audit's heads."""
-    files = [path for path in (settings.cybersec_home / "store").rglob("*") if path.is_file()]
+    files = [path for path in (settings.home / "store").rglob("*") if path.is_file()]
     return sorted(path for path in files if path.parent.name != HEADS)
 
 
 def head_files(settings: Settings) -> list[Path]:
     """Return the audit's heads in a test's folder store."""
-    return sorted((settings.cybersec_home / "store").glob(f"*-{BUCKET}/{HEADS}/*"))
+    return sorted((settings.home / "store").glob(f"*-{BUCKET}/{HEADS}/*"))
 
 
 def skip_unless_ci(reason: str) -> None:
@@ -100,13 +100,13 @@ def postgres() -> Iterator[Path]:
 def make_settings(tmp_path: Path, postgres: Path) -> MakeSettings:
     """Return a function that makes settings with a home, a scratch folder and a database of the test's own."""
     own = {
-        "cybersec_home": tmp_path / "home",
-        "cybersec_scratch": tmp_path / "scratch",
-        "cybersec_synthetic_flows": 2_000,
-        "pg_host": str(postgres),
-        "pg_database": f"test_{uuid.uuid4().hex}",
+        "CYBERSEC_HOME": tmp_path / "home",
+        "CYBERSEC_SCRATCH": tmp_path / "scratch",
+        "CYBERSEC_SYNTHETIC_FLOWS": 2_000,
+        "PG_HOST": str(postgres),
+        "PG_DATABASE": f"test_{uuid.uuid4().hex}",
     }
-    return lambda **overrides: Settings(**(own | overrides))
+    return lambda **overrides: load_settings(**(own | {name.upper(): value for name, value in overrides.items()}))
 
 
 @pytest.fixture
@@ -183,18 +183,18 @@ def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
     return {
         "PATH": os.defpath,
         "DAGSTER_HOME": str(tmp_path / "dagster"),
-        "CYBERSEC_HOME": str(settings.cybersec_home),
-        "CYBERSEC_SCRATCH": str(settings.cybersec_scratch),
+        "CYBERSEC_HOME": str(settings.home),
+        "CYBERSEC_SCRATCH": str(settings.run.scratch),
         "CYBERSEC_SYNTHETIC_FLOWS": "2000",
-        "PG_HOST": str(settings.pg_host),
-        "PG_DATABASE": settings.pg_database,
+        "PG_HOST": str(settings.postgres.host),
+        "PG_DATABASE": settings.postgres.database,
     }
 
 
 @pytest.fixture
 def in_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the variables of the test's home and database, and a small number of flows."""
-    monkeypatch.setenv("CYBERSEC_HOME", str(settings.cybersec_home))
+    monkeypatch.setenv("CYBERSEC_HOME", str(settings.home))
     monkeypatch.setenv("CYBERSEC_SYNTHETIC_FLOWS", "3000")
-    monkeypatch.setenv("PG_HOST", str(settings.pg_host))
-    monkeypatch.setenv("PG_DATABASE", settings.pg_database)
+    monkeypatch.setenv("PG_HOST", str(settings.postgres.host))
+    monkeypatch.setenv("PG_DATABASE", settings.postgres.database)

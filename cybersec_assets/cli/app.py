@@ -65,7 +65,7 @@ def run(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command
     as_json: AsJson = False,
 ) -> None:
     """Create the raw, silver and gold layers of a day, or of several days, and show the results."""
-    given = {"flows_uri": flows_uri, "flows_format": flows_format, "flows_columns": flows_columns}
+    given = {"FLOWS_URI": flows_uri, "FLOWS_FORMAT": flows_format, "FLOWS_COLUMNS": flows_columns}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     _require_one_choice(date, first, last)
     limits = {"max_outside_day": max_outside_day, "max_rejected_share": max_rejected_share}
@@ -77,7 +77,7 @@ def run(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command
     from cybersec_assets.cli.run import run_and_report
     from cybersec_assets.defs.partitions import yesterday
 
-    day = date or yesterday(settings.zone, dt.datetime.now(dt.UTC))
+    day = date or yesterday(settings.schedule.zone, dt.datetime.now(dt.UTC))
     raise typer.Exit(run_and_report(day, settings, changed, wide=wide, as_json=as_json))
 
 
@@ -94,7 +94,7 @@ def ui(port: Annotated[int, typer.Option(help="The port of the UI.", min=1, max=
     from cybersec_assets.operations.run_day import WORKSPACE, fail_dead_runs_of, use_instance
 
     _require_free(port)
-    home = load_settings().cybersec_home
+    home = load_settings().home
     use_instance(home)
     fail_dead_runs_of(home)
     # With `-m`, Dagster would name the code location after the module, and its schedules would be different ones.

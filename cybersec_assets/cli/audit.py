@@ -113,14 +113,13 @@ def verify(
     from cybersec_assets.definitions import heads_from, verifier_from
 
     moment = _moment(since) if since else None
-    settings = load_settings()
     with _audit() as audit:
         if audit.exists():
             with audit.translate_errors():
-                verifier = verifier_from(settings, audit)
+                verifier = verifier_from(audit)
                 found = list(itertools.islice(verifier.findings(moment), MOST_FINDINGS))
             counts = verifier.counts
-        elif heads := heads_from(settings, audit).last():
+        elif heads := heads_from(audit).last():
             # Signed heads show that the audit existed and was deleted.
             what = f"there is no {audit.location}, but the object store has {heads:,} signed heads of it"
             found = [Finding(Damage.TAIL_CUT, JOURNAL, 0, what)]
@@ -169,8 +168,8 @@ def public_key() -> None:
 
     settings = load_settings()
     with _audit() as audit:
-        if not has_signing_key(settings.cybersec_home, audit.heads.signing_key):
-            problem = f"no runs here yet: there is no signing key in {settings.cybersec_home}"
+        if not has_signing_key(settings.home, audit.heads.signing_key):
+            problem = f"no runs here yet: there is no signing key in {settings.home}"
             raise NoRecordError(problem, "Start with `cybersec run`, which creates one, or set AUDIT_SIGNING_KEY")
         typer.echo(public_half(audit.heads.key()))
 

@@ -17,9 +17,10 @@ from cybersec_assets.audit.journal.queries import Row, artifact_of
 from cybersec_assets.audit.journal.reconcile import live_phases
 from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.cli import interrupts, tables
-from cybersec_assets.definitions import audit_from, flow_source_from, store_from
+from cybersec_assets.definitions import audit_from, flow_source_from
 from cybersec_assets.defs.partitions import day_of, require_day
 from cybersec_assets.defs.resources.audit import AuditResource
+from cybersec_assets.defs.resources.object_store import ObjectStoreResource
 from cybersec_assets.errors import AuditError, RunInProgressError, StoreError, UnsafeStoreError, quoted
 from cybersec_assets.flows.source import SYNTHETIC
 from cybersec_assets.home.audit_folder import require_audit_folder
@@ -73,14 +74,14 @@ def run_and_report(
             no log matches, the audit cannot be reached, objects on the S3 server could be overwritten, or another run
             of the day is in progress.
     """
-    require_day(day, settings.cybersec_start_date, settings.zone)
+    require_day(day, settings.schedule.start_date, settings.schedule.zone)
     require_logs(day, settings)
     with audit_of_runs(settings) as audit:
         report = report_of(day, audit, settings, limits, quiet=as_json)
     if as_json:
         typer.echo(tables.as_json(document(report, settings)))
     else:
-        _summarize(report, settings, wide=wide)
+        _summarize(report, settings, audit, wide=wide)
     return report.result.exit_status
 
 
@@ -95,13 +96,14 @@ def audit_of_runs(settings: Settings) -> Iterator[AuditResource]:
     """
     interrupts.raise_from_now()
     # A home with files of another program is refused before anything is created in it.
-    require_audit_folder(settings.cybersec_home)
-    require_lock_folder(settings.cybersec_home)
-    if settings.pg_host is None:
-        has_cluster(settings.cybersec_home)
-    _require_safe_store(settings)
-    use_instance(settings.cybersec_home)
-    with audit_from(settings).session() as audit:
+    require_audit_folder(settings.home)
+    require_lock_folder(settings.home)
+    if settings.postgres.host is None:
+        has_cluster(settings.home)
+    audit = audit_from(settings)
+    _require_safe_store(audit.store)
+    use_instance(settings.home)
+    with audit.session():
         audit.connect()
         audit.heads.key()
         yield audit
@@ -133,13 +135,13 @@ def report_of(
     for error in result.errors:
         print_error(error)
     rows, metrics = _recorded(audit, result)
-    return DayReport(day, result, rows, metrics, _top_anomalies(rows, settings))
+    return DayReport(day, result, rows, metrics, _top_anomalies(rows, audit.store))
 
 
-def _require_safe_store(settings: Settings) -> None:
+def _require_safe_store(store: ObjectStoreResource) -> None:
     """Refuse an S3 server on which objects could be overwritten. The run records one that cannot be reached."""
     try:
-        store_from(settings).require_conditional_writes()
+        store.require_conditional_writes()
     except UnsafeStoreError:
         raise
     except StoreError:
@@ -173,7 +175,7 @@ def _recorded(audit: AuditResource, result: RunResult) -> tuple[list[Row], dict[
         return [], None
 
 
-def _top_anomalies(rows: list[Row], settings: Settings) -> pl.DataFrame | None:
+def _top_anomalies(rows: list[Row], store: ObjectStoreResource) -> pl.DataFrame | None:
     """Return the day's most anomalous flows, read from the evaluation's object."""
     made = [row for row in rows if row["asset"] == EVALUATION.asset and row["uri"]]
     if not made:
@@ -181,7 +183,7 @@ def _top_anomalies(rows: list[Row], settings: Settings) -> pl.DataFrame | None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "eval.parquet"
         try:
-            fetch_object(store_from(settings).open(), artifact_of(made[0]), file)
+            fetch_object(store.open(), artifact_of(made[0]), file)
         except StoreError as error:
             # The run was successful and is recorded, even if its flows cannot be shown now.
             print_error(str(error))
@@ -197,11 +199,11 @@ def source_of(report: DayReport, settings: Settings) -> str:
     rows = report.rows
     files = [entry["file"] for row in rows if row["asset"] == RAW.asset for entry in row["inputs"]]
     if files == [SYNTHETIC]:
-        return f"synthetic, as {'FLOWS_FORMAT is synthetic' if settings.flows_uri else 'FLOWS_URI is not set'}"
+        return f"synthetic, as {'FLOWS_FORMAT is synthetic' if settings.flows.uri else 'FLOWS_URI is not set'}"
     more = f", the first of {len(files)} files" if len(files) > 1 else ""
     if files:
         return f"{files[0]}{more}"
-    return f"none were read from {quoted(settings.flows_uri)}" if settings.flows_uri else "none"
+    return f"none were read from {quoted(settings.flows.uri)}" if settings.flows.uri else "none"
 
 
 def print_error(error: str) -> None:
@@ -225,7 +227,7 @@ def document(report: DayReport, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _summarize(report: DayReport, settings: Settings, *, wide: bool) -> None:
+def _summarize(report: DayReport, settings: Settings, audit: AuditResource, *, wide: bool) -> None:
     rows = report.rows
     shown = report.top_anomalies
     if rows:
@@ -237,11 +239,11 @@ def _summarize(report: DayReport, settings: Settings, *, wide: bool) -> None:
     for note in report.result.notes:
         typer.echo(f"note      {note}")
     typer.echo(f"flows     {source_of(report, settings)}")
-    show_places(settings)
+    show_places(audit)
 
 
-def show_places(settings: Settings) -> None:
+def show_places(audit: AuditResource) -> None:
     """Print the places of the objects and the audit, and how to open the UI."""
-    typer.echo(f"objects   {store_from(settings).location}")
-    typer.echo(f"audit     {audit_from(settings).location}")
+    typer.echo(f"objects   {audit.store.location}")
+    typer.echo(f"audit     {audit.location}")
     typer.echo(f"the UI    {sys.argv[0]} ui")

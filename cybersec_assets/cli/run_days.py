@@ -70,7 +70,7 @@ def run_days_and_report(
     if as_json:
         typer.echo(tables.as_json(_document(first, last, reports, not_run, settings)))
     else:
-        _summarize(reports, not_run, settings)
+        _summarize(reports, not_run, settings, audit)
     statuses = {report.result.exit_status for report in reports}
     return INTERRUPTED if INTERRUPTED in statuses else int(statuses != {0})
 
@@ -82,7 +82,7 @@ def _days(first: str, last: str, settings: Settings) -> list[str]:
         SettingsError: `first` or `last` is not a partition, or `last` is before `first`.
     """
     for day in (first, last):
-        require_day(day, settings.cybersec_start_date, settings.zone)
+        require_day(day, settings.schedule.start_date, settings.schedule.zone)
     start = read_day(first)
     count = (read_day(last) - start).days + 1
     if count < 1:
@@ -120,7 +120,7 @@ def _document(
     }
 
 
-def _summarize(reports: list[DayReport], not_run: list[str], settings: Settings) -> None:
+def _summarize(reports: list[DayReport], not_run: list[str], settings: Settings, audit: AuditResource) -> None:
     """Print a line for each day, each day's notes and source, and the number of days with each result."""
     typer.echo(f"{'day':<10}  {'result':<11}  {'records':>13}  {'anomaly rate':>12}  run")
     for report in reports:
@@ -140,7 +140,7 @@ def _summarize(reports: list[DayReport], not_run: list[str], settings: Settings)
     else:
         for day, source in sources.items():
             typer.echo(f"flows     {day}: {source}")
-    show_places(settings)
+    show_places(audit)
     results = [_result(report) for report in reports]
     counts = {"done": results.count("SUCCESS"), "failed": results.count("FAILED")}
     unfinished = {"interrupted": results.count("interrupted"), "not run": len(not_run)}

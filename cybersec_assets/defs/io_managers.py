@@ -1,9 +1,9 @@
-"""What a phase made becomes an object that the audit names; what a phase reads is such an object.
+"""What a phase makes becomes an object that the audit names, and what a phase reads is such an object.
 
     handle_output: value → scratch file → object (created if absent, read back) → SUCCESS
     load_input:    the audit's SUCCESS → scratch copy, or fetched and checked → value
 
-Both work inside the phase of the asset that is being made, so that an error in either makes a FAILED row.
+Both work within the phase of the asset that is being made, so that an error in either makes a FAILED row.
 """
 
 import hashlib
@@ -21,36 +21,36 @@ from cybersec_assets.artifact import Artifact, Fingerprint, fingerprint_of
 from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.queries import Record
 from cybersec_assets.defs.resources.audit import AuditResource
-from cybersec_assets.defs.resources.object_store import ObjectStoreResource
 from cybersec_assets.defs.resources.scratch import ScratchResource
 from cybersec_assets.errors import ObjectChangedError, ObjectMissingError
 from cybersec_assets.failpoints import Point, hit
 from cybersec_assets.stores.base import Kind, changed, fetch_object, store_file
 
 LINEAGE_OF = "lineage_of"
-"""Metadata of an asset's input: read what this other asset's object was made from."""
+"""Metadata of an asset's input: read the object from which this other asset's object was made."""
 
 KINDS = {phase.asset: Kind(phase.bucket, phase.stem, phase.suffix) for phase in phases.ALL}
 """The kind of each asset's objects."""
 
 
-class AuditedIOManager(dg.ConfigurableIOManager):
-    """Store and load objects under the audit's eyes; what they hold is the subclasses' matter."""
+class AuditedIOManager(dg.IOManager):
+    """Store and load objects that the audit names. Subclasses define what is in them."""
 
-    store: dg.ResourceDependency[ObjectStoreResource]
-    audit: dg.ResourceDependency[AuditResource]
-    scratch: dg.ResourceDependency[ScratchResource]
+    def __init__(self, audit: AuditResource, scratch: ScratchResource) -> None:
+        self.audit = audit
+        self.store = audit.store
+        self.scratch = scratch
 
     @abstractmethod
     def write(self, value: Any, file: Path) -> Path:
-        """Write a value to a file, or say in which file it is already."""
+        """Write a value to a file, or return the file that already has it."""
 
     @abstractmethod
     def read(self, file: Path, record: Record) -> Any:
-        """Give the value that a checked file holds, which the record tells of."""
+        """Return the value in a file that matches the record."""
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Store what an asset made, and write SUCCESS once it was read back."""
+        """Store what an asset made, and end its phase as SUCCESS after the object was read back."""
         asset = context.asset_key.to_user_string()
         kind = KINDS[asset]
         hit(Point.BODY_DONE)
@@ -58,31 +58,32 @@ class AuditedIOManager(dg.ConfigurableIOManager):
             file = self.write(obj, self.scratch.new_file(kind.stem + kind.suffix))
             hit(Point.SCRATCH_WRITTEN)
             artifact = store_file(self.store.open(), self.store.bucket_prefix, kind, file)
-            file.replace(self.scratch.place_of(artifact))
+            file.replace(self.scratch.path_of(artifact))
             self.audit.succeed(phase, artifact)
         context.add_output_metadata(_metadata(artifact, phase))
 
     def load_input(self, context: dg.InputContext) -> Any:
-        """Load what the audit names for this run, this partition and, where it is asked for, one lineage."""
-        upstream, partition = context.asset_key.to_user_string(), context.asset_partition_key
-        with self.audit.phase(_reading_asset(context), partition) as phase:
+        """Load the object that the audit names for this run and partition and, if the input says so, one lineage."""
+        upstream = context.asset_key.to_user_string()
+        reader = next(phase.asset for phase in phases.ALL if phase.op == context.op_def.name)
+        with self.audit.phase(reader, context.asset_partition_key) as phase:
             record = self.audit.find_input(phase, upstream, context.definition_metadata.get(LINEAGE_OF))
             phase.read(upstream, record.artifact)
-            with _naming(record):
+            with _row_in_errors(record):
                 file = self._copy_of(record.artifact)
                 hit(Point.INPUT_VERIFIED)
                 return self.read(file, record)
 
     def _copy_of(self, artifact: Artifact) -> Path:
-        """Give the run's own copy where it is good, else fetch one."""
-        copy = self.scratch.place_of(artifact)
+        """Return the run's own copy if it is intact, or fetch one."""
+        copy = self.scratch.path_of(artifact)
         if not copy.exists() or fingerprint_of(copy) != artifact.fingerprint:
             fetch_object(self.store.open(), artifact, copy)
         return copy
 
 
 class ParquetIOManager(AuditedIOManager):
-    """Tables: an asset gives a LazyFrame, or a Parquet file that it wrote in scratch; readers get a LazyFrame."""
+    """Tables: an asset returns a LazyFrame or a Parquet file in scratch, and readers get a LazyFrame."""
 
     def write(self, value: pl.LazyFrame | Path, file: Path) -> Path:
         """Stream a lazy table to a file."""
@@ -107,7 +108,7 @@ class ModelIOManager(AuditedIOManager):
         return file
 
     def read(self, file: Path, record: Record) -> Any:
-        """Unpickle the very bytes that were found to be those of the audit: they are read once."""
+        """Unpickle the model. The bytes are read once, so that those that are loaded are those that were checked."""
         from cybersec_assets.model.serialization import load, require_compatible
 
         content = file.read_bytes()
@@ -119,17 +120,12 @@ class ModelIOManager(AuditedIOManager):
 
 
 @contextmanager
-def _naming(record: Record) -> Iterator[None]:
-    """Have an error about an object name the row that says how the object should be."""
+def _row_in_errors(record: Record) -> Iterator[None]:
+    """Add the audit's row to an error about its object."""
     try:
         yield
     except (ObjectChangedError, ObjectMissingError) as error:
         raise type(error)(f"{error.problem} ({record.row})", error.remedy) from None
-
-
-def _reading_asset(context: dg.InputContext) -> str:
-    """Tell for which asset an input is loaded: Dagster names an asset's op by its key."""
-    return next(phase.asset for phase in phases.ALL if phase.op == context.op_def.name)
 
 
 def _metadata(artifact: Artifact, phase: Phase) -> dict[str, Any]:

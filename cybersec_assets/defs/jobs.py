@@ -1,24 +1,24 @@
-"""The jobs that make a day's model, and the schedule that runs one for the day before. There are no sensors."""
+"""The jobs, their executors and the schedule. There are no sensors."""
 
-import datetime as dt
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import dagster as dg
+from dagster import _check as check
+from dagster._core.definitions.executor_definition import multiple_process_executor_requirements
 
 from cybersec_assets.defs.partitions import DAY_FORMAT, yesterday
 from cybersec_assets.errors import SettingsError, quoted
-from cybersec_assets.flows.day import UTC
+from cybersec_assets.settings import ScheduleSettings
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 WHOLE_GRAPH = {"dagster/retry_strategy": "ALL_STEPS", "dagster/retry_on_asset_or_op_failure": "false"}
-"""A run is one atomic unit with one scratch folder: a retried one starts over, and only a crash is worth a retry."""
+"""A run is one unit with one scratch folder: a retried run starts over, and only a crash is retried."""
 
 
 def daily_training_job() -> "UnresolvedAssetJobDefinition":
-    """Give the job `daily_training`: the whole graph for one day."""
+    """Return the job `daily_training`: the whole graph for one day."""
     return dg.define_asset_job(
         "daily_training",
         dg.AssetSelection.all(),
@@ -28,11 +28,11 @@ def daily_training_job() -> "UnresolvedAssetJobDefinition":
 
 
 def daily_training_pods_job(executor: dg.ExecutorDefinition, account: str | None) -> "UnresolvedAssetJobDefinition":
-    """Give the job `daily_training_pods`: the same graph for a heavy day, each step in a pod of its own.
+    """Return the job `daily_training_pods`: the same graph for a large day, each step in a pod of its own.
 
     Args:
-        executor: What makes the pods.
-        account: The Kubernetes service account that may, for the pod of the run itself; steps need none.
+        executor: Creates the pods.
+        account: The Kubernetes service account of the run's own pod, which may create pods. Steps need none.
     """
     pod = {"service_account_name": account, "automount_service_account_token": True}
     return dg.define_asset_job(
@@ -44,21 +44,18 @@ def daily_training_pods_job(executor: dg.ExecutorDefinition, account: str | None
     )
 
 
-def daily_training_schedule(
-    job: "UnresolvedAssetJobDefinition", cron: str, start: dt.date, zone: ZoneInfo = UTC, *, enabled: bool
-) -> dg.ScheduleDefinition:
-    """Return the schedule `daily_training_schedule`: the last day that is over at its scheduled time, once.
+def daily_training_schedule(job: "UnresolvedAssetJobDefinition", settings: ScheduleSettings) -> dg.ScheduleDefinition:
+    """Return the schedule `daily_training_schedule`, which runs the last day that is over, once.
 
     Args:
         job: The job that it runs.
-        cron: Its cron expression, in UTC.
-        start: The first day.
-        zone: The time zone of the days. At 02:00 UTC the day before is not over yet in New York.
-        enabled: Whether it starts switched on.
+        settings: The days and the times. At 02:00 UTC the day before is not over yet in New York.
 
     Raises:
         SettingsError: The cron expression is not valid.
     """
+    start = settings.start_date
+    zone = settings.zone
 
     def for_the_day_before(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         day = yesterday(zone, context.scheduled_execution_time)
@@ -70,12 +67,37 @@ def daily_training_schedule(
         return dg.schedule(
             job=job,
             name="daily_training_schedule",
-            cron_schedule=cron,
+            cron_schedule=settings.cron,
             execution_timezone="UTC",
-            default_status=dg.DefaultScheduleStatus.RUNNING if enabled else dg.DefaultScheduleStatus.STOPPED,
+            default_status=dg.DefaultScheduleStatus.RUNNING if settings.enabled else dg.DefaultScheduleStatus.STOPPED,
             description="Runs daily_training for the day before.",
         )(for_the_day_before)
     except dg.DagsterInvalidDefinitionError as error:
         raise SettingsError(
-            f"CYBERSEC_SCHEDULE_CRON={quoted(cron)} is no cron string", "Give five fields, such as '0 2 * * *'"
+            f"CYBERSEC_SCHEDULE_CRON={quoted(settings.cron)} is not a valid cron expression",
+            "Use five fields, such as '0 2 * * *'",
+        ) from error
+
+
+@dg.executor(name="pod_per_step", requirements=multiple_process_executor_requirements())
+def pod_per_step(context: dg.InitExecutorContext) -> dg.Executor:
+    """Return Dagster's `k8s_job_executor`, which runs each step in a pod of its own.
+
+    It takes no configuration. Otherwise a launch could give steps an image and volumes that the run launcher forbids.
+
+    Raises:
+        SettingsError: This process has no token of a Kubernetes API.
+    """
+    # 70 MB and 2 seconds, which only runs of this job should pay.
+    from dagster_k8s import k8s_job_executor
+    from kubernetes.config import ConfigException
+
+    config: dict[str, object] = {"retries": {"disabled": {}}}
+    inner = dg.InitExecutorContext(context.job, k8s_job_executor, config, context.instance)
+    try:
+        return check.not_none(k8s_job_executor.executor_creation_fn)(inner)
+    except ConfigException as error:
+        raise SettingsError(
+            f"this process cannot create pods: {error}",
+            "Launch daily_training instead, or set runs.podPerStep=true in the chart's values",
         ) from error

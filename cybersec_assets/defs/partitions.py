@@ -22,7 +22,7 @@ def yesterday(zone: ZoneInfo, now: dt.datetime) -> str:
 
 
 def day_of(partition_key: str) -> dt.date:
-    """Give the day that a partition's key names."""
+    """Return the day of a partition's key."""
     return dt.datetime.strptime(partition_key, DAY_FORMAT).replace(tzinfo=dt.UTC).date()
 
 
@@ -41,15 +41,15 @@ def require_day(day: str, start: dt.date, zone: ZoneInfo = UTC) -> None:
 
 
 def read_day(text: str) -> dt.date:
-    """Read a day as a person gives it.
+    """Parse a day that a user wrote.
 
     Raises:
-        SettingsError: It is no date.
+        SettingsError: The text is not a date.
     """
     try:
         day = day_of(text)
     except ValueError:
         day = None
     if day is None or day.strftime(DAY_FORMAT) != text:
-        raise SettingsError(f"{quoted(text)} is no date", "Give it as YYYY-MM-DD")
+        raise SettingsError(f"{quoted(text)} is not a date", "Use YYYY-MM-DD")
     return day

@@ -4,7 +4,6 @@ Dagster, Polars and SQLAlchemy are not imported, so that the long-running proces
 """
 
 import logging
-import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,7 @@ from prometheus_client.registry import Collector
 from cybersec_assets.audit.journal.metrics import PhaseMetrics, read_metrics
 from cybersec_assets.errors import AuditError, SettingsError
 from cybersec_assets.postgres.embedded import embedded_postgres, has_cluster
-from cybersec_assets.settings import Settings
+from cybersec_assets.settings import Settings, reveal
 
 LOGGER = logging.getLogger(__name__)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -113,13 +112,13 @@ def audit_registry(settings: Settings, stack: ExitStack) -> CollectorRegistry:
 
 def _connection(settings: Settings, stack: ExitStack) -> dict[str, Any]:
     """Return libpq's parameters."""
-    if settings.pg_host is None:
-        if not has_cluster(settings.cybersec_home):
-            raise AuditError(f"no runs here yet in {settings.cybersec_home}", "Start with `cybersec run`")
-        folder = stack.enter_context(embedded_postgres(settings.cybersec_home))
-        return {"host": str(folder), "user": "postgres", "dbname": settings.pg_database}
-    role = {"user": settings.pg_user, "password": os.environ.get("PG_PASSWORD")}
-    return settings.pg_server | role | {"dbname": settings.pg_database}
+    if settings.postgres.host is None:
+        if not has_cluster(settings.home):
+            raise AuditError(f"no runs here yet in {settings.home}", "Start with `cybersec run`")
+        folder = stack.enter_context(embedded_postgres(settings.home))
+        return {"host": str(folder), "user": "postgres", "dbname": settings.postgres.database}
+    role = {"user": settings.postgres.user, "password": reveal(settings.postgres.password)}
+    return settings.postgres.server | role | {"dbname": settings.postgres.database}
 
 
 def _up(*, is_up: bool) -> Metric:

@@ -5,7 +5,6 @@
 Every step can be repeated, also while pods of an earlier release run.
 """
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,7 +25,7 @@ from cybersec_assets.artifact import fingerprint_of
 from cybersec_assets.audit.journal.tables import SCHEMA_VERSION
 from cybersec_assets.errors import AuditError, AuditLostError, CybersecError, SettingsError, StoreError
 from cybersec_assets.postgres.dagster_database import DagsterDatabase, Login
-from cybersec_assets.settings import Settings
+from cybersec_assets.settings import Settings, reveal
 from cybersec_assets.stores.base import CHECKS
 
 PAUSE_SECONDS = 0.5
@@ -72,7 +71,7 @@ def reach(settings: Settings, seconds: float, say: Say) -> None:
     """
     database = dagster_database(settings)
     administrator = _administrator(settings)
-    others = [Login(settings.pg_user, os.environ.get("PG_PASSWORD")), database.login]
+    others = [Login(settings.postgres.user, reveal(settings.postgres.password)), database.login]
     for what, step in (
         (f"PostgreSQL as {administrator.user}", lambda: database.check_logins(administrator, others)),
         ("the object store", lambda: _list_a_bucket(settings)),
@@ -109,15 +108,15 @@ def check(settings: Settings) -> None:
     Raises:
         CybersecError: A store cannot be reached, refuses or returns something else, or other than one writer succeeds.
     """
-    from cybersec_assets.definitions import audit_from, store_from
+    from cybersec_assets.definitions import audit_from
     from cybersec_assets.stores.s3 import S3Store
     from cybersec_assets.stores.s3_conditions import require_one_winner
 
     dagster_database(settings).mark()
     with audit_from(settings).session() as audit:
         audit.ask().last_run()
-    store = store_from(settings).open()
-    bucket = f"{settings.cybersec_bucket_prefix}-{LOGS}"
+    store = audit.store.open()
+    bucket = f"{settings.store.bucket_prefix}-{LOGS}"
     with TemporaryDirectory() as folder:
         file = Path(folder) / "check"
         file.write_text(f"{time.time_ns()}")
@@ -137,18 +136,18 @@ def dagster_database(settings: Settings) -> DagsterDatabase:
     Raises:
         SettingsError: It is not set.
     """
-    if settings.pg_host is None or settings.dagster_pg_user is None:
+    if settings.postgres.host is None or settings.postgres.dagster_user is None:
         raise SettingsError("Dagster's own database is not set", "Set PG_HOST and DAGSTER_PG_USER")
     return DagsterDatabase(
-        settings, Login(settings.dagster_pg_user, os.environ.get("DAGSTER_PG_PASSWORD")), SCHEMA_VERSION
+        settings, Login(settings.postgres.dagster_user, reveal(settings.postgres.dagster_password)), SCHEMA_VERSION
     )
 
 
 def _administrator(settings: Settings) -> Login:
     """Return the role that creates the others: that of the migrations, or the application's own."""
-    if settings.pg_migration_user:
-        return Login(settings.pg_migration_user, os.environ.get("PG_MIGRATION_PASSWORD"))
-    return Login(settings.pg_user, os.environ.get("PG_PASSWORD"))
+    if settings.postgres.migration_user:
+        return Login(settings.postgres.migration_user, reveal(settings.postgres.migration_password))
+    return Login(settings.postgres.user, reveal(settings.postgres.password))
 
 
 def _make_buckets(settings: Settings) -> None:
@@ -159,13 +158,13 @@ def _make_buckets(settings: Settings) -> None:
     store = store_from(settings).open()
     if isinstance(store, S3Store):
         for bucket in sorted({kind.bucket for kind in KINDS.values()} | {LOGS}):
-            store.make_bucket(f"{settings.cybersec_bucket_prefix}-{bucket}")
+            store.make_bucket(f"{settings.store.bucket_prefix}-{bucket}")
 
 
 def _list_a_bucket(settings: Settings) -> None:
     from cybersec_assets.definitions import store_from
 
-    next(store_from(settings).open().entries(f"{settings.cybersec_bucket_prefix}-{LOGS}", limit=1), None)
+    next(store_from(settings).open().entries(f"{settings.store.bucket_prefix}-{LOGS}", limit=1), None)
 
 
 def _make_audit(settings: Settings) -> None:

@@ -20,10 +20,10 @@ from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.queries import Row
 from cybersec_assets.audit.journal.reconcile import reconcile
 from cybersec_assets.audit.journal.tables import audit_journal
-from cybersec_assets.definitions import audit_from, heads_from, store_from
+from cybersec_assets.definitions import audit_from, heads_from
+from cybersec_assets.defs.assets.raw import QUARANTINED
 from cybersec_assets.defs.io_managers import KINDS
 from cybersec_assets.defs.resources.audit import AuditResource, is_over_in
-from cybersec_assets.defs.resources.quarantine import QUARANTINED
 from cybersec_assets.errors import ObjectMissingError, StoreError
 from cybersec_assets.operations.run_day import use_instance
 from cybersec_assets.settings import Settings
@@ -65,16 +65,16 @@ def reconcile_all(
         AuditError: The audit cannot be reached.
         StoreError: The store cannot be reached, or belongs to another audit, so that nothing may be deleted.
     """
-    store = store_from(settings).open()
-    prefix = settings.cybersec_bucket_prefix
+    prefix = settings.store.bucket_prefix
     with audit_from(settings).session() as audit, ExitStack() as stack:
+        store = audit.store.open()
         # Without an audit, every object would be an orphan.
         audit.require()
         if delete_older_than is not None:
-            _require_own_store(settings, audit)
-        use_instance(settings.cybersec_home)
+            _require_own_store(audit)
+        use_instance(settings.home)
         instance = stack.enter_context(dg.DagsterInstance.get())
-        closed, open_count = _close_dead(audit, settings.cybersec_home, grace, instance)
+        closed, open_count = _close_dead(audit, settings.home, grace, instance)
         # The objects are listed before the rows, so that a row that is written in the meantime is not missed.
         objects = list(_objects(store, prefix))
         recorded = audit.ask().objects()
@@ -104,13 +104,13 @@ def _is_ours(prefix: str, uri: str) -> bool:
     return any(bucket == f"{prefix}-{kind.bucket}" and kind.is_name(name) for kind in (*KINDS.values(), QUARANTINED))
 
 
-def _require_own_store(settings: Settings, audit: AuditResource) -> None:
+def _require_own_store(audit: AuditResource) -> None:
     """Refuse to delete from the store of another audit, in which every object looks like an orphan.
 
     Raises:
         StoreError: The newest head in the store was not signed for an entry of this audit.
     """
-    heads = heads_from(settings, audit)
+    heads = heads_from(audit)
     last = heads.last()
     head = heads.newest(last)
     entry = sa.select(audit_journal.c.hash).where(audit_journal.c.seq == (head.count if head else 0))

@@ -135,7 +135,7 @@ def run_day(day: str, settings: Settings, notify: Notify, limits: Mapping[str, f
         RunInProgressError: Another process is running the day.
     """
     job = build_definitions(settings).resolve_job_def(JOB)
-    locks = settings.cybersec_home.resolve() / LOCKS
+    locks = settings.home.resolve() / LOCKS
     with _instance() as instance:
         fail_dead_runs(instance, locks)
         with only_run_of(day, locks) as note:

@@ -57,7 +57,7 @@ class DagsterDatabase:
     def __init__(self, settings: Settings, login: Login, schema_version: str) -> None:
         self.settings = settings
         self.login = login
-        self.name = settings.dagster_pg_database
+        self.name = settings.postgres.dagster_database
         self.program = f"cybersec-assets {__version__}, audit {schema_version}, dagster {version('dagster')}"
 
     def create(self, creator: Login) -> None:
@@ -73,7 +73,7 @@ class DagsterDatabase:
             self.log_in()
         except AuditError:
             # If the server rejected the role for another reason, the second attempt to log in reports it.
-            with self._connect(creator, self.settings.pg_database) as cursor:
+            with self._connect(creator, self.settings.postgres.database) as cursor:
                 create_login(cursor, self.login.user, self.login.password or "")
                 create_database(cursor, self.name, self.login.user)
             self.log_in()
@@ -107,7 +107,7 @@ class DagsterDatabase:
 
     def _connect_anywhere(self, login: Login, opened: ExitStack) -> Any:
         """Log in to the first database that accepts the role; every server has the database `postgres`."""
-        for database in (self.settings.pg_database, self.name):
+        for database in (self.settings.postgres.database, self.name):
             with suppress(AuditLostError):
                 return opened.enter_context(self._connect(login, database))
         return opened.enter_context(self._connect(login, "postgres"))
@@ -155,7 +155,7 @@ class DagsterDatabase:
     def _connect(self, login: Login, database: str) -> Iterator[Any]:
         """Yield a cursor in autocommit mode."""
         role = {"user": login.user, "password": login.password, "dbname": database}
-        with connect(**self.settings.pg_server | role) as connection:
+        with connect(**self.settings.postgres.server | role) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 yield cursor

@@ -30,7 +30,7 @@ def database(settings: Settings) -> Iterator[Database]:
 @pytest.fixture
 def author(settings: Settings, database: Database) -> Author:
     """What writes phases with objects and heads to it."""
-    home = settings.cybersec_home
+    home = settings.home
     return Author(Journal(database), FolderStore(home / "store"), signing_key(home, None), random.Random(5))
 
 

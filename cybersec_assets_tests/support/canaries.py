@@ -53,7 +53,7 @@ def search(settings: Settings, dagster_home: Path, printed: str, canaries: dict[
         printed: The output on stdout and stderr.
         canaries: The secrets by variable.
     """
-    places = [("printed", printed.encode()), *_files(dagster_home), *_files(settings.cybersec_home)]
+    places = [("printed", printed.encode()), *_files(dagster_home), *_files(settings.home)]
     places += [*_rows(settings), ("metrics", _metrics(settings))]
     return [each for place, content in places for each in found_in(place, content, canaries)]
 

@@ -1,4 +1,4 @@
-"""Assets, job and schedule are those of the contract, and every way in finds them."""
+"""Assets, jobs and schedule match the contract, and all tools find them."""
 
 import datetime as dt
 import json
@@ -23,12 +23,11 @@ TWO_O_CLOCK = dt.datetime(2026, 11, 23, 2, 0, tzinfo=dt.UTC)
 
 @pytest.fixture
 def definitions(settings):
-    """The project with settings of the test's own."""
     return build_definitions(settings)
 
 
 def describe(definitions):
-    """Write down all that others rely on."""
+    """Return everything that users rely on."""
     repository = definitions.get_repository_def()
     graph = definitions.resolve_asset_graph()
     schedule = repository.get_schedule_def("daily_training_schedule")
@@ -65,7 +64,7 @@ def describe(definitions):
 
 
 def test_definitions_are_those_of_the_snapshot(definitions):
-    """Whatever changes in an asset, the job or the schedule shows here; CYBERSEC_TEST_UPDATE=1 writes it anew."""
+    """CYBERSEC_TEST_UPDATE=1 writes the snapshot."""
     described = describe(definitions)
     if os.environ.get("CYBERSEC_TEST_UPDATE"):
         SNAPSHOT.parent.mkdir(exist_ok=True)
@@ -74,12 +73,12 @@ def test_definitions_are_those_of_the_snapshot(definitions):
 
 
 def test_there_are_no_sensors(definitions):
-    """Nothing runs by a sensor, not even a built-in one."""
+    """Not even a built-in one."""
     assert list(definitions.get_repository_def().sensor_defs) == []
 
 
-def test_the_tick_asks_for_the_day_before(definitions):
-    """At 02:00 UTC the schedule asks for the day before, with the day as run key; a retry starts over."""
+def test_the_schedule_requests_the_day_before(definitions):
+    """At 02:00 UTC the schedule requests the day before, with the day as run key. A retry starts over."""
     repository = definitions.get_repository_def()
     schedule = repository.get_schedule_def("daily_training_schedule")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -92,7 +91,7 @@ def test_the_tick_asks_for_the_day_before(definitions):
 
 
 def test_a_tick_before_the_start_date_is_skipped(make_settings):
-    """Until the first partition's day is over the schedule says why it does nothing."""
+    """The skip has a reason."""
     repository = build_definitions(make_settings(cybersec_start_date=dt.date(2030, 1, 1))).get_repository_def()
     schedule = repository.get_schedule_def("daily_training_schedule")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -104,7 +103,6 @@ def test_a_tick_before_the_start_date_is_skipped(make_settings):
 
 
 def test_cron_and_status_come_from_the_settings(make_settings):
-    """CYBERSEC_SCHEDULE_CRON changes the hour, CYBERSEC_SCHEDULE_ENABLED starts it switched on."""
     made = build_definitions(make_settings(cybersec_schedule_cron="30 4 * * *", cybersec_schedule_enabled=True))
     schedule = made.get_repository_def().get_schedule_def("daily_training_schedule")
     assert schedule.cron_schedule == "30 4 * * *"
@@ -112,7 +110,7 @@ def test_cron_and_status_come_from_the_settings(make_settings):
 
 
 def test_days_begin_at_the_start_date(make_settings):
-    """The first partition is CYBERSEC_START_DATE, and today is none yet."""
+    """The last partition is yesterday."""
     made = build_definitions(make_settings(cybersec_start_date=dt.date(2024, 4, 19)))
     partitions = made.resolve_asset_graph().get(dg.AssetKey(["raw", "network_events"])).partitions_def
     assert partitions.get_first_partition_key() == "2024-04-19"
@@ -120,21 +118,21 @@ def test_days_begin_at_the_start_date(make_settings):
 
 
 def test_runs_from_an_asset_selection_are_in_process(definitions):
-    """The implicit job behind the UI's and the shell's selections uses the in-process executor, too."""
+    """The implicit job of selections in the UI and the shell uses the in-process executor."""
     repository = definitions.get_repository_def()
     implicit = repository.get_implicit_job_def_for_assets(definitions.resolve_asset_graph().get_all_asset_keys())
     assert implicit.executor_def.name == "in_process"
 
 
-def test_the_job_for_heavy_days_is_not_defined_off_kubernetes(definitions):
-    """Where no account for step pods is set, there is nothing to launch that can only fail."""
+def test_the_pods_job_is_not_defined_outside_of_kubernetes(definitions):
+    """Without an account for step pods the job could only fail."""
     assert [job.name for job in definitions.get_repository_def().get_all_jobs() if job.name[0] != "_"] == [
         "daily_training"
     ]
 
 
-def test_the_job_for_heavy_days_is_the_daily_one_in_pods(make_settings):
-    """It has the same assets and partitions, and no schedule; its executor and its pod's account are its own."""
+def test_the_pods_job_has_the_graph_of_the_daily_job(make_settings):
+    """It has the same assets and partitions, no schedule, and its own executor and account."""
     definitions = build_definitions(make_settings(cybersec_step_pods_account="pods"))
     daily, pods = (definitions.resolve_job_def(name) for name in ("daily_training", "daily_training_pods"))
     assert pods.asset_layer.executable_asset_keys == daily.asset_layer.executable_asset_keys
@@ -145,8 +143,8 @@ def test_the_job_for_heavy_days_is_the_daily_one_in_pods(make_settings):
     assert [schedule.job_name for schedule in schedules] == ["daily_training"]
 
 
-def test_an_account_is_for_the_job_for_heavy_days_alone(make_settings):
-    """With CYBERSEC_STEP_PODS_ACCOUNT, runs of that job ask for its account and a token, and no others do."""
+def test_only_the_pods_job_has_an_account(make_settings):
+    """Only runs of that job get the account and a token."""
     made = build_definitions(make_settings(cybersec_step_pods_account="pods"))
     daily, pods = (made.resolve_job_def(name).tags for name in ("daily_training", "daily_training_pods"))
     assert "dagster-k8s/config" not in daily
@@ -155,14 +153,14 @@ def test_an_account_is_for_the_job_for_heavy_days_alone(make_settings):
 
 
 def test_the_kubernetes_client_is_not_imported():
-    """Loading the code location does not bring the Kubernetes client, which takes 70 MB."""
+    """The client takes 70 MB."""
     program = "import sys, cybersec_assets.definitions; print('kubernetes' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=CHECKOUT)
     assert done.stdout.strip() == "False"
 
 
-def test_heavy_days_outside_of_a_cluster_are_refused(make_settings):
-    """Launched where there is no Kubernetes API, the job says so, and what to launch instead."""
+def test_the_pods_job_is_refused_outside_of_a_cluster(make_settings):
+    """The error says what to launch instead."""
     definitions = build_definitions(make_settings(cybersec_step_pods_account="pods"))
     job = definitions.resolve_job_def("daily_training_pods")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -185,7 +183,7 @@ def test_heavy_days_outside_of_a_cluster_are_refused(make_settings):
     ],
 )
 def test_secrets_stay_in_the_environment(settings, monkeypatch, variable):
-    """The code location tells the web server nothing of a secret."""
+    """The web server gets no secret from the code location."""
     monkeypatch.setenv(variable, "hush-hush")
     told = dg.serialize_value(RepositorySnap.from_def(build_definitions(settings).get_repository_def()))
     assert "hush-hush" not in told

@@ -79,7 +79,7 @@ def test_what_is_read_is_fetched_and_then_checked(settings, materialize, points)
 def test_a_whole_day_passes_every_point_but_one(settings, points, monkeypatch):
     """Four phases each keep the order; within one run nothing is fetched, and nothing so small goes up in parts."""
     monkeypatch.setenv("DAGSTER_HOME", "")
-    use_instance(settings.cybersec_home)
+    use_instance(settings.home)
     assert run_day(DAY, settings, lambda *_: None).exit_status == 0
     phases = phases_of(points)
     assert len(phases) == 4
@@ -93,8 +93,8 @@ def test_a_whole_day_passes_every_point_but_one(settings, points, monkeypatch):
 
 def test_a_phase_that_fails_passes_nothing_of_success(settings, materialize, points):
     """Where the store refuses everything, heads too, the last point is the one before the upload."""
-    settings.cybersec_home.mkdir()
-    (settings.cybersec_home / "store").write_text("in the way")
+    settings.home.mkdir()
+    (settings.home / "store").write_text("in the way")
     materialize(settings, ["raw/network_events"])
     assert points == [*STORING[: STORING.index(Point.UPLOAD_BEGUN) + 1], Point.SCRATCH_REMOVED]
 

@@ -1,1 +1,1 @@
-"""The steps of the graph. Each function reads as the sentence in its docstring; the work is elsewhere."""
+"""The assets of the graph. They join the domain's functions to the audit; the work is done in `flows` and `model`."""

@@ -1,6 +1,7 @@
-"""The gold layer: the day's model, and what it says of the day."""
+"""The gold layer: the day's model, and a score for each of the day's flows."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -13,18 +14,42 @@ from cybersec_assets.defs.assets.metadata import describe_table, score_histogram
 from cybersec_assets.defs.assets.silver import SILVER_KEY
 from cybersec_assets.defs.io_managers import LINEAGE_OF
 from cybersec_assets.defs.resources.audit import AuditResource
-from cybersec_assets.defs.resources.detector import DetectorResource
-from cybersec_assets.defs.resources.launch import shares
+from cybersec_assets.defs.resources.launch import one_of, shares
 from cybersec_assets.defs.resources.scratch import ScratchResource
-from cybersec_assets.features import feature_names, select_features
+from cybersec_assets.features import FEATURE_SETS, feature_names, select_features
 
 MODEL_KEY = dg.AssetKey.from_user_string(phases.MODEL.asset)
 EVALUATION_KEY = dg.AssetKey.from_user_string(phases.EVALUATION.asset)
 TOP_ANOMALIES = 10
 
 
+@dataclass(frozen=True)
+class Detector:
+    """What a person may choose of the model."""
+
+    feature_set: str
+
+
+def detector(feature_set: str) -> dg.ResourceDefinition:
+    """Return the resource `detector`, whose feature set a launch may change.
+
+    Args:
+        feature_set: The default, from the environment.
+    """
+    field = dg.Field(
+        one_of("FeatureSet", tuple(FEATURE_SETS)),
+        default_value=feature_set,
+        description="A set of `features.py`: basic or extended.",
+    )
+    return dg.ResourceDefinition(
+        lambda context: Detector(**context.resource_config),
+        config_schema={"feature_set": field},
+        description=Detector.__doc__,
+    )
+
+
 class EvaluationConfig(dg.Config):
-    """Between which shares of anomalous flows a day is an ordinary one."""
+    """The range of the anomaly rate of an ordinary day."""
 
     min_anomaly_rate: float = Field(0.0, ge=0, le=1, description="Below this rate the check warns.")
     max_anomaly_rate: float = Field(0.6, ge=0, le=1, description="Above this rate the check warns.")
@@ -43,10 +68,13 @@ def model_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition
         kinds={"scikitlearn"},
     )
     def isolation_forest(
-        context: dg.AssetExecutionContext, silver: pl.LazyFrame, audit: AuditResource, detector: DetectorResource
+        context: dg.AssetExecutionContext,
+        silver: pl.LazyFrame,
+        audit: dg.ResourceParam[AuditResource],
+        detector: dg.ResourceParam[Detector],
     ) -> dg.Output[Any]:
         """Train an Isolation Forest on the day's features."""
-        # scikit-learn takes seconds to import, which only those who train or score should pay.
+        # scikit-learn takes seconds to import, which only processes that train or score should pay.
         from cybersec_assets.model.train import parameters, train
 
         with audit.phase(phases.MODEL.asset, context.partition_key) as phase:
@@ -79,10 +107,10 @@ def evaluation_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefin
         context: dg.AssetExecutionContext,
         model: Any,
         silver: pl.LazyFrame,
-        audit: AuditResource,
-        scratch: ScratchResource,
+        audit: dg.ResourceParam[AuditResource],
+        scratch: dg.ResourceParam[ScratchResource],
     ) -> Iterator[Any]:
-        """Score the day's flows with the model that was trained on them, and sum the scores up."""
+        """Score the day's flows with the model that was trained on them, and summarize the scores."""
         from cybersec_assets.model.evaluate import evaluate
         from cybersec_assets.model.score import score
 

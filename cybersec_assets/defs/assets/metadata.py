@@ -1,4 +1,4 @@
-"""What a person wants to see of a materialization in the UI: size, schema, a preview, a picture."""
+"""The metadata of a materialization in the UI: size, schema, a preview and a plot."""
 
 import base64
 import io
@@ -19,7 +19,7 @@ BINS = 60
 
 
 def describe_table(file: Path, columns: list[str] | None = None) -> dict[str, Any]:
-    """Give a Parquet file's row count and schema, and a preview of some of its columns (all, if not given)."""
+    """Return a Parquet file's row count and schema, and a preview of some of its columns (default: all)."""
     table = pl.scan_parquet(file)
     schema = [dg.TableColumn(name, str(dtype)) for name, dtype in table.collect_schema().items()]
     preview = table.select(columns or pl.all()).head(PREVIEW_ROWS).collect()
@@ -32,14 +32,14 @@ def describe_table(file: Path, columns: list[str] | None = None) -> dict[str, An
 
 def to_markdown(table: pl.DataFrame) -> str:
     """Return a small table as Markdown, without secrets."""
-    # In each cell, as Polars cuts long ones.
+    # Redacted before Polars truncates long cells, which would leave parts of a secret.
     table = table.with_columns(pl.col(pl.String).map_elements(redact, return_dtype=pl.String))
     with pl.Config(tbl_formatting="ASCII_MARKDOWN", tbl_hide_column_data_types=True, tbl_cols=-1, tbl_width_chars=1000):
         return str(table).partition("\n")[2]
 
 
 def volume_per_hour(raw: Path) -> dg.MarkdownMetadataValue:
-    """Draw how many bytes began to flow in each hour of the day."""
+    """Plot the bytes of the flows that began in each hour of the day."""
     hour = pl.col("timestamp").dt.hour().alias("hour")
     volumes = pl.scan_parquet(raw).group_by(hour).agg(pl.col("bytes").sum()).collect(engine="streaming")
     by_hour = dict(volumes.iter_rows())
@@ -52,7 +52,7 @@ def volume_per_hour(raw: Path) -> dg.MarkdownMetadataValue:
 
 
 def score_histogram(scored: Path, threshold: float) -> dg.MarkdownMetadataValue:
-    """Draw how the day's scores are spread, and where an anomaly begins."""
+    """Plot the distribution of the day's scores, and the threshold of an anomaly."""
     edge = (pl.col("anomaly_score") * BINS).floor().cast(pl.Int32).alias("bin")
     counts = dict(pl.scan_parquet(scored).group_by(edge).len().collect(engine="streaming").iter_rows())
 
@@ -66,7 +66,7 @@ def score_histogram(scored: Path, threshold: float) -> dg.MarkdownMetadataValue:
 
 
 def _picture(draw: Any) -> dg.MarkdownMetadataValue:
-    """Render a picture into Markdown, so that it lives in the event and needs no file."""
+    """Render a plot into Markdown, which is stored in the event and needs no file."""
     # matplotlib takes a second to import; `pyplot` would keep every figure alive.
     from matplotlib.figure import Figure
 

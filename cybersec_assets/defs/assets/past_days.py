@@ -1,7 +1,7 @@
-"""The check on days that are over: have their logs changed since they became flows?
+"""The check `past_days_unchanged`: did the logs of earlier days change after those days were materialized?
 
-It looks at files and at the audit, never at the flows, so it is a step of its own beside the raw layer's other checks.
-Where the raw layer breaks a rule, that step is skipped, and the raw layer's own step evaluates this check.
+The check reads files and the audit, but no flows, so it is a step of its own. Dagster skips that step if the raw layer
+breaks a rule; the raw layer's step then evaluates this check.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,9 @@ from cybersec_assets.redaction import redacted_errors
 RAW_KEY = dg.AssetKey.from_user_string(phases.RAW.asset)
 NAME = "past_days_unchanged"
 DAYS = 31
-"""How many of the newest days are looked at: logs that are older have been archived."""
-SHOWN = 20
+"""How many of the newest days are checked. Older logs are usually archived."""
+MOST_CHANGES = 20
+"""How many changes the metadata lists."""
 
 
 def past_days_check() -> dg.AssetChecksDefinition:
@@ -30,20 +31,22 @@ def past_days_check() -> dg.AssetChecksDefinition:
         asset=RAW_KEY,
         name=NAME,
         config_schema={},
-        description=f"Of the newest {DAYS} days that were made, no log has come or changed since; it warns.",
+        description=f"No log of the newest {DAYS} materialized days was added or changed since. Warns only.",
     )
-    def past_days_unchanged(audit: AuditResource, flow_source: FlowSourceResource) -> dg.AssetCheckResult:
-        """Compare the files that are there now with those that the audit says fed each day."""
+    def past_days_unchanged(
+        audit: dg.ResourceParam[AuditResource], flow_source: dg.ResourceParam[FlowSourceResource]
+    ) -> dg.AssetCheckResult:
+        """Compare the files that exist now with those that the audit recorded for each day."""
         return _result(audit, flow_source)
 
     return past_days_unchanged
 
 
 def past_days_evaluation(audit: AuditResource, flow_source: FlowSourceResource) -> dg.AssetCheckEvaluation:
-    """Evaluate the check within another step. No error is raised: it would hide the error of that step."""
+    """Evaluate the check within another step. No error is raised, because it would hide that step's error."""
     try:
         result = _result(audit, flow_source)
-    except Exception as error:  # noqa: BLE001 - the step is about to raise the error of a broken rule
+    except Exception as error:  # noqa: BLE001 - the step raises the error of its broken rule next
         result = _check_result([_unreadable(error)])
     return dg.AssetCheckEvaluation(
         asset_key=RAW_KEY,
@@ -76,11 +79,11 @@ def _result(audit: AuditResource, flow_source: FlowSourceResource) -> dg.AssetCh
 
 
 def _unreadable(error: Exception) -> str:
-    return f"this could not be looked at: {first_line(error)}"
+    return f"the logs could not be checked: {first_line(error)}"
 
 
 def _check_result(found: list[str]) -> dg.AssetCheckResult:
-    shown = "".join(f"- {line}\n" for line in found[:SHOWN])
+    shown = "".join(f"- {line}\n" for line in found[:MOST_CHANGES])
     more = f" ({len(found) - 1} more: see the check {NAME})" if len(found) > 1 else ""
     return dg.AssetCheckResult(
         passed=not found,

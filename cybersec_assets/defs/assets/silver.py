@@ -1,4 +1,4 @@
-"""The silver layer: the day's flows cleaned, with the columns that people and the model use."""
+"""The silver layer: the day's flows cleaned, with the columns that analysts and the model use."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,13 +34,18 @@ def silver_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinitio
         kinds={"polars", "parquet"},
     )
     def network_events(
-        context: dg.AssetExecutionContext, raw: pl.LazyFrame, audit: AuditResource, scratch: ScratchResource
+        context: dg.AssetExecutionContext,
+        raw: pl.LazyFrame,
+        audit: dg.ResourceParam[AuditResource],
+        scratch: dg.ResourceParam[ScratchResource],
     ) -> Iterator[Any]:
-        """Clean the raw flows, add what the model asks for, and account for every row."""
+        """Clean the raw flows, add the model's columns, and account for every row."""
         with audit.phase(phases.SILVER.asset, context.partition_key) as phase:
-            repeats, file = count_repeats(raw), scratch.new_file("silver.parquet")
+            repeats = count_repeats(raw)
+            file = scratch.new_file("silver.parquet")
             add_features(clean(raw, repeats)).sink_parquet(file)
-            described, dropped = describe_table(file, PREVIEWED), {REPEATED: repeats}
+            described = describe_table(file, PREVIEWED)
+            dropped = {REPEATED: repeats}
             rows = described["dagster/partition_row_count"]
             findings = silver_results(raw.select(pl.len()).collect().item(), rows, dropped)
             if not all_hold(findings):

@@ -1,1 +1,1 @@
-"""Dagster resources. They join the settings to stores, audit and sources; no other module opens those for a run."""
+"""Dagster resources, which open stores, audit and sources for a run from the settings."""

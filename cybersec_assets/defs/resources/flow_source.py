@@ -2,21 +2,18 @@
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
-from cybersec_assets.defs.resources.launch import COUNT, PlainText, one_of, secret_values
+from cybersec_assets.defs.resources.launch import COUNT, PlainText, one_of
 from cybersec_assets.defs.resources.object_store import ObjectStoreResource
 from cybersec_assets.errors import SettingsError, quoted
 from cybersec_assets.flows.pseudonyms.pseudonyms import Pseudonyms, read_key
-from cybersec_assets.flows.readers import AUTO
 from cybersec_assets.flows.source import FlowSource, formats
 from cybersec_assets.redaction import redact, redacted_errors
+from cybersec_assets.settings import FlowSettings, reveal
 from cybersec_assets.sources.base import SourceFile
 from cybersec_assets.sources.local import local_files
 from cybersec_assets.stores.s3_connection import MINIO, S3Server, S3Variables
@@ -24,51 +21,36 @@ from cybersec_assets.stores.s3_connection import MINIO, S3Server, S3Variables
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 S3 = "s3://"
 PRIVATE = (Path("/proc"), Path("/sys"), Path("/run/secrets"), Path("/var/run/secrets"))
-"""Folders in which the system and orchestrators keep secrets; no log is there."""
+"""Folders in which the system and orchestrators keep secrets."""
 OWN_FOLDERS = ("audit", "dagster", "postgres")
 """The folders of CYBERSEC_HOME with keys and databases."""
 KEYS = "FLOWS_S3_ACCESS_KEY and FLOWS_S3_SECRET_KEY"
 RIGHTS = "Grant the key s3:ListBucket and s3:GetObject on the bucket of the logs"
 
 
-class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
-    """The place of the logs, or the synthetic source if no place is given."""
+class FlowSourceResource:
+    """The source of the logs, or of synthetic flows if no source is set."""
 
-    store: dg.ResourceDependency[ObjectStoreResource]
-    uri: str | None = Field(
-        None, description="A path, glob or s3:// URL; `{date}` becomes YYYY-MM-DD, also `{date:%Y%m%d}`."
-    )
-    format: str = Field(AUTO, description="auto (by content), or a format's name.")
-    columns: str | None = Field(
-        None,
-        description="Which columns of CSV or Parquet are meant: a preset, a JSON document or a file with one; see "
-        "docs/columns.md.",
-    )
-    synthetic_flows: int = Field(200_000, description="How many synthetic flows make a day.")
-    s3_endpoint: str | None = Field(
-        None, description="`host:port` or URL of the server that s3:// is read from; the artifacts' if not given."
-    )
-    s3_access_key: str | None = Field(None, description="The access key for s3://; the artifacts' on their server.")
-    s3_secret_key: str | None = Field(None, description="The secret key for s3://; the artifacts' on their server.")
-
-    pseudonym_key: str | None = Field(
-        None, description="32 bytes in base64: addresses are stored as pseudonyms under this key."
-    )
+    def __init__(self, settings: FlowSettings, store: ObjectStoreResource) -> None:
+        self.settings = settings
+        self.store = store
 
     def source(self) -> FlowSource:
         """Return the object that finds and reads a day's flows.
 
         Raises:
-            SettingsError: A setting has a value that cannot be used.
+            SettingsError: A setting has an invalid value.
         """
-        if self.columns and not self.columns.lstrip().startswith(("{", "[")):
-            self._refuse_private("FLOWS_COLUMNS", self.columns)
+        columns = self.settings.columns
+        pseudonym_key = reveal(self.settings.pseudonym_key)
+        if columns and not columns.lstrip().startswith(("{", "[")):
+            self._refuse_private("FLOWS_COLUMNS", columns)
         return FlowSource(
-            uri=self.uri,
-            fmt=self.format,
-            columns=self.columns,
-            synthetic=self.synthetic_flows,
-            pseudonyms=Pseudonyms(read_key(self.pseudonym_key)) if self.pseudonym_key else None,
+            uri=self.settings.uri,
+            fmt=self.settings.format,
+            columns=columns,
+            synthetic=self.settings.synthetic_flows,
+            pseudonyms=Pseudonyms(read_key(pseudonym_key)) if pseudonym_key else None,
             find=self._find,
         )
 
@@ -81,7 +63,7 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
             return [_without_secrets(file) for file in found]
         if not pattern.startswith(S3):
             raise SettingsError(
-                f"FLOWS_URI={self.uri}: only local paths and {S3} are supported", "Mount or copy the logs"
+                f"FLOWS_URI={self.settings.uri}: only local paths and {S3} are supported", "Mount or copy the logs"
             )
         server = self._server()
         # boto3 takes seconds to import, which only S3 users should pay.
@@ -96,7 +78,7 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
         Raises:
             SettingsError: The path is in such a folder. An error could quote a secret from it.
         """
-        home = Path(self.store.home)
+        home = self.store.settings.home
         private = [*PRIVATE, *(home / name for name in OWN_FOLDERS)]
         if dagster_home := os.environ.get("DAGSTER_HOME"):
             private.append(Path(dagster_home))
@@ -110,17 +92,20 @@ class FlowSourceResource(dg.ConfigurableResource["FlowSourceResource"]):
 
     def _server(self) -> S3Server:
         """Return the server of the logs. Only the artifacts' own server gets the artifacts' keys."""
-        endpoint = self.s3_endpoint or self.store.endpoint
+        own = self.settings.s3_endpoint
+        access_key = self.settings.s3_access_key or None
+        secret_key = reveal(self.settings.s3_secret_key)
+        endpoint = own or self.store.settings.endpoint
         if not endpoint:
             raise SettingsError(
-                f"FLOWS_URI={self.uri} is on no known server",
+                f"FLOWS_URI={self.settings.uri} is on an unknown server",
                 "Set FLOWS_S3_ENDPOINT (or MINIO_ENDPOINT, if it is there)",
             )
-        variable = "FLOWS_S3_ENDPOINT" if self.s3_endpoint else MINIO.endpoint
+        variable = "FLOWS_S3_ENDPOINT" if own else MINIO.endpoint
         shared = replace(self.store.server, endpoint=endpoint)
-        if self.s3_endpoint or self.s3_access_key or self.s3_secret_key:
+        if own or access_key or secret_key:
             variables = S3Variables(variable, KEYS, RIGHTS)
-            return replace(shared, access_key=self.s3_access_key, secret_key=self.s3_secret_key, variables=variables)
+            return replace(shared, access_key=access_key, secret_key=secret_key, variables=variables)
         return replace(shared, variables=S3Variables(variable, f"{MINIO.keys}, or {KEYS}", RIGHTS))
 
 
@@ -129,37 +114,38 @@ def _without_secrets(file: SourceFile) -> SourceFile:
     return replace(file, name=redact(file.name))
 
 
-def flow_source(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> dg.ResourceDefinition:
+def flow_source(settings: FlowSettings) -> dg.ResourceDefinition:
     """Return the resource. A launch may set what is read and how, but not the keys.
 
     Args:
-        settings: The fields of `FlowSourceResource` as the environment sets them.
-        secrets: The variables that hold secrets, by field.
+        settings: The environment's settings, the defaults of a launch.
 
     Raises:
         SettingsError: The format is unknown.
     """
     known = tuple(formats())
-    if settings["format"] not in known:
-        raise SettingsError(f"FLOWS_FORMAT={quoted(settings['format'])} is unknown", f"Use one of {', '.join(known)}")
+    if settings.format not in known:
+        raise SettingsError(f"FLOWS_FORMAT={quoted(settings.format)} is unknown", f"Use one of {', '.join(known)}")
     types = {
-        "uri": PlainText("uri", settings["uri"] or ""),
+        "uri": PlainText("uri", settings.uri or ""),
         "format": one_of("FlowFormat", known),
-        "columns": PlainText("columns", settings["columns"] or ""),
+        "columns": PlainText("columns", settings.columns or ""),
         "synthetic_flows": COUNT,
     }
-    described = FlowSourceResource.model_fields
     schema = {
         # An unset text is empty, so that the Launchpad shows a line to edit.
-        name: dg.Field(kind, default_value=settings[name] or "", description=described[name].description)
+        name: dg.Field(
+            kind,
+            default_value=getattr(settings, name) or "",
+            description=FlowSettings.model_fields[name].description,
+        )
         for name, kind in types.items()
     }
 
     def make(context: dg.InitResourceContext) -> FlowSourceResource:
         launched = {name: value or None for name, value in context.resource_config.items()}
         with redacted_errors():
-            values = dict(settings) | launched | secret_values(secrets)
-            return FlowSourceResource(store=context.resources.store, **values)
+            return FlowSourceResource(settings.model_copy(update=launched), context.resources.store)
 
     return dg.ResourceDefinition(
         make, config_schema=schema, required_resource_keys={"store"}, description=FlowSourceResource.__doc__

@@ -1,10 +1,7 @@
-"""Signed heads as a Dagster resource: the key, and the store that they go to."""
-
-from pathlib import Path
+"""Signed heads as a Dagster resource: the signing key, and the store of the heads."""
 
 import dagster as dg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import Field, PrivateAttr
 
 from cybersec_assets.audit.heads.keys import signing_key
 from cybersec_assets.audit.heads.writer import HeadWriter
@@ -12,28 +9,37 @@ from cybersec_assets.audit.journal.journal import JournalEntry
 from cybersec_assets.defs.resources.object_store import ObjectStoreResource
 from cybersec_assets.errors import CybersecError, first_line
 from cybersec_assets.failpoints import Point, hit
+from cybersec_assets.settings import AuditSettings, reveal
 
 
-class HeadsResource(dg.ConfigurableResource["HeadsResource"]):
-    """Who signs the journal's heads."""
+class HeadsResource:
+    """Sign the journal's heads."""
 
-    store: dg.ResourceDependency[ObjectStoreResource]
-    home: str = Field(".cybersec", description="Below which folder a key is made where none is given.")
-    signing_key: str | None = Field(None, description="An Ed25519 key, 32 bytes in base64.")
-    _key: Ed25519PrivateKey | None = PrivateAttr(default=None)
-    _writer: HeadWriter | None = PrivateAttr(default=None)
+    def __init__(self, settings: AuditSettings, store: ObjectStoreResource) -> None:
+        self.settings = settings
+        self.store = store
+        self._key: Ed25519PrivateKey | None = None
+        self._writer: HeadWriter | None = None
+
+    @property
+    def signing_key(self) -> str | None:
+        """The key from the environment, if it has one."""
+        return reveal(self.settings.signing_key)
 
     def key(self) -> Ed25519PrivateKey:
-        """Load the key at the first call.
+        """Return the key, which is loaded at the first call.
 
         Raises:
             SettingsError: The key is invalid.
         """
-        self._key = self._key or signing_key(Path(self.home), self.signing_key)
+        self._key = self._key or signing_key(self.settings.home, self.signing_key)
         return self._key
 
     def append(self, entry: JournalEntry) -> None:
-        """Sign the journal's end; what the entry says is in the database, so a store that is away is only warned of."""
+        """Sign the journal's last entry.
+
+        The entry itself is in the database, so a store that cannot be reached causes a warning and no error.
+        """
         try:
             if self._writer is None:
                 self._writer = HeadWriter(self.store.open(), self.store.bucket_prefix, self.key())

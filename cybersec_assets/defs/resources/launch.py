@@ -4,9 +4,8 @@ Dagster resolves `{env: NAME}` in the config of its own string and integer field
 here take plain values only, so that no value that is set at launch can resolve to a secret.
 """
 
-import os
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import dagster as dg
@@ -16,8 +15,8 @@ from dagster._config.errors import PostProcessingError
 from cybersec_assets.errors import SettingsError
 from cybersec_assets.redaction import has_secret, redacted_errors
 
-Make = Callable[[Any], Any]
-"""Return a `ConfigurableResource`; the argument has the resources that it requires as attributes."""
+Make = Callable[[dg.InitResourceContext], AbstractContextManager[Any]]
+"""Create a resource for as long as the context is open."""
 
 
 class PlainText(ConfigScalar):
@@ -107,19 +106,15 @@ def shares(config: type[dg.Config]) -> dict[str, dg.Field]:
     return {name: dg.Field(SHARE, default_value=field.default, description=field.description) for name, field in fields}
 
 
-def fixed(make: Make, requires: Collection[str] = (), description: str | None = None) -> dg.ResourceDefinition:
+def fixed(make: Make, requires: Collection[str] = ()) -> dg.ResourceDefinition:
     """Return a resource that takes no config at launch and is shared by all its dependents in a run.
 
     Args:
         make: Creates the resource when a run starts.
         requires: The keys of the resources that it depends on.
-        description: The text in the UI.
     """
     return dg.ResourceDefinition(
-        lambda context: _started(make, context),
-        config_schema={},
-        required_resource_keys=set(requires),
-        description=description,
+        lambda context: _redacted(make, context), config_schema={}, required_resource_keys=set(requires)
     )
 
 
@@ -127,18 +122,13 @@ def fixed_io_manager(make: Make, requires: Collection[str] = ()) -> dg.IOManager
     """Return an IO manager that takes no config at launch; see `fixed`."""
 
     def create(context: dg.InitResourceContext) -> Any:
-        with redacted_errors():
-            return make(context.resources)
+        with _redacted(make, context) as manager:
+            return manager
 
     return dg.IOManagerDefinition(create, config_schema={}, required_resource_keys=set(requires))
 
 
 @contextmanager
-def _started(make: Make, context: dg.InitResourceContext) -> Iterator[Any]:
-    with redacted_errors(), make(context.resources).yield_for_execution(context) as value:
+def _redacted(make: Make, context: dg.InitResourceContext) -> Iterator[Any]:
+    with redacted_errors(), make(context) as value:
         yield value
-
-
-def secret_values(variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return the values of variables that hold secrets, by a resource's field; None where one is unset or empty."""
-    return {field: os.environ.get(variable) or None for field, variable in variables.items()}

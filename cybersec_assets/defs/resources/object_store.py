@@ -1,67 +1,81 @@
 """The object store as a Dagster resource: an S3 server where an endpoint is given, folders where none is."""
 
 from pathlib import Path
-from typing import Any
 
-import dagster as dg
-from pydantic import Field, PrivateAttr
-
+from cybersec_assets import phases
 from cybersec_assets.defs.resources.tried_servers import TriedServers
+from cybersec_assets.settings import StoreSettings, reveal
 from cybersec_assets.stores.base import ObjectStore
 from cybersec_assets.stores.folder import FolderStore
 from cybersec_assets.stores.s3_connection import MINIO, S3Server
 
-BUCKET = "raw"
-"""The bucket in which a server is tried, after the prefix."""
 
+class ObjectStoreResource:
+    """Where artifacts are stored."""
 
-class ObjectStoreResource(dg.ConfigurableResource[Any]):
-    """Where artifacts are kept."""
+    def __init__(self, settings: StoreSettings) -> None:
+        self.settings = settings
+        self._store: ObjectStore | None = None
+        self._is_tried = False
 
-    home: str = Field(".cybersec", description="Below which folder objects lie where no endpoint is given.")
-    bucket_prefix: str = Field("cybersec-ml", description="What the four buckets' names begin with.")
-    endpoint: str | None = Field(None, description="`host:port` or URL of the S3 server.")
-    secure: bool = Field(default=False, description="TLS, where the endpoint names no scheme.")
-    region: str = Field("us-east-1", description="The S3 region.")
-    access_key: str | None = Field(None, description="The S3 access key.")
-    secret_key: str | None = Field(None, description="The S3 secret key.")
-    ca_file: str | None = Field(None, description="Certificates that the server's is checked against.")
-    _opened: ObjectStore | None = PrivateAttr(default=None)
-    _is_tried: bool = PrivateAttr(default=False)
+    @property
+    def bucket_prefix(self) -> str:
+        """The prefix of the buckets' names."""
+        return self.settings.bucket_prefix
 
     @property
     def folder(self) -> Path | None:
-        """Where objects lie on this machine; None for an S3 server."""
-        return None if self.endpoint else Path(self.home).resolve() / "store"
+        """The folder of the objects on this machine; None for an S3 server."""
+        return None if self.settings.endpoint else self.settings.home.resolve() / "store"
 
     @property
     def location(self) -> str:
-        """Say where objects lie, for people."""
+        """The folder or URL of the objects, for people."""
         return str(self.folder or self.server.url)
 
+    @property
+    def server(self) -> S3Server:
+        """The S3 server; only valid if an endpoint is set."""
+        return S3Server(
+            endpoint=str(self.settings.endpoint),
+            secure=self.settings.secure,
+            region=self.settings.region,
+            access_key=self.settings.access_key or None,
+            secret_key=reveal(self.settings.secret_key),
+            ca_file=str(self.settings.ca_file) if self.settings.ca_file else None,
+            variables=MINIO,
+        )
+
     def open(self) -> ObjectStore:
-        """Give the store, made at the first call; its first use talks to the server.
+        """Return the store, which is created at the first call; its first use connects to the server.
 
         Raises:
-            StoreError: The settings make no client.
+            StoreError: The settings are invalid.
         """
-        self._opened = self._opened or self._make()
-        return self._opened
+        if self._store is None:
+            if self.folder is not None:
+                self._store = FolderStore(self.folder)
+            else:
+                # boto3 takes seconds to import, which only S3 users should pay.
+                from cybersec_assets.stores.s3 import S3Store
+
+                self._store = S3Store(self.server.client())
+        return self._store
 
     def require_conditional_writes(self) -> None:
-        """Check that the S3 server lets nobody overwrite an object, at the first call and not within a day of another.
+        """Check that no client can overwrite an object on the S3 server.
 
-        Nothing is checked of a folder. Where the key may not delete the check's own object, the first artifact that is
-        stored is the check's.
+        The check is made at the first call, and not if a process with the same home made it within a day. Folders need
+        no check. If the key may not delete the check's own object, the first artifact that is stored is the check.
 
         Raises:
-            UnsafeStoreError: The server ignores `If-None-Match`, or does not know it.
-            StoreError: The server refuses, or is away.
+            UnsafeStoreError: The server ignores or does not support `If-None-Match`.
+            StoreError: The server refuses a request or cannot be reached.
         """
         if self.folder is not None or self._is_tried:
             return
-        tried = TriedServers(Path(self.home))
-        bucket = f"{self.bucket_prefix}-{BUCKET}"
+        tried = TriedServers(self.settings.home)
+        bucket = f"{self.bucket_prefix}-{phases.RAW.bucket}"
         place = f"{self.server.url}/{bucket}"
         if place not in tried:
             from cybersec_assets.stores.s3 import S3Store
@@ -74,18 +88,3 @@ class ObjectStoreResource(dg.ConfigurableResource[Any]):
                 else:
                     store.tries_next_write = True
         self._is_tried = True
-
-    @property
-    def server(self) -> S3Server:
-        """Tell how the S3 server is reached, where an endpoint is given."""
-        return S3Server(
-            str(self.endpoint), self.secure, self.region, self.access_key, self.secret_key, self.ca_file, MINIO
-        )
-
-    def _make(self) -> ObjectStore:
-        if self.folder is not None:
-            return FolderStore(self.folder)
-        # boto3 takes seconds to import, which only S3 users should pay.
-        from cybersec_assets.stores.s3 import S3Store
-
-        return S3Store(self.server.client())

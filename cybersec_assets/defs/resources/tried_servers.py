@@ -1,6 +1,6 @@
-"""Which S3 servers were found to keep their conditions, remembered in CYBERSEC_HOME for a day.
+"""The S3 servers whose conditional writes were checked, remembered in CYBERSEC_HOME for a day.
 
-A pod whose home is new remembers nothing and tries its server again, which takes eight small requests.
+A pod with a new home checks its server again, which takes eight small requests.
 """
 
 import json
@@ -15,11 +15,11 @@ from cybersec_assets.home.audit_folder import claim_audit_folder
 
 FILE = "audit/tried-servers.json"
 SECONDS = 86_400
-"""For how long a server is not tried again: another may be put in its place under the same name."""
+"""How long a server is not checked again. Another server may get the same name."""
 
 
 class TriedServers:
-    """A set of places on servers that forgets each after a day.
+    """A set of buckets on servers, each of which expires after a day.
 
     Args:
         home: CYBERSEC_HOME.
@@ -27,17 +27,16 @@ class TriedServers:
     """
 
     def __init__(self, home: Path, now: Callable[[], float] = time.time) -> None:
-        """Note where they are remembered; a file that cannot be read remembers nothing."""
         self._home = home
         self._file = home / FILE
         self._now = now
 
     def __contains__(self, place: str) -> bool:
-        """Return whether a place was tried less than a day ago."""
+        """Return whether a bucket was checked less than a day ago."""
         return place in self._read()
 
     def add(self, place: str) -> None:
-        """Remember a place, where the home can be written to and its folder is not somebody else's."""
+        """Remember a bucket. Nothing is written if the home is read-only or belongs to another program."""
         with suppress(OSError, SettingsError):
             claim_audit_folder(self._home)
             aside = self._file.with_name(f".{self._file.name}.{os.getpid()}")

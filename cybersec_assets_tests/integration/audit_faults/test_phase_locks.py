@@ -42,7 +42,7 @@ def audit(settings):
 
 def close_dead(journal, settings, *, over=False, grace=GRACE):
     """Reconcile once and return how many phases were closed, doubtful and alive."""
-    closed, doubtful, alive = reconcile(journal, settings.cybersec_home, grace, lambda _: over)
+    closed, doubtful, alive = reconcile(journal, settings.home, grace, lambda _: over)
     return len(closed), len(doubtful), alive
 
 
@@ -60,7 +60,7 @@ def holders(journal, lock):
 
 def let_time_pass(settings, seconds):
     """Make earlier probes older."""
-    file = settings.cybersec_home / PROBES
+    file = settings.home / PROBES
     file.write_text(json.dumps({lock: since - seconds for lock, since in json.loads(file.read_text()).items()}))
 
 
@@ -119,7 +119,7 @@ def test_the_grace_starts_again_when_a_worker_came_back(journal, settings, dead)
 
 @pytest.mark.usefixtures("dead")
 def test_probes_are_shared_by_processes(journal, settings):
-    arguments = (plain_url(journal.database), str(settings.cybersec_home), GRACE)
+    arguments = (plain_url(journal.database), str(settings.home), GRACE)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
         assert pool.submit(reconcile_once, *arguments).result() == (0, 1, 0)
         let_time_pass(settings, GRACE)
@@ -129,7 +129,7 @@ def test_probes_are_shared_by_processes(journal, settings):
 @pytest.mark.usefixtures("dead")
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"1": "x"}', '{"1": null}'])
 def test_damaged_probes_are_ignored(journal, settings, content):
-    file = claim_audit_folder(settings.cybersec_home) / PROBES.removeprefix("audit/")
+    file = claim_audit_folder(settings.home) / PROBES.removeprefix("audit/")
     file.write_text(content)
     assert close_dead(journal, settings) == (0, 1, 0)
     let_time_pass(settings, GRACE)
@@ -140,8 +140,8 @@ def test_damaged_probes_are_ignored(journal, settings, content):
 def test_probes_of_an_earlier_release_are_read(journal, settings):
     assert close_dead(journal, settings) == (0, 1, 0)
     let_time_pass(settings, GRACE)
-    probes = settings.cybersec_home / PROBES
-    probes.rename(settings.cybersec_home / EARLIER_PROBES)
+    probes = settings.home / PROBES
+    probes.rename(settings.home / EARLIER_PROBES)
     assert close_dead(journal, settings) == (1, 0, 0)
     assert sorted(file.name for file in probes.parent.glob("*.json")) == ["lock-probes.json"]
 

@@ -20,8 +20,8 @@ def command(settings, author, cybersec, monkeypatch):
     """Run the command on the test's audit, after some phases; give its exit status and its document."""
     author.write(8)
     url = author.journal.database.url
-    own = {"CYBERSEC_HOME": str(settings.cybersec_home), "CYBERSEC_BUCKET_PREFIX": PREFIX}
-    for name, value in (own | {"PG_HOST": settings.pg_host, "PG_DATABASE": url.database}).items():
+    own = {"CYBERSEC_HOME": str(settings.home), "CYBERSEC_BUCKET_PREFIX": PREFIX}
+    for name, value in (own | {"PG_HOST": settings.postgres.host, "PG_DATABASE": url.database}).items():
         monkeypatch.setenv(name, value)
 
     def run(*arguments):
@@ -35,7 +35,7 @@ def command(settings, author, cybersec, monkeypatch):
 @pytest.fixture
 def bucket(settings):
     """The folder of the raw layer's objects."""
-    return settings.cybersec_home / "store" / f"{PREFIX}-raw"
+    return settings.home / "store" / f"{PREFIX}-raw"
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ from dagster._core.instance.ref import InstanceRef
 
 from cybersec_assets.definitions import audit_from, build_definitions
 from cybersec_assets.defs.resources.flow_source import FlowSourceResource
+from cybersec_assets.settings import FlowSettings
 from cybersec_assets_tests.conftest import CHECKOUT, DAY
 from cybersec_assets_tests.support.canaries import CANARIES, canary_of, plant, search
+from cybersec_assets_tests.support.settings import group_with
 
 LAUNCHES = 200
 FIELDS = {
@@ -92,7 +94,7 @@ def launch_config(draw, files, home):
 
 
 @pytest.fixture
-def launch(settings, tmp_path_factory, monkeypatch, capfd):
+def launch(settings, make_settings, tmp_path_factory, monkeypatch, capfd):
     """Return a function that launches configs, and returns the places with secrets and the launches that failed."""
     folder = tmp_path_factory.mktemp("dagster")
     monkeypatch.setenv("DAGSTER_HOME", str(folder))
@@ -100,7 +102,7 @@ def launch(settings, tmp_path_factory, monkeypatch, capfd):
 
     def run(configs, *, resources=None, canaries=CANARIES):
         # Only the raw layer: the others have no config.
-        job = build_definitions(settings, resources).resolve_job_def("daily_training")
+        job = build_definitions(make_settings(), resources).resolve_job_def("daily_training")
         job = job.get_subset(asset_selection={dg.AssetKey(["raw", "network_events"])})
         refused = []
         failed = 0
@@ -123,7 +125,7 @@ def launch(settings, tmp_path_factory, monkeypatch, capfd):
 
 def test_no_launch_reveals_a_secret(settings, launch, files, monkeypatch):
     draw = random.Random(20_261_127)
-    configs = [launch_config(draw, files, settings.cybersec_home) for _ in range(LAUNCHES)]
+    configs = [launch_config(draw, files, settings.home) for _ in range(LAUNCHES)]
     found, refused, failed = launch(configs[:50])
     assert found == []
     # With this key, errors quote no lines of logs. Without it, its value is not a secret of the environment.
@@ -140,7 +142,7 @@ def test_no_launch_reveals_a_secret(settings, launch, files, monkeypatch):
 def source_of(value):
     """Return a source with a URI that is not checked at launch."""
     return dg.ResourceDefinition(
-        lambda context: FlowSourceResource(store=context.resources.store, uri=value),
+        lambda context: FlowSourceResource(group_with(FlowSettings, uri=value), context.resources.store),
         config_schema={},
         required_resource_keys={"store"},
     )
@@ -178,9 +180,9 @@ def test_the_shell_reveals_no_secret(settings, tmp_path, monkeypatch, config):
     home.mkdir()
     for name, value in {
         "DAGSTER_HOME": home,
-        "CYBERSEC_HOME": settings.cybersec_home,
-        "PG_HOST": settings.pg_host,
-        "PG_DATABASE": settings.pg_database,
+        "CYBERSEC_HOME": settings.home,
+        "PG_HOST": settings.postgres.host,
+        "PG_DATABASE": settings.postgres.database,
     }.items():
         monkeypatch.setenv(name, str(value))
     file = tmp_path / "config.json"

@@ -98,8 +98,8 @@ def test_reading_creates_nothing(cybersec, home, command):
 
 
 def test_reading_creates_no_database_on_a_server(cybersec, home, monkeypatch, settings):
-    monkeypatch.setenv("PG_HOST", settings.pg_host)
-    monkeypatch.setenv("PG_DATABASE", settings.pg_database)
+    monkeypatch.setenv("PG_HOST", settings.postgres.host)
+    monkeypatch.setenv("PG_DATABASE", settings.postgres.database)
     for _ in range(2):
         assert "no runs here yet" in cybersec("audit", "last-run")[1]
         assert cybersec("audit", "verify")[0] == 2
@@ -162,11 +162,11 @@ def test_files_of_other_programs_beside_ours_are_kept(cybersec, home):
 @pytest.mark.usefixtures("home")
 def test_a_deleted_audit_is_a_finding(cybersec, monkeypatch, settings):
     """The store still has signed heads."""
-    monkeypatch.setenv("PG_HOST", settings.pg_host)
-    monkeypatch.setenv("PG_DATABASE", settings.pg_database)
+    monkeypatch.setenv("PG_HOST", settings.postgres.host)
+    monkeypatch.setenv("PG_DATABASE", settings.postgres.database)
     assert cybersec("run", "--date", DAY, "--json")[0] == 0
     assert cybersec("audit", "verify")[0] == 0
-    monkeypatch.setenv("PG_DATABASE", f"{settings.pg_database}_gone")
+    monkeypatch.setenv("PG_DATABASE", f"{settings.postgres.database}_gone")
     status, out, err = cybersec("audit", "verify", "--json")
     (finding,) = json.loads(out)["findings"]
     assert (status, finding["id"], err) == (1, "tail-cut", "")

@@ -37,9 +37,9 @@ def environment(settings, tmp_path):
     return SECRETS | {
         "PATH": os.defpath,
         "DAGSTER_HOME": str(tmp_path / "dagster"),
-        "CYBERSEC_HOME": str(settings.cybersec_home),
-        "PG_HOST": settings.pg_host,
-        "PG_DATABASE": settings.pg_database,
+        "CYBERSEC_HOME": str(settings.home),
+        "PG_HOST": settings.postgres.host,
+        "PG_DATABASE": settings.postgres.database,
         "FLOWS_URI": "/nowhere/{date}.log",
     }
 

@@ -55,9 +55,9 @@ def runs_in(home):
 
 def test_a_run_from_a_shell_has_the_origins_of_one_from_the_ui(settings, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", "")
-    use_instance(settings.cybersec_home)
+    use_instance(settings.home)
     result = run_day(DAY, settings, lambda *_: None, {"max_outside_day": 0.5})
-    (run,) = runs_in(settings.cybersec_home)
+    (run,) = runs_in(settings.home)
     assert (run.run_id, run.job_name, result.exit_status) == (result.run_id, JOB, 0)
     assert run.remote_job_origin.repository_origin.get_label() == "__repository__@cybersec_assets"
     assert run.job_code_origin.repository_origin.code_pointer.load_target() is not None
@@ -72,10 +72,10 @@ def test_the_pages_show_runs_from_a_shell(settings, tmp_path):
     )
     environment = {
         "PATH": os.defpath,
-        "CYBERSEC_HOME": str(settings.cybersec_home),
+        "CYBERSEC_HOME": str(settings.home),
         "CYBERSEC_SYNTHETIC_FLOWS": "2000",
-        "PG_HOST": settings.pg_host,
-        "PG_DATABASE": settings.pg_database,
+        "PG_HOST": settings.postgres.host,
+        "PG_DATABASE": settings.postgres.database,
     }
     broken = ["--date", BROKEN_DAY, "--flows-uri", str(tmp_path / "flows.csv")]
     statuses = [
@@ -83,7 +83,7 @@ def test_the_pages_show_runs_from_a_shell(settings, tmp_path):
         for options in (["--date", DAY], broken)
     ]
     assert statuses == [0, 1]
-    good, bad = (run.run_id for run in runs_in(settings.cybersec_home))
+    good, bad = (run.run_id for run in runs_in(settings.home))
     with opened([CYBERSEC, "ui"], environment, tmp_path) as url:
         overview = {run["runId"]: run for run in ask(url, OVERVIEW)["runsOrError"]["results"]}
         page = ask(url, JOB_PAGE, selector=LOCATION | {"pipelineName": JOB})["pipelineOrError"]

@@ -54,7 +54,7 @@ def test_the_shell_materializes_the_graph_and_then_one_asset(settings, environme
     models = [row for row in rows if row["asset"] == "gold/isolation_forest"]
     assert [[entry["uri"] for entry in row["inputs"]] for row in models] == [[silver]] * 2
     assert len({row["uri"] for row in models}) == 2
-    assert list(settings.cybersec_scratch.iterdir()) == []
+    assert list(settings.run.scratch.iterdir()) == []
 
 
 def test_an_interrupted_run_is_recorded_and_can_be_run_again(settings, environment):
@@ -63,14 +63,14 @@ def test_an_interrupted_run_is_recorded_and_can_be_run_again(settings, environme
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as run:
-        wait_for(lambda: list(settings.cybersec_scratch.glob("*/*/raw.parquet")), 120)
+        wait_for(lambda: list(settings.run.scratch.glob("*/*/raw.parquet")), 120)
         # A terminal sends the signal to every process that the command has started.
         os.killpg(run.pid, signal.SIGINT)
         out, err = run.communicate(timeout=120)
     assert run.returncode == 130, err
     assert "Traceback" not in out + err
     assert "error: the run was interrupted. Run it again." in err
-    assert list(settings.cybersec_scratch.iterdir()) == []
+    assert list(settings.run.scratch.iterdir()) == []
     with audit_from(settings).session() as audit:
         assert {row["error"] for row in audit.ask().failures()} == {"the run was interrupted. Run it again."}
     environment["CYBERSEC_SYNTHETIC_FLOWS"] = "2000"
@@ -129,7 +129,7 @@ def test_the_web_server_materializes_a_day(settings, web_server):
     assert status == ["SUCCESS"]
     assert {row["run_id"] for row in rows_of(settings)} == {launched["run"]["runId"]}
     assert len(rows_of(settings)) == 4
-    assert list(settings.cybersec_scratch.iterdir()) == []
+    assert list(settings.run.scratch.iterdir()) == []
 
 
 REFUSED = [

@@ -1,4 +1,4 @@
-"""Bad input ends a phase with one clear line, a FAILED row, a failed step, and no object."""
+"""Bad input ends a phase with one clear line, a FAILED row, a failed step and no object."""
 
 import gzip
 import json
@@ -21,13 +21,13 @@ MIDNIGHT = 1_767_312_000  # 2026-01-02 00:00 UTC
 
 
 def line(number, **values):
-    """Write one Zeek record."""
+    """Return one Zeek record."""
     return LINE.format(**({"ts": MIDNIGHT + number, "n": number, "duration": 0.5, "sent": 100 + number} | values))
 
 
 @pytest.fixture
 def log(tmp_path):
-    """Write a Zeek log, and give the pattern that finds it."""
+    """Write a Zeek log, and return a pattern that matches it."""
 
     def write(*lines, header=HEADER):
         file = tmp_path / f"conn.{DAY}.log"
@@ -38,12 +38,12 @@ def log(tmp_path):
 
 
 def objects_of(settings):
-    """Give the names of the objects in the folder store, without the audit's heads."""
+    """Return the names of the objects in the folder store, without the audit's heads."""
     return [path.name for path in stored_files(settings)]
 
 
 def assert_refused(materialize, settings, *words, config=None, quarantined=0):
-    """Require that raw fails with one line that has some words and stores only damaged lines; return its row."""
+    """Require that raw fails with one line that has some words; return its row. Only damaged lines may be stored."""
     result, rows = materialize(settings, run_config=config)
     (row,) = rows
     assert (row["asset"], row["estado"], row["uri"], row["records"]) == ("raw/network_events", "FAILED", "", 0)
@@ -56,49 +56,47 @@ def assert_refused(materialize, settings, *words, config=None, quarantined=0):
     kept = [pl.scan_parquet(path).select(pl.len()).collect().item() for path in stored_files(settings)]
     assert kept == ([quarantined] if quarantined else [])
     assert all(name.startswith("network_events_rejected_") for name in objects_of(settings))
-    assert list(settings.cybersec_scratch.iterdir()) == []
+    assert list(settings.run.scratch.iterdir()) == []
     return row
 
 
-def test_a_good_log_is_no_bad_input(make_settings, materialize, log):
-    """The record that the other tests damage is good as it stands."""
+def test_the_undamaged_log_is_accepted(make_settings, materialize, log):
+    """The record that the other tests damage is valid."""
     result, rows = materialize(make_settings(flows_uri=log(*map(line, range(300)))))
     assert result.success
     assert [row["records"] for row in rows] == [300] * 4
 
 
 def test_no_file_for_the_day(make_settings, materialize, tmp_path):
-    """A pattern that matches nothing is named, with the day."""
+    """The error names the pattern and the day."""
     settings = make_settings(flows_uri=f"{tmp_path}/none.{{date}}.log")
     assert_refused(materialize, settings, f"none.{DAY}.log", "Check FLOWS_URI")
 
 
 def test_an_empty_file(make_settings, materialize, tmp_path):
-    """A file without a byte is named."""
     (tmp_path / "conn.log").touch()
     assert_refused(materialize, make_settings(flows_uri=f"{tmp_path}/conn.log"), "conn.log is empty")
 
 
 def test_a_log_of_another_format_than_flows_format(make_settings, materialize, log):
-    """Where every line is damaged, the format that was given is to be checked first."""
+    """If every line is damaged, the error suggests to check FLOWS_FORMAT."""
     settings = make_settings(flows_uri=log(*map(line, range(30))), flows_format="suricata")
     assert_refused(materialize, settings, "(100.0%, allowed 1.0%). Check FLOWS_FORMAT=suricata first", quarantined=33)
 
 
 def test_a_log_without_records(make_settings, materialize, log):
-    """A day of headers only has no flows, and says so."""
     assert_refused(materialize, make_settings(flows_uri=log()), "not_empty", "sensor wrote flows")
 
 
-def test_a_file_that_has_polars_abort(make_settings, materialize, tmp_path):
-    """A Parquet file that ends the process that reads it fails the phase like any other, and leaves nothing behind."""
+def test_a_file_that_crashes_polars(make_settings, materialize, tmp_path):
+    """A Parquet file that crashes its reader process fails the phase and leaves no files behind."""
     (tmp_path / "flows.parquet").write_bytes(abortive_parquet(CSV))
     settings = make_settings(flows_uri=f"{tmp_path}/flows.parquet")
     assert_refused(materialize, settings, f"{tmp_path}/flows.parquet cannot be read", "SIGABRT", "Restore the file")
 
 
-def test_a_file_that_is_no_log(make_settings, materialize, shared_data):
-    """A text is named and quoted, with the formats that would do."""
+def test_a_file_that_is_not_a_log(make_settings, materialize, shared_data):
+    """The error quotes the file's text and lists the supported formats."""
     settings = make_settings(flows_uri=f"{shared_data}/zeek-hourly/text_file/conn.log")
     assert_refused(
         materialize,
@@ -110,7 +108,7 @@ def test_a_file_that_is_no_log(make_settings, materialize, shared_data):
 
 
 def test_a_truncated_gzip(make_settings, materialize, tmp_path):
-    """A gzip file that is cut off is found among good ones, and named."""
+    """The error names the truncated file among valid ones."""
     whole = gzip.compress("".join([HEADER, *map(line, range(20_000))]).encode())
     (tmp_path / "a.log.gz").write_bytes(whole)
     (tmp_path / "b.log.gz").write_bytes(whole[: len(whole) // 2])
@@ -118,7 +116,7 @@ def test_a_truncated_gzip(make_settings, materialize, tmp_path):
 
 
 def test_a_padded_gzip(make_settings, materialize, tmp_path):
-    """Padding after gzip data does not cost the day: the run's metadata, its log and the command name it."""
+    """Padding after gzip data is a note in the metadata, the log and the command's output, and no error."""
     packed = gzip.compress("".join([HEADER, *map(line, range(300))]).encode())
     for number in range(7):
         (tmp_path / f"{number}.log.gz").write_bytes(packed + bytes(512))
@@ -133,20 +131,18 @@ def test_a_padded_gzip(make_settings, materialize, tmp_path):
 
 
 def test_a_missing_column(make_settings, materialize, log):
-    """A column that flows need and the log lacks is named."""
     settings = make_settings(flows_uri=log(header=HEADER.replace("duration", "lasting")))
     assert_refused(materialize, settings, f"conn.{DAY}.log has no column duration")
 
 
 def test_a_value_that_does_not_parse(make_settings, materialize, log):
-    """Too many damaged lines name the first: its file, line, column and value, and how many there are."""
+    """The error has the number of damaged lines, and the file, line, column and value of the first."""
     lines = [line(n) if n != 7 else line(n, duration="soon") for n in range(50)]
     words = (f"conn.{DAY}.log line 11: duration 'soon'", "1 of 50 lines", "2.0%, allowed 1.0%")
     assert_refused(materialize, make_settings(flows_uri=log(*lines)), *words, quarantined=1)
 
 
 def test_few_damaged_lines_are_counted_and_shown(make_settings, materialize, log):
-    """Within the allowed share the day is good, and the damaged line is in the metadata, not silently gone."""
     lines = [line(n) if n != 7 else line(n, duration="soon") for n in range(500)]
     result, rows = materialize(make_settings(flows_uri=log(*lines)), ["raw/network_events"])
     (event,) = [event for event in result.all_events if event.is_step_materialization]
@@ -157,8 +153,8 @@ def test_few_damaged_lines_are_counted_and_shown(make_settings, materialize, log
     assert rows[0]["lines"] == told["lines"].value == counts
 
 
-def test_labels_of_unknown_words_are_told(make_settings, materialize, tmp_path):
-    """Labels that nobody knows cost no flow: the metadata and the command list them with counts, cut short."""
+def test_unknown_labels_are_reported(make_settings, materialize, tmp_path):
+    """The metadata and the command list unknown labels with counts, truncated. No flow is lost."""
     labels = ["BenignTraffic"] * 300 + ["DDoS"] * 20 + ["Zyxx"] * 3 + ["w" * 200] * 2 + ["qqa", "qqb", "qqc", "qqd"]
     rows = [",".join((CSV | {"timestamp": f"{DAY}T00:00:00", "label": label}).values()) for label in labels]
     (tmp_path / "flows.csv").write_text("\n".join([",".join([*CSV, "label"]), *rows]))
@@ -177,7 +173,7 @@ def test_labels_of_unknown_words_are_told(make_settings, materialize, tmp_path):
 
 
 def test_a_day_of_other_events(make_settings, materialize, tmp_path):
-    """A log without any flow is refused with what it has instead, and the audit has the same numbers."""
+    """The error and the audit have the same counts of the other events."""
     lines = [{"event_type": kind, "timestamp": "2026-01-02T00:00:00+0000"} for kind in ("stats", "alert", "stats")]
     (tmp_path / "eve.json").write_text("\n".join(map(json.dumps, lines)))
     settings = make_settings(flows_uri=f"{tmp_path}/eve.json")
@@ -185,15 +181,14 @@ def test_a_day_of_other_events(make_settings, materialize, tmp_path):
     assert row["lines"] == {"read": 3, "kept": 0, "quarantined": 0, "other": {"stats": 2, "alert": 1}}
 
 
-def test_the_allowed_share_is_the_configs(make_settings, materialize, log):
-    """max_rejected_share says how many damaged lines are too many."""
+def test_the_share_of_damaged_lines_is_configurable(make_settings, materialize, log):
+    """max_rejected_share limits the damaged lines."""
     lines = [line(n) if n != 7 else line(n, duration="soon") for n in range(500)]
     config = {"ops": {"raw__network_events": {"config": {"max_rejected_share": 0.001}}}}
     assert_refused(materialize, make_settings(flows_uri=log(*lines)), "allowed 0.1%", config=config, quarantined=1)
 
 
 def test_logs_of_another_day(make_settings, materialize, log):
-    """More than a fifth of the timestamps outside of the day fails the phase, with the share."""
     lines = [line(n, ts=MIDNIGHT - (n < 30)) for n in range(100)]
     assert_refused(
         materialize,
@@ -205,7 +200,6 @@ def test_logs_of_another_day(make_settings, materialize, log):
 
 
 def test_a_fifth_outside_of_the_day_is_allowed(make_settings, materialize, log):
-    """A flow that began before midnight does not spoil its day."""
     lines = [line(n, ts=MIDNIGHT - (n < 20)) for n in range(100)]
     result, _ = materialize(make_settings(flows_uri=log(*lines)), ["raw/network_events"])
     assert result.success
@@ -215,30 +209,29 @@ def test_a_fifth_outside_of_the_day_is_allowed(make_settings, materialize, log):
     ("values", "said"), [({"sent": -5000}, "orig_bytes '-5000'"), ({"duration": -1.5}, "duration '-1.5'")]
 )
 def test_a_negative_volume(make_settings, materialize, log, values, said):
-    """A volume below zero is a damaged line, named with its file and value."""
     lines = [line(n, **(values if n in {3, 4} else {})) for n in range(100)]
     settings = make_settings(flows_uri=log(*lines))
     assert_refused(materialize, settings, f"conn.{DAY}.log line 7: {said} does not parse", "2 of 100", quarantined=2)
 
 
 def test_an_unknown_format(make_settings, log):
-    """An unknown FLOWS_FORMAT is refused before any run, with those that are known."""
+    """The error lists the known formats, and no run starts."""
     settings = make_settings(flows_uri=log(line(1)), flows_format="pcap")
     known = "auto, argus, aws_vpc, csv, ecs, nfdump, parquet, suricata, zeek, zeek_json, synthetic"
     with pytest.raises(SettingsError, match=f"FLOWS_FORMAT='pcap' is unknown. Use one of {known}"):
         build_definitions(settings)
 
 
-def test_columns_that_are_not_to_be_understood(make_settings, materialize, log):
-    """A FLOWS_COLUMNS that names no raw column is told which there are."""
+def test_an_invalid_mapping_of_columns(make_settings, materialize, log):
+    """The error lists the raw columns."""
     settings = make_settings(flows_uri=log(line(1)), flows_columns="octets=sbytes")
     assert_refused(
         materialize, settings, "FLOWS_COLUMNS: 'octets' is not a column of the raw layer", "Use timestamp, src"
     )
 
 
-def test_silver_that_lost_rows_is_refused(settings, materialize, monkeypatch):
-    """A cleaning step that drops rows without saying so fails its phase, and nothing of it is stored."""
+def test_silver_that_lost_rows_fails(settings, materialize, monkeypatch):
+    """A cleaning step that loses rows fails its phase, and nothing is stored."""
     monkeypatch.setattr("cybersec_assets.defs.assets.silver.clean", lambda raw, _: clean(raw, 0).head(100))
     _, rows = materialize(settings)
     assert [row["estado"] for row in rows] == ["SUCCESS", "FAILED"]
@@ -247,8 +240,8 @@ def test_silver_that_lost_rows_is_refused(settings, materialize, monkeypatch):
     assert [name for name in objects_of(settings) if "silver" in name] == []
 
 
-def test_an_audit_that_is_away_leaves_no_row_and_no_work(make_settings, monkeypatch):
-    """Where the audit cannot be reached nothing is read and nothing is stored, and the step says why."""
+def test_an_unreachable_audit_prevents_all_work(make_settings, monkeypatch):
+    """Nothing is read or stored, and the step's error names the cause."""
     monkeypatch.setattr("cybersec_assets.defs.resources.flow_source.FlowSource", lambda **_: pytest.fail("it read"))
     settings = make_settings(pg_host="127.0.0.1", pg_port=1)
     job = build_definitions(settings).resolve_job_def("daily_training")

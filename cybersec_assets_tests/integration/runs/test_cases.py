@@ -1,4 +1,4 @@
-"""The cases of the shared folder: small inputs from real reports, each with what is right in its `expect.json`.
+"""The cases of the shared folder: small inputs from real reports, each with the right result in `expect.json`.
 
 Cases with a recipe need a server of their own and are in `stack/`.
 """
@@ -30,7 +30,7 @@ def test_the_cases_are_there():
 
 @pytest.fixture
 def case_folder(tmp_path, monkeypatch, request):
-    """Copy a case into a working directory, and make its input where a script does that."""
+    """Copy a case into a working directory, and run its script if it has one."""
     folder = tmp_path / "case"
     shutil.copytree(FOLDER / request.param, folder)
     folder.chmod(0o755)
@@ -48,8 +48,8 @@ def test_a_case_holds(case_folder, settings, monkeypatch, cybersec):
     wrong = []
     for number, alternative in enumerate(expected.get("either", [expected])):
         if number:
-            monkeypatch.setenv("PG_DATABASE", f"{settings.pg_database}_{number}")
-            monkeypatch.setenv("CYBERSEC_HOME", f"{settings.cybersec_home}_{number}")
+            monkeypatch.setenv("PG_DATABASE", f"{settings.postgres.database}_{number}")
+            monkeypatch.setenv("CYBERSEC_HOME", f"{settings.home}_{number}")
         with monkeypatch.context() as patch:
             for name, value in alternative.get("env", {}).items():
                 patch.setenv(name, value)
@@ -120,7 +120,7 @@ def _sum_differences(expected, table):
 
 
 def _contains(text, words):
-    """Return whether a text has all words; of a list within the list, one."""
+    """Return whether a text has all words. Of a nested list, one is enough."""
     return all(
         any(option.lower() in text.lower() for option in ([word] if isinstance(word, str) else word)) for word in words
     )

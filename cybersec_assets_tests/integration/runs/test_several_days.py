@@ -1,4 +1,4 @@
-"""Several days from a shell: a run for each, in order, and never two of one day at a time."""
+"""A range of days from a shell: one run for each, in order, and never two of one day at a time."""
 
 import json
 import os
@@ -34,18 +34,18 @@ def runs_in(home):
 
 @pytest.fixture
 def logs(tmp_path):
-    """Logs of three days, of which the second has flows of another year, and the pattern that finds them."""
+    """Write logs of three days, of which the second has flows of another year; return a pattern."""
     for day, dated in ((FIRST, FIRST), (SECOND, "1999-01-01"), (THIRD, THIRD)):
         (tmp_path / f"{day}.csv").write_text(NAMES + f"{dated} 10:00:00,10.0.0.1,10.0.0.2,5,1,tcp\n" * 300)
     return f"{tmp_path}/{{date}}.csv"
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_days_run_in_order_and_go_on_after_a_failed_one(cybersec, settings, logs):
-    """Each day is a run of its own; each failed one is told, its error once; a day without logs is not run."""
+def test_days_run_in_order_and_continue_after_a_failed_one(cybersec, settings, logs):
+    """Each day is a run. Each error is printed once, and a day without logs does not run."""
     status, out, err = cybersec("run", "--from", FIRST, "--to", WITHOUT_LOGS, "--flows-uri", logs)
     assert status == 1
-    assert runs_in(settings.cybersec_home) == [(FIRST, "SUCCESS"), (SECOND, "FAILURE"), (THIRD, "SUCCESS")]
+    assert runs_in(settings.home) == [(FIRST, "SUCCESS"), (SECOND, "FAILURE"), (THIRD, "SUCCESS")]
     lines = [line.split() for line in out.splitlines()]
     assert [line[:3] for line in lines[1:4:2]] == [[FIRST, "SUCCESS", "300"], [THIRD, "SUCCESS", "300"]]
     assert lines[2][:2] == [SECOND, "FAILED"]
@@ -59,7 +59,7 @@ def test_days_run_in_order_and_go_on_after_a_failed_one(cybersec, settings, logs
 
 @pytest.mark.usefixtures("in_environment")
 def test_the_summary_has_the_source_and_the_notes_of_each_day(cybersec, logs):
-    """Notes and sources are printed per day, and the places of objects and audit once."""
+    """The locations of objects and audit are printed once."""
     damaged = Path(logs.format(date=THIRD))
     damaged.write_text(damaged.read_text() + "not a flow\n")
     status, out, _ = cybersec("run", "--from", FIRST, "--to", THIRD, "--flows-uri", logs, "--max-outside-day", "1")
@@ -73,8 +73,8 @@ def test_the_summary_has_the_source_and_the_notes_of_each_day(cybersec, logs):
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_the_summary_says_that_the_flows_are_synthetic(cybersec):
-    """A range that was started without FLOWS_URI says so, once for all days that have the same source."""
+def test_the_summary_marks_synthetic_flows(cybersec):
+    """Days with the same source share one line."""
     status, out, _ = cybersec("run", "--from", FIRST, "--to", SECOND)
     assert status == 0
     assert [line for line in out.splitlines() if line.startswith("flows")] == [
@@ -84,8 +84,8 @@ def test_the_summary_says_that_the_flows_are_synthetic(cybersec):
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_a_file_that_cannot_be_read_is_named_as_the_source(cybersec, tmp_path):
-    """A damaged gzip leaves no source in the audit: the pattern is shown in its place."""
+def test_the_source_of_an_unreadable_file_is_the_pattern(cybersec, tmp_path):
+    """The audit has no source of a damaged gzip, so the pattern is shown."""
     damaged = tmp_path / "conn.log.gz"
     damaged.write_bytes(b"\x1f\x8b\x08\x00damaged")
     status, out, _ = cybersec("run", "--date", FIRST, "--flows-uri", str(damaged))
@@ -94,8 +94,8 @@ def test_a_file_that_cannot_be_read_is_named_as_the_source(cybersec, tmp_path):
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_days_are_one_document_for_machines(cybersec, logs):
-    """With --json there is one document, and errors alone on standard error."""
+def test_json_output_is_one_document(cybersec, logs):
+    """With --json standard output has one document, and standard error has only errors."""
     status, out, err = cybersec("run", "--from", SECOND, "--to", THIRD, "--flows-uri", logs, "--json")
     told = json.loads(out)
     assert (status, told["from"], told["to"], told["success"], told["not_run"]) == (1, SECOND, THIRD, False, [])
@@ -115,39 +115,39 @@ def test_days_are_one_document_for_machines(cybersec, logs):
         (["--date", FIRST, "--to", THIRD], "--date and --from/--to exclude each other"),
         (["--from", FIRST, "--to", "2999-01-01"], "2999-01-01 is not over yet"),
         (["--from", "2019-01-01", "--to", FIRST], "2019-01-01 is before CYBERSEC_START_DATE"),
-        (["--from", "tomorrow", "--to", FIRST], "'tomorrow' is no date"),
-        (["--from", FIRST, "--to", "2026-02-30"], "'2026-02-30' is no date"),
+        (["--from", "tomorrow", "--to", FIRST], "'tomorrow' is not a date"),
+        (["--from", FIRST, "--to", "2026-02-30"], "'2026-02-30' is not a date"),
     ],
 )
 def test_a_range_is_checked_before_anything_starts(cybersec, settings, options, said):
-    """A wrong range is one line and status 2, and nothing is made."""
+    """An invalid range is one line and exit status 2, and creates nothing."""
     status, out, err = cybersec("run", *options)
     assert (status, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1
-    assert not settings.cybersec_home.exists()
+    assert not settings.home.exists()
 
 
 @pytest.fixture
 def environment(settings):
-    """Return the environment of processes with the test's own home and database."""
+    """Return the environment of processes that share the test's home and database."""
     return {
         "PATH": os.defpath,
-        "CYBERSEC_HOME": str(settings.cybersec_home),
-        "CYBERSEC_SCRATCH": str(settings.cybersec_scratch),
+        "CYBERSEC_HOME": str(settings.home),
+        "CYBERSEC_SCRATCH": str(settings.run.scratch),
         "CYBERSEC_SYNTHETIC_FLOWS": "3000000",
-        "PG_HOST": settings.pg_host,
-        "PG_DATABASE": settings.pg_database,
+        "PG_HOST": settings.postgres.host,
+        "PG_DATABASE": settings.postgres.database,
     }
 
 
 def test_an_interrupt_ends_the_range_with_a_summary(settings, environment):
-    """Ctrl-C ends the day that works and the whole, with status 130 and what was and was not run."""
+    """Ctrl-C ends the current day and the range with exit status 130."""
     command = [CYBERSEC, "run", "--from", FIRST, "--to", THIRD, "--json"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as run:
-        wait_for(lambda: list(settings.cybersec_scratch.glob("*/*/raw.parquet")), 180)
+        wait_for(lambda: list(settings.run.scratch.glob("*/*/raw.parquet")), 180)
         os.killpg(run.pid, signal.SIGINT)
         out, err = run.communicate(timeout=180)
     assert run.returncode == 130, err
@@ -157,29 +157,29 @@ def test_an_interrupt_ends_the_range_with_a_summary(settings, environment):
     assert not told["success"]
 
 
-def test_a_day_that_runs_is_not_started_again_and_a_killed_run_is_over(settings, environment):
-    """A second run of a day is refused while the first works; once that one is killed, it counts as failed."""
+def test_a_running_day_is_not_started_again_until_its_run_is_killed(settings, environment):
+    """A second run of a day is refused while the first is alive. A killed run counts as failed."""
     command = [CYBERSEC, "run", "--date", FIRST]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as run:
-        wait_for(lambda: list(settings.cybersec_scratch.glob("*/*/raw.parquet")), 180)
+        wait_for(lambda: list(settings.run.scratch.glob("*/*/raw.parquet")), 180)
         second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         os.killpg(run.pid, signal.SIGKILL)
     assert second.returncode == 2
     (error,) = [line for line in second.stderr.splitlines() if line.startswith("error:")]
     assert error.startswith(f"error: a run of {FIRST} is in progress (")
-    assert runs_in(settings.cybersec_home) == [(FIRST, "STARTED")]
+    assert runs_in(settings.home) == [(FIRST, "STARTED")]
     environment["CYBERSEC_SYNTHETIC_FLOWS"] = "2000"
     third = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert third.returncode == 0, third.stderr
-    assert runs_in(settings.cybersec_home) == [(FIRST, "FAILURE"), (FIRST, "SUCCESS")]
-    assert [path.name for path in (settings.cybersec_home / LOCKS).iterdir()] == [MARKER]
+    assert runs_in(settings.home) == [(FIRST, "FAILURE"), (FIRST, "SUCCESS")]
+    assert [path.name for path in (settings.home / LOCKS).iterdir()] == [MARKER]
 
 
 @pytest.mark.usefixtures("in_environment")
-def test_a_day_that_works_elsewhere_is_not_started(cybersec, settings):
-    """A live phase in the audit, of the UI or of another machine, keeps a second run of its day from starting."""
+def test_a_day_that_runs_elsewhere_is_not_started(cybersec, settings):
+    """A live phase in the audit, of the UI or another machine, prevents a second run of its day."""
     with audit_from(settings).session() as elsewhere, elsewhere.phase("raw/network_events", FIRST):
         status, out, err = cybersec("run", "--date", FIRST)
         assert (status, out) == (2, "")
@@ -187,8 +187,8 @@ def test_a_day_that_works_elsewhere_is_not_started(cybersec, settings):
         assert cybersec("run", "--date", SECOND)[0] == 0
 
 
-def test_a_lock_is_held_by_one_and_leaves_nothing(tmp_path):
-    """A second holder is refused with the first one's run; afterwards the file is gone and the lock is free."""
+def test_a_day_lock_has_one_holder_and_is_removed(tmp_path):
+    """A second holder gets the first one's run in the error. The file is removed afterwards."""
     for run_id in ("first", "second"):
         with only_run_of(FIRST, tmp_path) as note:
             note(run_id)
@@ -204,7 +204,7 @@ def test_a_lock_is_held_by_one_and_leaves_nothing(tmp_path):
     [(None, INSTANCE_YAML), (EARLIER_YAML, INSTANCE_YAML), (EARLIER_YAML + "# mine\n", EARLIER_YAML + "# mine\n")],
 )
 def test_an_instance_limits_runs_of_a_day_unless_its_settings_were_changed(tmp_path, monkeypatch, before, after):
-    """Settings of an earlier release are brought up to date where nobody changed them."""
+    """Settings of an earlier release are updated unless the user changed them."""
     monkeypatch.setenv("DAGSTER_HOME", "")
     file = tmp_path / "dagster" / "dagster.yaml"
     if before is not None:

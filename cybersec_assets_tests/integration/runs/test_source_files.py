@@ -1,4 +1,4 @@
-"""The audit tells of every source file what its bytes were, so that a model is found by the file itself."""
+"""The audit records the bytes of every source file, so that a model can be found by its file."""
 
 import base64
 import datetime as dt
@@ -18,7 +18,7 @@ KEY = base64.b64encode(bytes(range(32))).decode()
 
 @pytest.fixture
 def write_log(tmp_path):
-    """Write a log of some flows, and give its path."""
+    """Write a log with some flows, and return its path."""
     (tmp_path / "logs").mkdir()
 
     def write(name, flows=300):
@@ -31,17 +31,16 @@ def write_log(tmp_path):
 
 
 def sha256_of(file):
-    """Hash a file as any other program does."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def mtime_of(file):
-    """Tell when a file was written last."""
+    """Return when a file was last modified."""
     return dt.datetime.fromtimestamp(file.stat().st_mtime, dt.UTC).isoformat()
 
 
-def test_each_source_file_is_noted_with_its_bytes(make_settings, materialize, write_log):
-    """Raw's row names each file with its path, its size and the SHA-256 of its bytes as they are on the disk."""
+def test_each_source_file_is_recorded_with_its_hash(make_settings, materialize, write_log):
+    """Raw's row has the path, size and SHA-256 of each file on disk."""
     files = [write_log(f"{hour}.csv", 300 + number) for number, hour in enumerate(HOURS)]
     _, (row,) = materialize(make_settings(flows_uri=f"{files[0].parent}/*.csv"), ["raw/network_events"])
     assert row["inputs"] == [
@@ -50,8 +49,8 @@ def test_each_source_file_is_noted_with_its_bytes(make_settings, materialize, wr
     ]
 
 
-def test_a_day_whose_files_grew_is_noted_anew(make_settings, materialize, write_log):
-    """Made again from a file that grew and one that came, a day has a row of the new set beside that of the old."""
+def test_a_day_whose_files_grew_is_recorded_again(make_settings, materialize, write_log):
+    """After a file grew and another was added, a new row has the new files and the old row is unchanged."""
     settings = make_settings(flows_uri=f"{write_log('a.csv').parent}/*.csv")
     materialize(settings, ["raw/network_events"])
     files = write_log("a.csv", 310), write_log("b.csv", 320)
@@ -62,39 +61,36 @@ def test_a_day_whose_files_grew_is_noted_anew(make_settings, materialize, write_
     assert [len(sizes) for sizes in noted] == [1, 2]
 
 
-def test_how_a_file_was_read_is_noted(make_settings, materialize, write_log, monkeypatch):
-    """A mapping of columns, and whether addresses have pseudonyms, stand beside the file; the key does not."""
+def test_how_a_file_was_read_is_recorded(make_settings, materialize, write_log, monkeypatch):
+    """The mapping of columns and the use of pseudonyms are recorded, but not the key."""
     file = write_log("a.csv")
-    settings = make_settings(flows_uri=str(file), flows_columns="bytes=bytes")
     monkeypatch.setenv("FLOWS_PSEUDONYM_KEY", KEY)
+    settings = make_settings(flows_uri=str(file), flows_columns="bytes=bytes")
     result, (row,) = materialize(settings, ["raw/network_events"])
     assert row["estado"] == "SUCCESS"
     assert [(entry["columns"], entry["pseudonyms"]) for entry in row["inputs"]] == [("bytes=bytes", True)]
     assert KEY not in f"{row} {result.all_events}"
 
 
-def test_a_day_that_fails_tells_its_source_files_too(make_settings, materialize, write_log):
-    """Which bytes broke a rule is known afterwards."""
+def test_a_failed_day_records_its_source_files(make_settings, materialize, write_log):
     file = write_log("a.csv", flows=0)
     _, (row,) = materialize(make_settings(flows_uri=str(file)), ["raw/network_events"])
     assert (row["estado"], [entry["sha256"] for entry in row["inputs"]]) == ("FAILED", [sha256_of(file)])
 
 
-def test_synthetic_flows_have_no_bytes(settings, materialize):
-    """Flows that come from no file are called so, and no hash is made up."""
+def test_synthetic_flows_have_no_hash(settings, materialize):
     _, (row,) = materialize(settings, ["raw/network_events"])
     assert row["inputs"] == [{"file": "synthetic"}]
 
 
-def test_an_odd_name_is_noted_as_it_is(make_settings, materialize, write_log):
-    """A file's name is told letter by letter, whatever letters it has."""
+def test_an_unusual_file_name_is_recorded_unchanged(make_settings, materialize, write_log):
     file = write_log("café\n'%\".csv")
     _, (row,) = materialize(make_settings(flows_uri=str(file)), ["raw/network_events"])
     assert [entry["file"] for entry in row["inputs"]] == [str(file)]
 
 
 def test_a_model_is_found_by_its_source_file(make_settings, materialize, write_log):
-    """Path, name and SHA-256 of a file lead to the model that it trained; a changed file's hash leads nowhere."""
+    """Path, name and hash of a file lead to the model that it trained. The hash of a changed file does not."""
     file = write_log("flows.csv")
     settings = make_settings(flows_uri=str(file))
     _, rows = materialize(settings)

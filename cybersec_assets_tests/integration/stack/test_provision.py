@@ -20,11 +20,11 @@ def test_provisioning_is_idempotent(cluster):
     assert len(lines) == 10
     names = {bucket["Name"] for bucket in s3_client(cluster.minio).list_buckets()["Buckets"]}
     assert names >= {f"{cluster.prefix}-{name}" for name in (*BUCKETS, "logs")}
-    with cluster.superuser(load_settings().dagster_pg_database) as cursor:
+    with cluster.superuser(load_settings().postgres.dagster_database) as cursor:
         cursor.execute("SELECT count(*) FROM runs")
         assert cursor.fetchone() == (0,)
         cursor.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'event_logs'")
-        assert cursor.fetchone() == (load_settings().dagster_pg_user,)
+        assert cursor.fetchone() == (load_settings().postgres.dagster_user,)
     wait_until_prepared(load_settings(), 5)
     check(load_settings())
 
@@ -46,10 +46,10 @@ def test_the_application_does_not_reach_dagsters_database():
     with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
         psycopg2.connect(
             host=HOST,
-            port=settings.pg_port,
-            user=settings.pg_user,
+            port=settings.postgres.port,
+            user=settings.postgres.user,
             password=PASSWORD,
-            dbname=settings.dagster_pg_database,
+            dbname=settings.postgres.dagster_database,
         )
 
 
@@ -65,7 +65,7 @@ def test_an_earlier_release_works_with_a_newer_audit(cluster):
     prepare(load_settings(), 30, lambda _: None)
     with cluster.superuser(cluster.database) as cursor:
         cursor.execute("UPDATE alembic_version SET version_num = '0099'")
-    with cluster.superuser(load_settings().dagster_pg_database) as cursor:
+    with cluster.superuser(load_settings().postgres.dagster_database) as cursor:
         cursor.execute("INSERT INTO cybersec_prepared (program) VALUES ('cybersec-assets 9, audit 0099, dagster 9')")
     wait_until_prepared(load_settings(), 5)
     prepare(load_settings(), 30, lambda _: None)
@@ -78,7 +78,7 @@ def test_an_earlier_release_works_with_a_newer_audit(cluster):
 def test_a_mark_of_another_release_does_not_count(cluster):
     """Pods wait until their own release has prepared the stores."""
     prepare(load_settings(), 30, lambda _: None)
-    with cluster.superuser(load_settings().dagster_pg_database) as cursor:
+    with cluster.superuser(load_settings().postgres.dagster_database) as cursor:
         cursor.execute("UPDATE cybersec_prepared SET program = 'cybersec-assets 0.0.1, audit 0, dagster 1'")
     with pytest.raises(AuditError, match="nothing is prepared for cybersec-assets"):
         wait_until_prepared(load_settings(), 1)
@@ -103,7 +103,7 @@ def test_reach_changes_nothing(cluster):
     names = {bucket["Name"] for bucket in s3_client(cluster.minio).list_buckets()["Buckets"]}
     assert not any(name.startswith(cluster.prefix) for name in names)
     with cluster.superuser() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_roles WHERE rolname = %s", [load_settings().pg_user])
+        cursor.execute("SELECT count(*) FROM pg_roles WHERE rolname = %s", [load_settings().postgres.user])
         assert cursor.fetchone() == (0,)
 
 

@@ -40,7 +40,7 @@ def prepared(cluster):
 @pytest.fixture
 def instance(prepared):
     """Return Dagster's instance on the prepared database."""
-    assert load_settings().dagster_pg_database in prepared.databases()
+    assert load_settings().postgres.dagster_database in prepared.databases()
     with dg.DagsterInstance.get() as instance:
         yield instance
 
@@ -63,7 +63,7 @@ def failed(instance, day, monkeypatch):
 
 def ended(bench, run_id, days):
     """Set the end of a run to some days ago."""
-    with bench.superuser(load_settings().dagster_pg_database) as cursor:
+    with bench.superuser(load_settings().postgres.dagster_database) as cursor:
         cursor.execute(
             "UPDATE runs SET update_timestamp = update_timestamp - make_interval(days => %s) WHERE run_id = %s",
             [days, run_id],
@@ -72,7 +72,7 @@ def ended(bench, run_id, days):
 
 def count(bench, question, run_id):
     """Return the result of a count in Dagster's database."""
-    with bench.superuser(load_settings().dagster_pg_database) as cursor:
+    with bench.superuser(load_settings().postgres.dagster_database) as cursor:
         cursor.execute(question, [run_id])
         return cursor.fetchone()[0]
 
@@ -122,11 +122,11 @@ def test_an_interrupted_pruning_is_completed_the_next_time(prepared, instance, m
     """Wherever pruning stopped within a run, the next one deletes that run and all its events."""
     failure = failed(instance, OTHER_DAY, monkeypatch)
     ended(prepared, failure, KEPT_DAYS + 1)
-    with prepared.superuser(load_settings().dagster_pg_database) as cursor:
+    with prepared.superuser(load_settings().postgres.dagster_database) as cursor:
         cursor.execute(STOP.format(table=table))
     with pytest.raises(DBAPIError, match="stopped"):
         prune(load_settings(), KEPT_DAYS)
-    with prepared.superuser(load_settings().dagster_pg_database) as cursor:
+    with prepared.superuser(load_settings().postgres.dagster_database) as cursor:
         cursor.execute("DROP FUNCTION stop CASCADE")
     assert prune(load_settings(), KEPT_DAYS) == Pruned(1, 0, 0)
     assert instance.get_run_ids() == []

@@ -22,7 +22,7 @@ def kinds(server):
 @pytest.fixture
 def audit(server, use):
     """Return the audit of a worker that waits for a short time only."""
-    with audit_from(use(server)).model_copy(update={"patience_seconds": 20.0}).session() as resource:
+    with audit_from(use(server), patience_seconds=20.0).session() as resource:
         yield resource
 
 
@@ -66,7 +66,7 @@ def test_a_restart_before_a_failure(server, audit):
 def test_a_server_that_stays_away(server, use):
     """The phase fails, its STARTED entry remains, and the next reconciliation closes it."""
     settings = use(server)
-    with audit_from(settings).model_copy(update={"patience_seconds": 0.5}).session() as resource:
+    with audit_from(settings, patience_seconds=0.5).session() as resource:
         open_phase(resource)
         server.stop()
         with pytest.raises(dg.Failure, match=r"cannot use the database.*PG_HOST") as caught:
@@ -75,7 +75,7 @@ def test_a_server_that_stays_away(server, use):
     server.again()
     assert kinds(server) == ["STARTED"]
     with audit_from(settings).session() as later:
-        closed, _, _ = reconcile(later.journal(), settings.cybersec_home, 30.0, lambda _: True)
+        closed, _, _ = reconcile(later.journal(), settings.home, 30.0, lambda _: True)
         assert [phase.asset for phase in closed] == [RAW.asset]
         assert [row["estado"] for row in later.ask().of_run("")] == ["FAILED"]
     assert kinds(server) == ["STARTED", "ABANDONED"]
@@ -83,7 +83,7 @@ def test_a_server_that_stays_away(server, use):
 
 def test_waiting_for_a_server_ends(server, use):
     """After a while the error is that the server was lost, and not that it refused something."""
-    with audit_from(use(server)).model_copy(update={"patience_seconds": 0.5}).session() as resource:
+    with audit_from(use(server), patience_seconds=0.5).session() as resource:
         journal = Journal(resource.connect())
         server.stop()
         with pytest.raises(AuditLostError, match=f"127.0.0.1:{server.port}/audited"):

@@ -138,13 +138,13 @@ def test_a_server_is_checked_once_a_day(bench):
     """The result is kept in the home for a day, for this server and these buckets."""
     settings = load_settings()
     store_from(settings).require_conditional_writes()
-    memory = json.loads((settings.cybersec_home / FILE).read_text())
+    memory = json.loads((settings.home / FILE).read_text())
     (place,) = memory
     assert place == f"{bench.minio.url}/{bench.prefix}-raw"
     then = memory[place]
-    assert place in TriedServers(settings.cybersec_home, lambda: then + SECONDS - 1)
-    assert place not in TriedServers(settings.cybersec_home, lambda: then + SECONDS)
-    assert place not in TriedServers(settings.cybersec_home, lambda: then - 1)
+    assert place in TriedServers(settings.home, lambda: then + SECONDS - 1)
+    assert place not in TriedServers(settings.home, lambda: then + SECONDS)
+    assert place not in TriedServers(settings.home, lambda: then - 1)
     bench.minio.kill()
     try:
         store_from(settings).require_conditional_writes()

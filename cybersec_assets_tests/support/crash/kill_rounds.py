@@ -114,4 +114,4 @@ def verifier_findings() -> list[Any]:
     """Return the findings of the project's verifier."""
     settings = load_settings()
     with audit_from(settings).session() as audit:
-        return list(verifier_from(settings, audit).findings())
+        return list(verifier_from(audit).findings())

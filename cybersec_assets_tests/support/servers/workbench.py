@@ -1,7 +1,7 @@
 """The stack as a test uses it: settings from the environment, runs, and access to what they stored."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from botocore.config import Config
 from cybersec_assets.definitions import audit_from, build_definitions
 from cybersec_assets.defs.resources.audit import AuditResource
 from cybersec_assets.defs.resources.launch import fixed
+from cybersec_assets.postgres.database import PATIENCE_SECONDS
 from cybersec_assets.settings import load_settings
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.servers.servers import HOST, Minio, Postgres
@@ -49,10 +50,11 @@ class Workbench:
     ) -> dg.ExecuteInProcessResult:
         """Run the day with the settings of the environment, or some of its assets."""
         settings = load_settings()
-        changed = {} if patience is None else {"patience_seconds": patience}
+        seconds = PATIENCE_SECONDS if patience is None else patience
 
-        def audit(run: Any) -> AuditResource:
-            return AuditResource(**(dict(audit_from(settings)) | {"heads": run.heads} | changed))
+        def audit(run: dg.InitResourceContext) -> AbstractContextManager[AuditResource]:
+            resource = AuditResource(settings.postgres, settings.schedule, run.resources.heads, seconds)
+            return resource.yield_for_execution(run)
 
         definitions = build_definitions(settings, {"audit": fixed(audit, {"heads"})}, loggers=loggers)
         config: dict[str, Any] = {"loggers": {name: {} for name in loggers}} if loggers else {}

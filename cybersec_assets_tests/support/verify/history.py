@@ -14,8 +14,8 @@ from cybersec_assets.audit.heads.writer import HeadWriter
 from cybersec_assets.audit.journal.journal import ABANDONED, FAILED, SUCCESS, Journal, JournalEntry
 from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.tables import PHASES
+from cybersec_assets.defs.assets.raw import QUARANTINED
 from cybersec_assets.defs.io_managers import KINDS
-from cybersec_assets.defs.resources.quarantine import QUARANTINED
 from cybersec_assets.phases import EVALUATION, MODEL, RAW
 from cybersec_assets.stores.base import Kind, ObjectStore, store_file
 

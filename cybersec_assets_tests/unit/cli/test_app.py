@@ -123,9 +123,7 @@ def test_the_ui_is_dagster_dev_with_the_instance_of_the_runs(cybersec, settings,
     monkeypatch.setattr("os.execv", lambda _, command: started.append(command))
     assert cybersec("ui", "--port", "4000")[0] == 0
     assert started[0][1:] == ["-m", "dagster", "dev", "-w", str(WORKSPACE), "-p", "4000"]
-    assert (
-        (settings.cybersec_home / "dagster" / "dagster.yaml").read_text().startswith("telemetry:\n  enabled: false\n")
-    )
+    assert (settings.home / "dagster" / "dagster.yaml").read_text().startswith("telemetry:\n  enabled: false\n")
 
 
 def test_the_version_is_shown(cybersec):

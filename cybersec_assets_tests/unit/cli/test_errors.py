@@ -80,9 +80,9 @@ def test_a_broken_quality_rule_exits_with_1(cybersec, tmp_path):
     [
         ("2019-01-01", "2019-01-01 is before CYBERSEC_START_DATE=2025-01-01. Set CYBERSEC_START_DATE=2019-01-01"),
         ("2999-01-01", "2999-01-01 is not over yet (UTC). Use a day up to yesterday"),
-        ("tomorrow", "'tomorrow' is no date. Give it as YYYY-MM-DD"),
-        ("2026-02-30", "'2026-02-30' is no date"),
-        ("2026-1-5", "'2026-1-5' is no date"),
+        ("tomorrow", "'tomorrow' is not a date. Use YYYY-MM-DD"),
+        ("2026-02-30", "'2026-02-30' is not a date"),
+        ("2026-1-5", "'2026-1-5' is not a date"),
     ],
 )
 def test_a_date_that_is_not_a_partition_is_refused(cybersec, date, message):

@@ -1,4 +1,4 @@
-"""Dagster shows the value and the limit of every rule, of those that hold and of those that are broken."""
+"""Dagster shows the value and the limit of every rule, broken or not."""
 
 import dagster as dg
 import pytest
@@ -16,7 +16,7 @@ OF_RAW = {*RAW_RULES, "past_days_unchanged"}
 
 
 def checks_of(result):
-    """Return a run's evaluations by check, and see that each check was evaluated once."""
+    """Return a run's evaluations by check; each check must be evaluated once."""
     found = result.get_asset_check_evaluations()
     assert len({check.check_name for check in found}) == len(found)
     return {check.check_name: check for check in found}
@@ -44,7 +44,7 @@ def source(make_settings, tmp_path):
     ],
 )
 def test_broken_rules_of_raw_fail_and_the_others_pass(source, materialize, text, broken):
-    """Each broken rule has FAILED with its value and limit; the other checks of raw passed; nothing is stored."""
+    """Broken rules have their values and limits, and nothing is stored."""
     settings = source(text)
     result, (row,) = materialize(settings)
     found = checks_of(result)
@@ -64,7 +64,7 @@ def test_broken_rules_of_raw_fail_and_the_others_pass(source, materialize, text,
 
 
 def test_a_broken_rule_of_silver_leaves_the_checks_of_raw(settings, materialize, monkeypatch):
-    """Silver's check FAILED with its value, those of raw passed, and the evaluation's did not run."""
+    """Silver's check fails with its value, those of raw pass, and the evaluation's does not run."""
     monkeypatch.setattr("cybersec_assets.defs.assets.silver.clean", lambda raw, _: clean(raw, 0).head(100))
     result, _ = materialize(settings)
     found = checks_of(result)
@@ -74,7 +74,7 @@ def test_a_broken_rule_of_silver_leaves_the_checks_of_raw(settings, materialize,
 
 
 def test_a_failed_evaluation_leaves_the_checks_before_it(settings, materialize, monkeypatch):
-    """Where scoring fails, the checks of raw and silver are those of a good day."""
+    """The checks of raw and silver pass."""
 
     def refuse(_):
         raise OSError("no room")
@@ -87,8 +87,8 @@ def test_a_failed_evaluation_leaves_the_checks_before_it(settings, materialize, 
     assert all(check.passed for check in found.values())
 
 
-def test_an_earlier_good_day_is_not_blamed(source):
-    """A rebuilt day that breaks a rule does not mark the materialization that it failed to replace."""
+def test_an_earlier_materialization_keeps_its_checks(source):
+    """A day that is materialized again and breaks a rule keeps the checks of its earlier materialization."""
     ended = []
     with dg.DagsterInstance.ephemeral() as instance:
         for text in (GOOD * 10, EARLIER * 10):
@@ -100,7 +100,6 @@ def test_an_earlier_good_day_is_not_blamed(source):
 
 
 def test_rules_block_and_warnings_do_not(settings):
-    """Checks whose break fails the phase are declared as blocking, and the two that warn are not."""
     graph = build_definitions(settings).resolve_asset_graph()
     blocking = {key.name: graph.get_check_spec(key).blocking for key in graph.asset_check_keys}
     rules = dict.fromkeys([*RAW_RULES, *SILVER_RULES], True)

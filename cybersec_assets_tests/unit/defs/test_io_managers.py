@@ -1,4 +1,4 @@
-"""What is stored is audited, and what is loaded is what the audit names."""
+"""The audit names every stored object, and only objects that the audit names are loaded."""
 
 import datetime as dt
 
@@ -22,18 +22,18 @@ FEATURES = pl.DataFrame({name: np.arange(300.0) for name in feature_names("basic
 
 @pytest.fixture
 def parts(settings):
-    """The project's resources, alive for one test."""
+    """Yield the project's resources."""
     with dg.build_resources(build_resources(settings)) as resources:
         yield resources
 
 
 def output_of(key):
-    """Say that an asset's output is to be stored."""
+    """Return the context of an asset's output."""
     return dg.build_output_context(asset_key=key, partition_key=DAY)
 
 
 def input_of(key, reader):
-    """Say that an asset is to be loaded by another."""
+    """Return the context of an asset that another one reads."""
     op = dg.OpDefinition(lambda: None, name=reader.replace("/", "__"))
     return dg.build_input_context(
         asset_key=key,
@@ -44,7 +44,7 @@ def input_of(key, reader):
 
 
 def store_raw(parts, rows=2):
-    """Store a table as the raw layer."""
+    """Store a table as the raw layer; return its metadata."""
     with parts.audit.phase(phases.RAW.asset, DAY) as phase:
         phase.facts["records"] = rows
     context = output_of(RAW_KEY)
@@ -53,7 +53,7 @@ def store_raw(parts, rows=2):
 
 
 def test_a_lazy_table_is_stored_audited_and_loaded(parts, settings):
-    """What is handed over lazily comes back lazily, from one object that a SUCCESS row names."""
+    """A LazyFrame becomes one object, which a SUCCESS row names, and is loaded as a LazyFrame."""
     metadata = store_raw(parts)
     (file,) = stored_files(settings)
     (row,) = parts.audit.ask().records()
@@ -65,7 +65,6 @@ def test_a_lazy_table_is_stored_audited_and_loaded(parts, settings):
 
 
 def test_a_file_in_scratch_is_stored_as_it_is(parts, settings, tmp_path):
-    """A Parquet file that the body wrote is stored byte for byte."""
     file = tmp_path / "mine.parquet"
     TABLE.sink_parquet(file)
     content = file.read_bytes()
@@ -76,22 +75,22 @@ def test_a_file_in_scratch_is_stored_as_it_is(parts, settings, tmp_path):
 
 
 def test_the_same_run_reads_its_own_copy(parts, settings):
-    """Within a run nothing is fetched again: the object may even be gone from the store."""
+    """Nothing is fetched, even if the object is missing from the store."""
     store_raw(parts)
     stored_files(settings)[0].unlink()
     assert parts.parquet_io_manager.load_input(input_of(RAW_KEY, phases.SILVER.asset)).collect().height == 2
 
 
-def test_a_spoilt_copy_is_not_trusted(parts, settings):
-    """A scratch copy whose bytes are not the audit's is fetched anew."""
+def test_a_changed_copy_is_fetched_again(parts, settings):
+    """A scratch copy with other bytes than the audit's is fetched again."""
     store_raw(parts)
-    (copy,) = settings.cybersec_scratch.rglob("network_events_2*.parquet")
+    (copy,) = settings.run.scratch.rglob("network_events_2*.parquet")
     copy.write_bytes(b"spoilt")
     assert parts.parquet_io_manager.load_input(input_of(RAW_KEY, phases.SILVER.asset)).collect().height == 2
 
 
 def test_another_run_fetches_what_the_audit_names(parts, settings):
-    """In another run the object is fetched, and its reading is noted as an input of the reader's phase."""
+    """The object is recorded as an input of the reader's phase."""
     store_raw(parts)
     with dg.build_resources(build_resources(settings)) as later:
         assert later.parquet_io_manager.load_input(input_of(RAW_KEY, phases.SILVER.asset)).collect().height == 2
@@ -100,7 +99,7 @@ def test_another_run_fetches_what_the_audit_names(parts, settings):
 
 
 def test_a_changed_object_is_refused_before_it_is_read(parts, settings):
-    """An object whose bytes were changed fails the reader's phase, by name."""
+    """The reader's phase fails, and the error names the object."""
     store_raw(parts)
     (file,) = stored_files(settings)
     file.chmod(0o644)
@@ -115,31 +114,31 @@ def test_a_changed_object_is_refused_before_it_is_read(parts, settings):
 
 
 def test_nothing_to_read_fails_the_reader(parts):
-    """Where the audit knows no success, the reader's phase fails and says what to materialize."""
+    """The error names the asset to materialize."""
     with pytest.raises(dg.Failure, match="no success of raw/network_events"):
         parts.parquet_io_manager.load_input(input_of(RAW_KEY, phases.SILVER.asset))
     assert [row["asset"] for row in parts.audit.ask().failures()] == [phases.SILVER.asset]
 
 
-def test_nothing_is_a_success_that_failed_afterwards(parts, settings, monkeypatch):
-    """Where the run's own copy cannot be kept the phase fails, instead of failing after its SUCCESS was written."""
-    monkeypatch.setattr(type(parts.scratch), "place_of", lambda *_: settings.cybersec_home / "no" / "such" / "folder")
+def test_no_error_can_follow_a_success(parts, settings, monkeypatch):
+    """If the run's own copy cannot be kept, the phase fails before SUCCESS is written."""
+    monkeypatch.setattr(type(parts.scratch), "path_of", lambda *_: settings.home / "no" / "such" / "folder")
     with pytest.raises(dg.Failure, match="CYBERSEC_SCRATCH"):
         store_raw(parts)
     assert (len(parts.audit.ask().records()), len(parts.audit.ask().failures())) == (0, 1)
 
 
 def test_a_store_that_refuses_fails_the_phase(parts, settings):
-    """Where the object cannot be stored there is a FAILED row and no object."""
-    settings.cybersec_home.mkdir(exist_ok=True)
-    (settings.cybersec_home / "store").write_text("in the way")
-    with pytest.raises(dg.Failure, match="refused"):
+    """There is a FAILED row and no object."""
+    settings.home.mkdir(exist_ok=True)
+    (settings.home / "store").write_text("in the way")
+    with pytest.raises(dg.Failure, match=r"the object store in .* failed"):
         store_raw(parts)
     assert [row["uri"] for row in parts.audit.ask().failures()] == [""]
 
 
 def store_model(parts, **told):
-    """Store a model, and say of it what is true or what is told."""
+    """Store a model whose training row has its parameters, some of them replaced."""
     model = train(FEATURES)
     made_with = {"feature_set": "basic", **parameters(model)} | told
     with parts.audit.phase(phases.MODEL.asset, DAY) as phase:
@@ -148,17 +147,16 @@ def store_model(parts, **told):
     return model
 
 
-def test_a_model_comes_back_as_it_was(parts):
-    """A pipeline is pickled, stored and unpickled, and scores as before."""
+def test_a_loaded_model_scores_as_before(parts):
     model = store_model(parts)
     loaded = parts.model_io_manager.load_input(input_of(MODEL_KEY, phases.EVALUATION.asset))
     assert np.array_equal(loaded.score_samples(FEATURES), model.score_samples(FEATURES))
 
 
 def test_a_models_bytes_are_checked_before_they_are_unpickled(parts, settings, monkeypatch):
-    """Bytes that are not the audit's never reach the unpickler, even where the file was swapped after its check."""
+    """Other bytes never reach the unpickler, even if the file is replaced after its check."""
     store_model(parts)
-    (copy,) = settings.cybersec_scratch.rglob("model_isoforest_2*.pkl")
+    (copy,) = settings.run.scratch.rglob("model_isoforest_2*.pkl")
     monkeypatch.setattr(type(parts.model_io_manager), "_copy_of", lambda _self, _artifact: copy)
     monkeypatch.setattr("pickle.load", lambda _file: pytest.fail("unpickled unchecked bytes"))
     copy.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
@@ -174,8 +172,8 @@ def test_a_models_bytes_are_checked_before_they_are_unpickled(parts, settings, m
         ({"feature_set": "huge"}, "'huge' is unknown"),
     ],
 )
-def test_a_model_that_does_not_fit_is_never_unpickled(parts, monkeypatch, told, said):
-    """What the training row tells is compared first: a model of another program fails the reader, unopened."""
+def test_an_incompatible_model_is_never_unpickled(parts, monkeypatch, told, said):
+    """The training row is compared first. A model of another program fails the reader."""
     store_model(parts, **told)
     monkeypatch.setattr("pickle.load", lambda _file: pytest.fail("unpickled a model that does not fit"))
     with pytest.raises(dg.Failure, match=said):

@@ -29,8 +29,8 @@ def environment(settings, tmp_path):
     """The environment of the metrics server."""
     return {
         "PATH": os.defpath,
-        "PG_HOST": settings.pg_host,
-        "PG_DATABASE": settings.pg_database,
+        "PG_HOST": settings.postgres.host,
+        "PG_DATABASE": settings.postgres.database,
         "CYBERSEC_HOME": str(tmp_path / "home"),
     }
 

@@ -33,7 +33,7 @@ SELECT ''::text AS asset, public.scribble() AS failures, now() AS last_success, 
 @pytest.fixture
 def place(settings):
     """The database as libpq takes it."""
-    return {"host": settings.pg_host, "user": "postgres", "dbname": settings.pg_database}
+    return {"host": settings.postgres.host, "user": "postgres", "dbname": settings.postgres.database}
 
 
 @pytest.fixture

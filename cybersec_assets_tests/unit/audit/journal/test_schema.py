@@ -76,7 +76,9 @@ def test_the_version_in_the_code_is_the_newest_migration():
 
 def test_many_who_come_first_make_one_schema(settings):
     """Eight connections to a database that is not there yet all find it whole."""
-    url = sa.URL.create("postgresql+psycopg2", "postgres", host=settings.pg_host, database=settings.pg_database)
+    url = sa.URL.create(
+        "postgresql+psycopg2", "postgres", host=settings.postgres.host, database=settings.postgres.database
+    )
     with ThreadPoolExecutor(8) as pool:
         databases = list(pool.map(schema.connect, [url] * 8))
     for each in databases:

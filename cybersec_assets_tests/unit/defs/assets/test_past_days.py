@@ -1,4 +1,4 @@
-"""A day that is over is watched: logs that came or changed afterwards are told, and nothing else happens."""
+"""The check `past_days_unchanged` reports added and changed logs of earlier days, and does nothing else."""
 
 import pytest
 
@@ -12,7 +12,7 @@ NAMES = "timestamp,src_ip,dst_ip,bytes,duration,protocol\n"
 
 @pytest.fixture
 def write_log(tmp_path):
-    """Write a day's log, and give the pattern that finds it."""
+    """Write a day's log, and return a pattern that matches it."""
 
     def write(day, flows=300, part="a"):
         rows = [f"{day} 10:00:00.{n:03},10.0.0.1,10.0.0.2,{n},1,tcp\n" for n in range(flows)]
@@ -24,7 +24,7 @@ def write_log(tmp_path):
 
 @pytest.fixture
 def write_logs(write_log):
-    """Write both days' logs, and give the pattern that finds them."""
+    """Write the logs of both days, and return a pattern that matches them."""
 
     def write():
         write_log(DAY)
@@ -34,21 +34,23 @@ def write_logs(write_log):
 
 
 def check_of(result):
-    """Give what the check found in a run."""
+    """Return the check's evaluation in a run."""
     (found,) = [check for check in result.get_asset_check_evaluations() if check.check_name == NAME]
     return found
 
 
-def test_days_whose_logs_are_as_they_were_pass(make_settings, materialize, write_logs):
-    """Nothing is told of days that nobody touched, the run's own among them."""
+def test_unchanged_logs_pass(make_settings, materialize, write_logs):
     settings = make_settings(flows_uri=write_logs())
     for day in (DAY, NEXT_DAY):
         result, _ = materialize(settings, ["raw/network_events"], partition_key=day)
     assert (check_of(result).passed, check_of(result).metadata["value"].value) == (True, 0)
 
 
-def test_a_past_day_whose_logs_grew_is_told(make_settings, materialize, write_log, write_logs, tmp_path):
-    """The next day's run warns, naming day, file and remedy, and succeeds; made again, the day is quiet."""
+def test_changed_logs_of_a_past_day_warn(make_settings, materialize, write_log, write_logs, tmp_path):
+    """The next day's run warns with day, file and remedy, and succeeds.
+
+    After the day is materialized again, the check passes.
+    """
     settings = make_settings(flows_uri=write_logs())
     materialize(settings, ["raw/network_events"])
     write_log(DAY, 310)
@@ -67,8 +69,8 @@ def test_a_past_day_whose_logs_grew_is_told(make_settings, materialize, write_lo
     assert check_of(result).passed
 
 
-def test_what_cannot_be_looked_at_is_told(make_settings, materialize, write_logs, tmp_path):
-    """A past day whose place cannot be read is a warning with the reason, and the run goes on."""
+def test_unreadable_logs_of_a_past_day_warn(make_settings, materialize, write_logs, tmp_path):
+    """The check warns with the reason, and the run continues."""
     settings = make_settings(flows_uri=write_logs())
     materialize(settings, ["raw/network_events"])
     (tmp_path / f"{DAY}.c.csv").mkdir()
@@ -78,7 +80,7 @@ def test_what_cannot_be_looked_at_is_told(make_settings, materialize, write_logs
 
 
 def test_an_unexpected_error_does_not_hide_a_broken_rule(make_settings, materialize, write_log, monkeypatch):
-    """Where a rule is broken, the row names that rule whatever happens while past days are compared."""
+    """The FAILED row has the broken rule, not the error of the comparison."""
 
     def fail(*_):
         raise ValueError("not expected")
@@ -90,10 +92,9 @@ def test_an_unexpected_error_does_not_hide_a_broken_rule(make_settings, material
     result, rows = materialize(settings, ["raw/network_events"], partition_key=NEXT_DAY)
     assert (rows[-1]["estado"], "not expected" in rows[-1]["error"]) == ("FAILED", False)
     assert "not_empty" in rows[-1]["error"] or "no flows" in rows[-1]["error"], rows[-1]["error"]
-    assert check_of(result).description == "this could not be looked at: not expected"
+    assert check_of(result).description == "the logs could not be checked: not expected"
 
 
-def test_made_up_days_are_not_watched(settings, materialize):
-    """Without logs there is nothing that could change."""
+def test_synthetic_days_pass(settings, materialize):
     result, _ = materialize(settings, ["raw/network_events"])
     assert check_of(result).passed

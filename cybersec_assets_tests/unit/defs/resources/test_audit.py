@@ -1,4 +1,4 @@
-"""A phase stays open from its first work to its result, and nothing ends without one."""
+"""A phase stays open from its first piece to its result, and always ends."""
 
 import contextlib
 import errno
@@ -18,18 +18,17 @@ OBJECT = Artifact("s3://bucket/name", Fingerprint(1, "00" * 32))
 
 @pytest.fixture
 def audit(settings):
-    """The audit, connected."""
     with audit_from(settings).session() as resource:
         yield resource
 
 
 def failures(audit):
-    """Give the errors that the audit holds."""
+    """Return the errors in the audit."""
     return [row["error"] for row in audit.ask().failures()]
 
 
-def test_a_phase_is_one_from_first_work_to_result(audit):
-    """What a later step of the same phase notes stands beside what the first one noted."""
+def test_pieces_of_a_phase_share_one_phase(audit):
+    """Facts of an earlier piece are in the row of the later one."""
     with audit.phase(RAW.asset, DAY) as phase:
         phase.facts["records"] = 5
     with audit.phase(RAW.asset, DAY) as same:
@@ -40,7 +39,7 @@ def test_a_phase_is_one_from_first_work_to_result(audit):
 
 @pytest.mark.parametrize("error", [QualityError, StoreError, ObjectChangedError])
 def test_a_known_error_becomes_one_line_and_a_failed_row(audit, error):
-    """The project's own error fails the phase for good: no step is retried within a run."""
+    """No step is retried within a run."""
     with pytest.raises(dg.Failure) as caught, audit.phase(RAW.asset, DAY):
         raise error("it broke", "Mend it")
     assert (caught.value.description, caught.value.allow_retries) == ("it broke. Mend it.", False)
@@ -48,8 +47,8 @@ def test_a_known_error_becomes_one_line_and_a_failed_row(audit, error):
     assert failures(audit) == ["it broke. Mend it."]
 
 
-def test_a_disk_that_refuses_is_a_known_error(audit):
-    """A file that cannot be written is named on one line, like the project's own errors."""
+def test_an_error_of_the_file_system_is_a_known_error(audit):
+    """An error of the file system is one line, like the project's own errors."""
     with pytest.raises(dg.Failure, match=r"No space left.*'/full'.*CYBERSEC_SCRATCH"), audit.phase(RAW.asset, DAY):
         raise OSError(errno.ENOSPC, "No space left on device", "/full")
     assert "/full" in failures(audit)[0]
@@ -59,23 +58,23 @@ def test_a_disk_that_refuses_is_a_known_error(audit):
     ("error", "said"),
     [(RuntimeError("boom"), "boom"), (KeyboardInterrupt(), "the run was interrupted. Run it again.")],
 )
-def test_an_unforeseen_error_fails_the_phase_and_stays_itself(audit, error, said):
-    """An error that nobody foresaw, an interrupt included, is recorded and raised as it is."""
+def test_an_unexpected_error_is_recorded_and_raised_unchanged(audit, error, said):
+    """Any other error, also an interrupt, is recorded and raised unchanged."""
     with pytest.raises(type(error)), audit.phase(RAW.asset, DAY):
         raise error
     assert failures(audit) == [said]
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "caf\udce9.csv"])
-def test_an_error_that_no_database_can_hold_is_still_recorded(audit, text):
-    """A NUL or a broken character in a message is written in another way, and the phase ends with its own error."""
+def test_an_error_with_characters_that_postgres_rejects_is_recorded(audit, text):
+    """NUL and invalid characters in a message are escaped."""
     with pytest.raises(dg.Failure, match="damaged"), audit.phase(RAW.asset, DAY):
         raise StoreError(f"{text} is damaged", "Mend it")
     assert "is damaged. Mend it." in failures(audit)[0]
 
 
-def test_what_cannot_be_recorded_hides_no_error(audit):
-    """Where even the FAILED row is refused, whatever by, the phase still ends with its own error."""
+def test_a_rejected_failed_row_does_not_hide_the_error(audit):
+    """If the FAILED row is rejected, the phase still ends with its own error."""
 
     def spoil(phase):
         phase.inputs.append({"file": "caf\udce9.csv"})
@@ -85,8 +84,8 @@ def test_what_cannot_be_recorded_hides_no_error(audit):
         raise spoil(phase)
 
 
-def test_a_phase_that_nobody_closed_has_failed(settings):
-    """When the run ends, a phase without a result gets a FAILED row."""
+def test_a_phase_that_is_left_open_fails(settings):
+    """A phase without a result gets a FAILED row at the run's end."""
     resource = audit_from(settings)
     with resource.yield_for_execution(dg.build_init_resource_context()), resource.phase(RAW.asset, DAY):
         pass
@@ -102,8 +101,8 @@ def test_a_phase_that_nobody_closed_has_failed(settings):
         (RuntimeError, "the phase ended without a result. Read the run's log."),
     ],
 )
-def test_an_interrupt_between_two_parts_of_a_phase_is_recorded(settings, error, said):
-    """An interrupt that arrives while no code of the phase runs is still the reason in its FAILED row."""
+def test_an_interrupt_between_two_pieces_of_a_phase_is_recorded(settings, error, said):
+    """The FAILED row has the interrupt as its reason, although no code of the phase was running."""
 
     @dg.resource
     def opened(context):
@@ -127,7 +126,7 @@ def test_an_interrupt_between_two_parts_of_a_phase_is_recorded(settings, error, 
 
 
 def test_without_an_audit_no_work_begins(make_settings):
-    """Where the database is away, the phase's body is never entered."""
+    """The phase's body does not run if the database is unreachable."""
     resource = audit_from(make_settings(pg_host="127.0.0.1", pg_port=1))
     entered = False
     with pytest.raises(dg.Failure, match="PG_HOST"), resource.session(), resource.phase(RAW.asset, DAY):
@@ -136,7 +135,7 @@ def test_without_an_audit_no_work_begins(make_settings):
 
 
 def test_an_audit_that_goes_away_does_not_hide_the_error(audit):
-    """Where FAILED cannot be written, the phase still ends with its own error."""
+    """If FAILED cannot be written, the phase still ends with its own error."""
 
     def lose_the_audit():
         with audit.connect().engine.begin() as connection:

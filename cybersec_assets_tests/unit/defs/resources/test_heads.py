@@ -1,4 +1,4 @@
-"""Every end of a phase is signed in the store, and a store that is away costs no phase its end."""
+"""Every end of a phase is signed in the store, and a store that cannot be reached fails no phase."""
 
 import base64
 import json
@@ -20,14 +20,13 @@ OBJECT = Artifact("s3://bucket/name", Fingerprint(1, "00" * 32))
 
 @pytest.fixture
 def audit(settings):
-    """The audit, connected."""
     with audit_from(settings).session() as resource:
         yield resource
 
 
 def heads_in(settings):
-    """Read the heads, once the home's key has been seen to have signed them."""
-    (trusted,) = trusted_keys(settings.cybersec_home, None, None)
+    """Return the heads, after a check of their signatures with the home's key."""
+    (trusted,) = trusted_keys(settings.home, None, None)
     key = Ed25519PublicKey.from_public_bytes(base64.b64decode(trusted))
     documents = [json.loads(file.read_text()) for file in head_files(settings)]
     for document in documents:
@@ -36,20 +35,20 @@ def heads_in(settings):
 
 
 def succeed(audit, asset=RAW.asset):
-    """Work on a phase to its good end."""
+    """Run a phase that succeeds."""
     with audit.phase(asset, DAY) as phase:
         phase.facts["records"] = 5
         audit.succeed(phase, OBJECT)
 
 
 def fail(audit, asset=RAW.asset, error=QualityError):
-    """Work on a phase to its bad end."""
+    """Run a phase that fails."""
     with pytest.raises(dg.Failure), audit.phase(asset, DAY):
         raise error("it broke", "Mend it")
 
 
 def test_each_end_is_signed_with_the_journals_own_hash(audit, settings):
-    """A success and a failure each leave a head of the entry that they are, signed by the home's key."""
+    """A success and a failure each leave a head of their entry, signed with the home's key."""
     ends = []
     for end in (succeed, fail):
         end(audit)
@@ -60,8 +59,8 @@ def test_each_end_is_signed_with_the_journals_own_hash(audit, settings):
     ]
 
 
-def test_a_store_that_has_refused_is_not_asked_at_once(audit, settings):
-    """A failure that was the store's is signed with the next end, as asking again would only make it wait."""
+def test_a_failure_of_the_store_is_signed_with_the_next_entry(audit, settings):
+    """A failure of the store is signed with the next entry, because a second request would only delay it."""
     fail(audit, error=StoreError)
     assert head_files(settings) == []
     succeed(audit)
@@ -69,13 +68,12 @@ def test_a_store_that_has_refused_is_not_asked_at_once(audit, settings):
 
 
 def test_a_start_is_not_signed(audit, settings):
-    """As long as a phase works nothing is said of it outside of the database."""
     with audit.phase(RAW.asset, DAY):
         assert head_files(settings) == []
 
 
 def test_a_days_heads_cover_its_journal(settings, materialize):
-    """A day of four phases leaves four heads, the last of which is of the journal's end."""
+    """A day of four phases leaves four heads. The last one is of the journal's last entry."""
     materialize(settings)
     with audit_from(settings).session() as audit:
         last = audit.journal().tail()
@@ -84,9 +82,9 @@ def test_a_days_heads_cover_its_journal(settings, materialize):
     assert (heads[-1]["count"], heads[-1]["hash"]) == (last.seq, last.hash)
 
 
-def test_a_store_that_takes_no_head_undoes_no_success(audit, settings):
-    """What the database has is valid without a head: the phase succeeds, and the next head covers it, too."""
-    place = settings.cybersec_home / "store"
+def test_a_rejected_head_does_not_undo_a_success(audit, settings):
+    """The phase succeeds, and the next head covers its entry."""
+    place = settings.home / "store"
     place.parent.mkdir()
     place.write_text("in the way")
     succeed(audit)
@@ -96,9 +94,10 @@ def test_a_store_that_takes_no_head_undoes_no_success(audit, settings):
     assert [(head["number"], head["count"]) for head in heads_in(settings)] == [(1, 4)]
 
 
-def test_without_a_key_no_work_begins(settings, monkeypatch):
-    """A signing key that is none fails the phase before its body, with a FAILED row that names the variable only."""
+def test_an_invalid_key_prevents_work(make_settings, monkeypatch):
+    """An invalid key fails the phase before its body runs. The FAILED row names the variable without its value."""
     monkeypatch.setenv("AUDIT_SIGNING_KEY", "hush-hush")
+    settings = make_settings()
     entered = False
     with audit_from(settings).session() as audit:
         with (
@@ -112,11 +111,12 @@ def test_without_a_key_no_work_begins(settings, monkeypatch):
     assert head_files(settings) == []
 
 
-def test_a_key_from_the_environment_signs(settings, monkeypatch):
-    """AUDIT_SIGNING_KEY signs in place of the home's key, which is not even made."""
+def test_a_key_from_the_environment_signs(make_settings, monkeypatch):
+    """No key is created in the home."""
     monkeypatch.setenv("AUDIT_SIGNING_KEY", base64.b64encode(bytes(range(32))).decode())
+    settings = make_settings()
     with audit_from(settings).session() as audit:
         succeed(audit)
-    assert not (settings.cybersec_home / SIGNING_KEY).exists()
+    assert not (settings.home / SIGNING_KEY).exists()
     (file,) = head_files(settings)
     assert json.loads(file.read_text())["key"] == "56475aa75463474c"

@@ -1,14 +1,15 @@
-"""Without an endpoint objects lie in folders; with one they go to that server."""
+"""Without an endpoint, objects are stored in folders. With one, they are stored on that server."""
 
 import pytest
 
 from cybersec_assets.defs.resources.object_store import ObjectStoreResource
+from cybersec_assets.settings import StoreSettings
 from cybersec_assets.stores.folder import FolderStore
+from cybersec_assets_tests.support.settings import group_with
 
 
-def test_without_an_endpoint_it_is_folders_below_home(tmp_path):
-    """The embedded store is a directory under CYBERSEC_HOME."""
-    resource = ObjectStoreResource(home=str(tmp_path))
+def test_without_an_endpoint_objects_are_in_the_home(tmp_path):
+    resource = ObjectStoreResource(group_with(StoreSettings, home=tmp_path))
     store = resource.open()
     assert isinstance(store, FolderStore)
     assert store.root == tmp_path / "store"
@@ -25,15 +26,18 @@ def test_without_an_endpoint_it_is_folders_below_home(tmp_path):
     ],
 )
 def test_an_endpoint_is_a_host_or_a_url(endpoint, secure, url):
-    """A scheme in the endpoint goes before MINIO_SECURE."""
-    resource = ObjectStoreResource(endpoint=endpoint, secure=secure, access_key="k", secret_key="s")
+    """A scheme in the endpoint takes precedence over MINIO_SECURE."""
+    resource = ObjectStoreResource(
+        group_with(StoreSettings, endpoint=endpoint, secure=secure, access_key="k", secret_key="s")
+    )
     assert resource.open().client.meta.endpoint_url == url
     assert resource.location == url
 
 
-def test_a_ca_file_is_what_the_client_checks_against(tmp_path):
-    """A server's certificate is checked against MINIO_CA_FILE where one is given."""
+def test_the_client_verifies_with_the_ca_file(tmp_path):
     ca_file = tmp_path / "ca.pem"
-    resource = ObjectStoreResource(endpoint="https://minio:9000", ca_file=str(ca_file), access_key="k", secret_key="s")
+    resource = ObjectStoreResource(
+        group_with(StoreSettings, endpoint="https://minio:9000", ca_file=ca_file, access_key="k", secret_key="s")
+    )
     client = resource.server.client()
     assert client._endpoint.http_session._verify == str(ca_file)  # noqa: SLF001 - boto3 shows it nowhere else
