@@ -1,3 +1,3 @@
-"""A shim for tools that know no pyproject.toml."""
+"""Support tools that cannot read pyproject.toml."""
 
 __import__("setuptools").setup()
