@@ -218,8 +218,8 @@ def as_markdown() -> str:
     lines = [
         "# Configuration",
         "",
-        "Every setting is an environment variable. An empty variable is an unset one. In the Helm chart most of them",
-        "are values; see [values.md](values.md).",
+        "Every setting is an environment variable. An empty variable counts as unset. Most variables are values of the",
+        "Helm chart; see [its README](../helm/cybersec-assets/README.md#values).",
         "",
         "This file is generated from `cybersec_assets/settings.py`:",
         "`python -m cybersec_assets.settings > docs/configuration.md`",
