@@ -65,7 +65,7 @@ def run_days_and_report(
             if status == INTERRUPTED:
                 break
             if status and number < len(days) and not as_json:
-                typer.echo(f"{day} failed; going on with {days[number]}", err=True)
+                typer.echo(f"{day} failed; continuing with {days[number]}", err=True)
     not_run = days[len(reports) :]
     if as_json:
         typer.echo(tables.as_json(_document(first, last, reports, not_run, settings)))

@@ -11,15 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tenacity import (
-    RetryCallState,
-    RetryError,
-    Retrying,
-    retry_if_exception_type,
-    retry_if_result,
-    stop_after_delay,
-    wait_fixed,
-)
+import tenacity
 
 from cybersec_assets.artifact import fingerprint_of
 from cybersec_assets.audit.journal.tables import SCHEMA_VERSION
@@ -87,14 +79,15 @@ def wait_until_prepared(settings: Settings, seconds: float) -> None:
         AuditError: They are not after `seconds`. The message has the last cause.
     """
     database = dagster_database(settings)
-    retrying = Retrying(
-        retry=retry_if_exception_type(AuditLostError) | retry_if_result(lambda is_marked: not is_marked),
-        wait=wait_fixed(PAUSE_SECONDS),
-        stop=stop_after_delay(seconds),
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(AuditLostError)
+        | tenacity.retry_if_result(lambda is_marked: not is_marked),
+        wait=tenacity.wait_fixed(PAUSE_SECONDS),
+        stop=tenacity.stop_after_delay(seconds),
     )
     try:
         retrying(database.is_marked)
-    except RetryError as ended:
+    except tenacity.RetryError as ended:
         error = ended.last_attempt.exception()
         cause = error.problem if isinstance(error, CybersecError) else f"nothing is prepared for {database.program}"
         raise AuditError(
@@ -181,20 +174,20 @@ def _migrate_instance() -> None:
         instance.upgrade()
 
 
-def _retrying(seconds: float, say: Say) -> Retrying:
+def _retrying(seconds: float, say: Say) -> tenacity.Retrying:
     """Return the retries of a step whose store may be starting. Each problem is reported once."""
     reported = set[str]()
 
-    def report(state: RetryCallState) -> None:
+    def report(state: tenacity.RetryCallState) -> None:
         error = state.outcome and state.outcome.exception()
         if isinstance(error, CybersecError) and error.problem not in reported:
             reported.add(error.problem)
             say(f"waiting: {error.problem}")
 
-    return Retrying(
-        retry=retry_if_exception_type((AuditLostError, StoreError)),
-        wait=wait_fixed(PAUSE_SECONDS),
-        stop=stop_after_delay(seconds),
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type((AuditLostError, StoreError)),
+        wait=tenacity.wait_fixed(PAUSE_SECONDS),
+        stop=tenacity.stop_after_delay(seconds),
         before_sleep=report,
         reraise=True,
     )

@@ -87,12 +87,7 @@ def reconcile_all(
         for uri in [] if dry_run else old:
             store.delete(*split_uri(uri))
         abandoned = [
-            {
-                "asset": phase.asset,
-                "partition_key": phase.partition,
-                "run_id": phase.run_id,
-                "attempt": phase.attempt,
-            }
+            {"asset": phase.asset, "partition_key": phase.partition, "run_id": phase.run_id, "attempt": phase.attempt}
             for phase in closed
         ]
         return Reconciled(abandoned, open_count, orphans, old, list(_damaged(store, recorded)))

@@ -69,7 +69,7 @@ class S3Store:
             head = self.client.head_object(Bucket=bucket, Key=name, ChecksumMode="ENABLED")
             checksum = head.get("ChecksumSHA256")
             if checksum is None or head.get("ChecksumType") == "COMPOSITE" or "-" in checksum:
-                return self._read(bucket, name)
+                return fingerprint_of_chunks(self.chunks(bucket, name))
             return Fingerprint(head["ContentLength"], base64.b64decode(checksum).hex())
 
     def fetch(self, bucket: str, name: str, to: Path) -> None:
@@ -112,7 +112,7 @@ class S3Store:
             except ClientError as error:
                 if code_of(error) not in MISSING:
                     raise
-                self._make_bucket(bucket)
+                self._create_bucket(bucket)
 
     def _upload(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> None:
         upload = self._put if fingerprint.size <= self.put_limit else self._put_parts
@@ -121,7 +121,7 @@ class S3Store:
         except ClientError as error:
             if code_of(error) != "NoSuchBucket":
                 raise
-            self._make_bucket(bucket)
+            self._create_bucket(bucket)
             upload(bucket, name, file, fingerprint)
 
     def _put(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> None:
@@ -130,10 +130,8 @@ class S3Store:
             self.client.put_object(Bucket=bucket, Key=name, Body=body, ChecksumSHA256=checksum, IfNoneMatch="*")
 
     def _put_parts(self, bucket: str, name: str, file: Path, _fingerprint: Fingerprint) -> None:
-        place = {"Bucket": bucket, "Key": name}
-        upload = place | {
-            "UploadId": self.client.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")["UploadId"]
-        }
+        upload = {"Bucket": bucket, "Key": name}
+        upload["UploadId"] = self.client.create_multipart_upload(**upload, ChecksumAlgorithm="SHA256")["UploadId"]
         try:
             parts = list(self._upload_parts(upload, file))
             self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
@@ -150,17 +148,14 @@ class S3Store:
                 hit(Point.PART_UPLOADED)
                 yield {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]}
 
-    def _read(self, bucket: str, name: str) -> Fingerprint:
-        return fingerprint_of_chunks(self.chunks(bucket, name))
-
-    def _make_bucket(self, bucket: str) -> None:
+    def _create_bucket(self, bucket: str) -> None:
         try:
-            self.client.create_bucket(Bucket=bucket, **self._region())
+            self.client.create_bucket(Bucket=bucket, **self._location())
         except ClientError as error:
             if code_of(error) not in BUCKET_EXISTS:
                 raise
 
-    def _region(self) -> dict[str, Any]:
+    def _location(self) -> dict[str, Any]:
         """Return the arguments for the bucket's region, which S3 requires in every region but its first."""
         region = self.client.meta.region_name
         return {} if region == FIRST_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}

@@ -47,8 +47,8 @@ def require_conditions(store: S3Store, bucket: str) -> bool:
     if not _may_delete(store, bucket):
         return False
     with _own_object(store, bucket) as name:
-        place = {"Bucket": bucket, "Key": name}
-        _write(store, _put, place, b"1")
+        target = {"Bucket": bucket, "Key": name}
+        _write(store, _put, target, b"1")
         require_refusals(store, bucket, name)
     return True
 
@@ -61,7 +61,7 @@ def require_refusals(store: S3Store, bucket: str, name: str) -> None:
     """
     for method, start in WRITE_METHODS.items():
         if _write(store, start, {"Bucket": bucket, "Key": name}, b"2"):
-            raise _ignored(store, f"{method} replaced an object")
+            raise _unsafe(store, f"{method} replaced an object")
 
 
 def require_one_winner(store: S3Store, bucket: str, writers: int = WRITERS) -> None:
@@ -75,7 +75,7 @@ def require_one_winner(store: S3Store, bucket: str, writers: int = WRITERS) -> N
         with _own_object(store, bucket) as name:
             won = _race(store, start, {"Bucket": bucket, "Key": name}, writers)
             if len(won) != 1:
-                raise _ignored(store, f"{len(won)} of {writers} writers of one name succeeded with {method}")
+                raise _unsafe(store, f"{len(won)} of {writers} writers of one name succeeded with {method}")
             (content,) = won
             if b"".join(store.chunks(bucket, name)) != content:
                 raise StoreError(
@@ -84,26 +84,26 @@ def require_one_winner(store: S3Store, bucket: str, writers: int = WRITERS) -> N
                 )
 
 
-def _race(store: S3Store, start: Start, place: dict[str, str], writers: int) -> list[bytes]:
+def _race(store: S3Store, start: Start, target: dict[str, str], writers: int) -> list[bytes]:
     """Return the contents of the writers that the server reported as successful."""
     contents = [f"writer {number}".encode() for number in range(writers)]
-    with store.translate_errors(place["Bucket"]):
-        finishes = [start(store.client, place, content) for content in contents]
+    with store.translate_errors(target["Bucket"]):
+        finishes = [start(store.client, target, content) for content in contents]
     barrier = Barrier(writers)
 
     def write(finish: Finish) -> bool:
         barrier.wait()
-        return _is_written(store, place["Bucket"], finish)
+        return _is_written(store, target["Bucket"], finish)
 
     with ThreadPoolExecutor(writers) as pool:
         return list(compress(contents, pool.map(write, finishes)))
 
 
-def _write(store: S3Store, start: Start, place: dict[str, str], content: bytes) -> bool:
+def _write(store: S3Store, start: Start, target: dict[str, str], content: bytes) -> bool:
     """Write if the name is free, and return whether the server wrote."""
-    with store.translate_errors(place["Bucket"]):
-        finish = start(store.client, place, content)
-    return _is_written(store, place["Bucket"], finish)
+    with store.translate_errors(target["Bucket"]):
+        finish = start(store.client, target, content)
+    return _is_written(store, target["Bucket"], finish)
 
 
 def _is_written(store: S3Store, bucket: str, finish: Finish) -> bool:
@@ -112,20 +112,20 @@ def _is_written(store: S3Store, bucket: str, finish: Finish) -> bool:
             finish()
         except ClientError as error:
             if code_of(error) in UNKNOWN:
-                raise _ignored(store, f"it responded with {code_of(error)}") from error
+                raise _unsafe(store, f"it responded with {code_of(error)}") from error
             if code_of(error) not in TAKEN:
                 raise
             return False
     return True
 
 
-def _put(client: Any, place: dict[str, str], content: bytes) -> Finish:
+def _put(client: Any, target: dict[str, str], content: bytes) -> Finish:
     checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
-    return lambda: client.put_object(**place, Body=content, ChecksumSHA256=checksum, IfNoneMatch="*")
+    return lambda: client.put_object(**target, Body=content, ChecksumSHA256=checksum, IfNoneMatch="*")
 
 
-def _put_part(client: Any, place: dict[str, str], content: bytes) -> Finish:
-    upload = place | {"UploadId": client.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")["UploadId"]}
+def _put_part(client: Any, target: dict[str, str], content: bytes) -> Finish:
+    upload = target | {"UploadId": client.create_multipart_upload(**target, ChecksumAlgorithm="SHA256")["UploadId"]}
     sent = client.upload_part(**upload, PartNumber=1, Body=content, ChecksumAlgorithm="SHA256")
     part = {"PartNumber": 1, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]}
 
@@ -147,10 +147,10 @@ WRITE_METHODS: dict[str, Start] = {"PutObject": _put, "CompleteMultipartUpload":
 
 def _may_delete(store: S3Store, bucket: str) -> bool:
     """Return whether the key may delete objects, by deleting an unused name. Create the bucket if it is missing."""
-    place = {"Bucket": bucket, "Key": f"{CHECKS}{uuid.uuid4()}"}
+    target = {"Bucket": bucket, "Key": f"{CHECKS}{uuid.uuid4()}"}
     with store.translate_errors(bucket):
         try:
-            store.client.delete_object(**place)
+            store.client.delete_object(**target)
         except ClientError as error:
             if code_of(error) in DENIED:
                 return False
@@ -172,7 +172,7 @@ def _own_object(store: S3Store, bucket: str) -> Iterator[str]:
             store.delete(bucket, name)
 
 
-def _ignored(store: S3Store, how: str) -> UnsafeStoreError:
+def _unsafe(store: S3Store, how: str) -> UnsafeStoreError:
     return UnsafeStoreError(
         f"{store.client.meta.endpoint_url} does not support S3's condition If-None-Match: {how}",
         "Use a server that does, such as MinIO or AWS S3, because on this one artifacts could be overwritten",

@@ -52,7 +52,7 @@ def test_days_run_in_order_and_continue_after_a_failed_one(cybersec, settings, l
     assert lines[4] == [WITHOUT_LOGS, "FAILED"]
     assert out.splitlines()[-1] == "2 days done, 2 failed"
     assert max(map(len, out.splitlines()[:5])) <= 80
-    assert f"{SECOND} failed; going on with {THIRD}" in err
+    assert f"{SECOND} failed; continuing with {THIRD}" in err
     errors = [line for line in err.splitlines() if line.startswith("error:")]
     assert ["within_day" in errors[0], f"{WITHOUT_LOGS}.csv" in errors[1], len(errors)] == [True, True, 2]
 
