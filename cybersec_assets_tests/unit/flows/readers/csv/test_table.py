@@ -174,7 +174,7 @@ def test_a_header_alone_has_no_records(log, end):
 @pytest.mark.parametrize("column", list(CSV))
 def test_a_file_without_a_required_column_is_rejected(log, column):
     write(log, ",".join(name for name in CSV if name != column) + "\n")
-    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {column}\. Have the sensor write it, or take"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {column}\. Have the sensor write it, take"):
         find(log)
 
 
