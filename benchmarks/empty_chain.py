@@ -1,4 +1,4 @@
-"""An empty Dagster run: four daily-partitioned assets in a chain that do nothing, run as the product runs its job."""
+"""Run a Dagster job of four daily-partitioned assets that do nothing, in the way that the product runs its job."""
 
 import logging
 import sys
@@ -10,13 +10,13 @@ DAYS = dg.DailyPartitionsDefinition(start_date="2025-01-01", timezone="UTC")
 
 @dg.asset(key=["raw", "network_events"], partitions_def=DAYS)
 def raw() -> int:
-    """Do nothing."""
+    """Return a number."""
     return 0
 
 
 @dg.asset(key=["silver", "network_events"], ins={"raw": dg.AssetIn(["raw", "network_events"])}, partitions_def=DAYS)
 def silver(raw: int) -> int:
-    """Do nothing."""
+    """Return a number."""
     return raw
 
 
@@ -24,7 +24,7 @@ def silver(raw: int) -> int:
     key=["gold", "isolation_forest"], ins={"silver": dg.AssetIn(["silver", "network_events"])}, partitions_def=DAYS
 )
 def model(silver: int) -> int:
-    """Do nothing."""
+    """Return a number."""
     return silver
 
 
@@ -34,18 +34,18 @@ def model(silver: int) -> int:
     partitions_def=DAYS,
 )
 def evaluation(model: int, silver: int) -> int:
-    """Do nothing."""
+    """Return a number."""
     return model + silver
 
 
 @dg.logger(config_schema={})
 def quiet(context: dg.InitLoggerContext) -> logging.Logger:
-    """Say nothing, as the product's logger does."""
-    return logging.Logger(context.run_id or "quiet", logging.CRITICAL)  # noqa: LOG001 - it is this run's alone
+    """Return a logger that drops all messages, as the product's logger does."""
+    return logging.Logger(context.run_id or "quiet", logging.CRITICAL)  # noqa: LOG001 - only this run uses it
 
 
 def main(day: str) -> None:
-    """Run the chain for a day."""
+    """Run the job for a day."""
     definitions = dg.Definitions(
         assets=[raw, silver, model, evaluation],
         jobs=[dg.define_asset_job("daily_training", dg.AssetSelection.all())],

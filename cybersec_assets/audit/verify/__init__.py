@@ -1,1 +1,1 @@
-"""Tests and test support: audit/verify."""
+"""Check the audit: journal, event tables, signed heads and objects. Shares no code with the writer."""

@@ -1,4 +1,4 @@
-"""What a check can find. The ids are stable: scripts rely on them."""
+"""The findings of a check. Their ids are stable, since scripts rely on them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,10 +31,10 @@ class Finding:
     """One damaged place.
 
     Attributes:
-        id: Its kind.
+        id: The kind of damage.
         table: The table, or `audit-heads`.
         row: The journal's sequence number, the table's id or the head's number; 0 for a protection.
-        what: What is wrong, for people.
+        what: A description for people.
     """
 
     id: Damage

@@ -1,14 +1,11 @@
-"""The signed heads, read from the store and checked one by one.
-
-names in order → a gap is a missing head → bytes → key trusted? → signature right? → a head to hold the journal to
-"""
+"""Read the signed heads from the object store and check each: no gap, a trusted key, a valid signature."""
 
 import base64
 import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,25 +25,25 @@ class Listed(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The object's name."""
         ...
 
 
 class Objects(Protocol):
-    """Where objects are read from."""
+    """The part of an object store that a check reads."""
 
     def chunks(self, bucket: str, name: str) -> Iterator[bytes]:
-        """Read an object's bytes; ObjectMissingError where there is none."""
+        """Yield an object's bytes, or raise ObjectMissingError."""
         ...
 
     def entries(self, bucket: str, prefix: str = ...) -> Iterator[Listed]:
-        """List a bucket's objects in the order of their names."""
+        """Yield a bucket's objects in the order of their names."""
         ...
 
 
 @dataclass(frozen=True)
 class SignedHead:
-    """A head whose signature is right; its time is UTC, without a zone as the database's are."""
+    """A head with a valid signature. Its time is UTC without a zone, as times in the database."""
 
     number: int
     count: int
@@ -58,26 +55,27 @@ class Heads:
     """Read the heads of a journal.
 
     Args:
-        objects: Where from.
-        bucket: In which bucket.
-        trusted: The public keys that are trusted, in base64.
+        objects: The object store.
+        bucket: The heads' bucket.
+        trusted: The trusted public keys in base64.
+
+    Attributes:
+        seen: The number of heads that were read.
     """
 
     def __init__(self, objects: Objects, bucket: str, trusted: Sequence[str]) -> None:
-        """Note where the heads are."""
         self._objects = objects
         self._bucket = bucket
-        self._keys: Mapping[str, bytes] = {
-            hashlib.sha256(raw).hexdigest()[:16]: raw for raw in map(base64.b64decode, trusted)
-        }
+        keys = [base64.b64decode(text) for text in trusted]
+        self._keys = {hashlib.sha256(key).hexdigest()[:16]: key for key in keys}
         self.seen = 0
 
     def last(self) -> int:
-        """Give the greatest number; what is written later is no matter of this check.
+        """Return the greatest number, or 0 without heads. A check ignores heads that are written later.
 
         Raises:
             SettingsError: There are heads, but no key is trusted.
-            StoreError: The store is away.
+            StoreError: The object store cannot be reached.
         """
         last = max(self._numbers(), default=0)
         if last and not self._keys:
@@ -85,26 +83,26 @@ class Heads:
         return last
 
     def read(self, last: int, since: int = 1) -> Iterator[SignedHead | Finding]:
-        """Give every head that is right, and a finding for each that is not.
+        """Yield each valid head, and a finding for each that is invalid or missing.
 
         Args:
-            last: The greatest number that is asked for.
-            since: The smallest.
+            last: The greatest number.
+            since: The smallest number.
 
         Raises:
-            StoreError: The store is away.
+            StoreError: The object store cannot be reached.
         """
         expected = since
         for number in self._numbers():
             if since <= number <= last:
                 for gap in range(expected, number):
-                    yield Finding(Damage.HEAD_MISSING, HEADS, gap, f"there is no head {gap}, but head {number}")
+                    yield Finding(Damage.HEAD_MISSING, HEADS, gap, f"head {gap} is missing, but head {number} exists")
                 self.seen += 1
                 yield self._check(number)
                 expected = number + 1
 
     def newest(self, last: int, is_wanted: Callable[[SignedHead], bool] = lambda _: True) -> SignedHead | None:
-        """Give the last right head that is wanted, looking backwards from a number."""
+        """Return the valid head with the greatest number, not above `last`, that `is_wanted` accepts."""
         for number in sorted((number for number in self._numbers() if number <= last), reverse=True):
             head = self._check(number)
             if isinstance(head, SignedHead) and is_wanted(head):
@@ -118,18 +116,21 @@ class Heads:
     def _check(self, number: int) -> SignedHead | Finding:
         try:
             document = json.loads(b"".join(self._objects.chunks(self._bucket, f"{PREFIX}{number:012d}.json")))
-            text, key, signature = document["head"], document["key"], base64.b64decode(document["signature"])
+            text = document["head"]
+            key = document["key"]
+            signature = base64.b64decode(document["signature"])
             if key not in self._keys:
-                return Finding(Damage.HEAD_KEY, HEADS, number, f"head {number} is signed with key {key}: not trusted")
+                what = f"head {number} is signed with key {key}, which is not trusted"
+                return Finding(Damage.HEAD_KEY, HEADS, number, what)
             Ed25519PublicKey.from_public_bytes(self._keys[key]).verify(signature, SIGNED_FOR + text.encode())
-            said = json.loads(text)
-            time = dt.datetime.fromisoformat(said["time"]).astimezone(dt.UTC).replace(tzinfo=None)
-            head = SignedHead(said["number"], said["count"], said["hash"], time)
+            signed = json.loads(text)
+            time = dt.datetime.fromisoformat(signed["time"]).astimezone(dt.UTC).replace(tzinfo=None)
+            head = SignedHead(signed["number"], signed["count"], signed["hash"], time)
         except ObjectMissingError:
-            return Finding(Damage.HEAD_MISSING, HEADS, number, f"there is no head {number}")
+            return Finding(Damage.HEAD_MISSING, HEADS, number, f"head {number} is missing")
         except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return Finding(Damage.HEAD_SIGNATURE, HEADS, number, f"the signature of head {number} is wrong")
+            return Finding(Damage.HEAD_SIGNATURE, HEADS, number, f"the signature of head {number} is invalid")
         if head.number != number:
-            what = f"head {head.number} stands in the place of head {number}"
+            what = f"head {head.number} is in the place of head {number}"
             return Finding(Damage.HEAD_SIGNATURE, HEADS, number, what)
         return head

@@ -1,7 +1,7 @@
-"""What guards the audit inside its database, held against what the migrations made: nothing gone, changed or added.
+"""Compare the database's protections of the audit with those that the migrations made.
 
-Triggers refuse changes, functions write, unique indexes refuse a second of a kind, and nobody but the owner may write.
-Whether the owner can log in is no matter of this check: in a database with one role for all it can.
+Triggers refuse changes, functions write, unique indexes refuse duplicates, and only the owner may write. Whether the
+owner can log in is not checked: in a database with one role for everything it can.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.audit.verify.findings import JOURNAL, Damage, Finding
 
-TABLES = (JOURNAL, *(phase.table.name for phase in PHASES.values()))
+PROTECTED = (JOURNAL, *(phase.table.name for phase in PHASES.values()))
 BODIES = {
     "audit_append": "999708536656806a2fa379b34e3eff8608cfb7456203208a7e5dadd3ac27e74d",
     "audit_chain": "0b26007ab40afe4a210b92eb51c2b6d88676a1e673f2fbd5c768853e2958d98d",
@@ -17,8 +17,8 @@ BODIES = {
     "audit_next": "a7a7a2a5335526ebf227ad8124533c2afcf7242efb5dcfd4520c39b2485f4d95",
     "audit_refuse": "0044205de6007781e23ca23d606f1f68bf18f01f03751e8f5596a19dd6e7e34e",
 }
-"""The SHA-256 of each function's body; a migration that replaces one changes it here as well."""
-QUERY = """
+"""The SHA-256 of each function's body. A migration that replaces a function changes it here as well."""
+PROTECTIONS = """
 SELECT c.relname, 'trigger ' || t.tgname, CASE t.tgenabled WHEN 'A' THEN 'always on' WHEN 'D' THEN 'switched off'
     ELSE 'off in replication' END || ', ' || pg_get_triggerdef(t.oid)
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
@@ -38,7 +38,7 @@ SELECT 'audit_journal', 'function ' || p.proname, string_agg(
 FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND 'function ' || p.proname = ANY (:names)
 GROUP BY p.proname
 UNION ALL
-SELECT c.relname, 'right to ' || a.privilege_type, 'given to ' || CASE a.grantee WHEN 0 THEN 'everybody'
+SELECT c.relname, 'right to ' || a.privilege_type, 'granted to ' || CASE a.grantee WHEN 0 THEN 'PUBLIC'
     ELSE pg_get_userbyid(a.grantee) END
 FROM pg_class c
     JOIN (SELECT oid, relacl FROM pg_class UNION ALL SELECT attrelid, attacl FROM pg_attribute) AS w (oid, acl)
@@ -47,56 +47,54 @@ FROM pg_class c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (:tables) AND a.grantee <> c.relowner
     AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')
 """
-"""Ask for table, name and nature of everything that guards, and of everything that would get around it."""
+"""Select table, name and definition of each protection, and of everything that could bypass one."""
 
 
-def _made() -> dict[tuple[str, str], str]:
-    """Say what the migrations made, as PostgreSQL describes it."""
+def _expected() -> dict[tuple[str, str], str]:
+    """Return what the migrations made, as PostgreSQL describes it."""
     made = {
         (JOURNAL, f"function {name}"): f"as its {'owner' if name == 'audit_append' else 'caller'}, "
         f"search_path=pg_catalog, pg_temp, body {body}"
         for name, body in BODIES.items()
     }
-    for table in TABLES:
+    for table in PROTECTED:
         for name, event, each in (("rows", "DELETE OR UPDATE", "ROW"), ("all", "TRUNCATE", "STATEMENT")):
             trigger = f"{table}_append_only_{name}"
             made[table, f"trigger {trigger}"] = (
                 f"always on, CREATE TRIGGER {trigger} BEFORE {event} ON public.{table} "
                 f"FOR EACH {each} EXECUTE FUNCTION public.audit_refuse()"
             )
-    for table, name, columns in _unique_indexes():
+    once = "run_id, asset_key, partition_key, attempt, ((kind = 'STARTED'::text))"
+    indexes = [
+        (JOURNAL, "audit_journal_pkey", "seq"),
+        (JOURNAL, "audit_journal_prev_hash_key", "prev_hash"),
+        (JOURNAL, "audit_journal_once", once),
+        *((table, f"{table}_journal_seq_key", "journal_seq") for table in PROTECTED[1:]),
+    ]
+    for table, name, columns in indexes:
         made[table, f"index {name}"] = f"CREATE UNIQUE INDEX {name} ON public.{table} USING btree ({columns})"
     return made
 
 
-def _unique_indexes() -> Iterator[tuple[str, str, str]]:
-    once = "run_id, asset_key, partition_key, attempt, ((kind = 'STARTED'::text))"
-    yield JOURNAL, "audit_journal_pkey", "seq"
-    yield JOURNAL, "audit_journal_prev_hash_key", "prev_hash"
-    yield JOURNAL, "audit_journal_once", once
-    for table in TABLES[1:]:
-        yield table, f"{table}_journal_seq_key", "journal_seq"
+EXPECTED = _expected()
+PROTECTION_NAMES = sorted(name for _, name in EXPECTED)
 
 
-MADE = _made()
-NAMES = sorted(name for _, name in MADE)
-
-
-def guard_faults(found: Iterable[tuple[str, str, str]]) -> Iterator[Finding]:
-    """Say which guard is gone, changed or got around.
+def check_protections(found: Iterable[tuple[str, str, str]]) -> Iterator[Finding]:
+    """Yield which protection is missing or changed, and what bypasses one.
 
     Args:
-        found: What `QUERY` gives.
+        found: The rows of `PROTECTIONS`.
     """
-    missing = dict(MADE)
-    for table, name, nature in found:
+    missing = dict(EXPECTED)
+    for table, name, definition in found:
         expected = missing.pop((table, name), None)
         if expected is None:
-            yield _fault(table, f"{name} is none that the audit made: {nature}")
-        elif nature != expected:
-            yield _fault(table, f"{name} is not as it was made: {nature}")
-    yield from (_fault(table, f"{name} is gone") for table, name in missing)
+            yield _finding(table, f"{name} was not made by the audit: {definition}")
+        elif definition != expected:
+            yield _finding(table, f"{name} was changed: {definition}")
+    yield from (_finding(table, f"{name} is missing") for table, name in missing)
 
 
-def _fault(table: str, what: str) -> Finding:
+def _finding(table: str, what: str) -> Finding:
     return Finding(Damage.PROTECTION_OFF, table, 0, what)

@@ -1,108 +1,102 @@
-"""The whole check, in one pass over the journal and in constant memory.
+"""Check the whole audit in one pass over the journal, in constant memory.
 
-numbers of the heads → one snapshot of the database → entries in order, each with its row
-    → right in itself? → in its place? → as the head that covers it says? → its object there, with its bytes?
+The check reads one moment of the database, and the heads that existed before it. For each entry it compares hash,
+columns and event row, then the link to the entry before, the signed head that covers it, and the bytes of its objects.
 """
 
 import datetime as dt
 import hashlib
 import json
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from cybersec_assets.audit.journal.tables import PHASES
-from cybersec_assets.audit.verify.chain import Chain
-from cybersec_assets.audit.verify.entries import Entry, entry_fault
+from cybersec_assets.audit.verify.entries import Chain, JournalRow, check_entry, unclaimed_rows
 from cybersec_assets.audit.verify.findings import HEADS, JOURNAL, Damage, Finding
 from cybersec_assets.audit.verify.heads import Heads, Objects, SignedHead
-from cybersec_assets.audit.verify.snapshot import TABLES, Snapshot, snapshot_of
+from cybersec_assets.audit.verify.snapshot import TABLES, Snapshot, open_snapshot
 from cybersec_assets.errors import AuditError, ObjectMissingError
 
 HeadsOrFindings = Iterator[SignedHead | Finding]
 EVALUATIONS = "eval"
 SUCCESS = "SUCCESS"
 NO_LOCK = '"lock": null'
-"""In an entry that an upgrade made; no head was signed for it."""
+"""Part of the body of an entry that a migration wrote; no head was signed for it."""
 REJECTED = '"rejected": {'
-"""In an entry whose row names the object that lines were set aside in; within a text its quotes would be escaped."""
+"""Part of the body of an entry whose row refers to a quarantine object; within a value its quotes would be escaped."""
 
 
 @dataclass
 class Counts:
-    """How much was looked at."""
+    """How much was checked."""
 
     entries: int = 0
     heads: int = 0
     objects: int = 0
 
 
-class Named(NamedTuple):
-    """An object that a row names, with the size and the SHA-256 that its bytes must have."""
+class RecordedObject(NamedTuple):
+    """An object that a row refers to: its bucket and name as a path, and the recorded size and SHA-256."""
 
     row: int
-    uri: str
-    bucket: str
-    name: str
-    size_and_hash: tuple[int, str]
+    path: str
+    size: int
+    sha256: str
 
 
 class Verifier:
     """Check an audit.
 
     Args:
-        engine: Its database.
-        objects: Its object store.
-        prefix: What every bucket's name begins with.
+        engine: The audit database.
+        objects: The object store.
+        prefix: The prefix of all bucket names.
         trusted: The public keys that are trusted to sign heads, in base64.
     """
 
     def __init__(self, engine: sa.Engine, objects: Objects, prefix: str, trusted: Sequence[str]) -> None:
-        """Note what is to be checked."""
-        self._engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._engine = engine
         self._objects = objects
         self._heads = Heads(objects, f"{prefix}-{EVALUATIONS}", trusted)
         self.counts = Counts()
 
     def findings(self, since: dt.datetime | None = None) -> Iterator[Finding]:
-        """Give what is wrong.
+        """Yield all damage, as it is found.
 
         Args:
-            since: Check only what was written from then on, UTC; all, if not given.
+            since: Only check entries from this time on, UTC. Default: all.
 
         Raises:
-            StoreError: The store is away.
+            StoreError: The object store cannot be reached.
             SettingsError: No key is trusted.
-            AuditError: A replica has not yet all that the heads cover.
-            sqlalchemy.exc.SQLAlchemyError: The database is away, or its schema is another.
+            AuditError: A replica has not received all entries that the heads cover.
+            sqlalchemy.exc.SQLAlchemyError: The database cannot be reached or has another schema.
         """
-        # Heads first: a head that is written while the journal is read would speak of entries outside the snapshot.
+        # Heads first: one that is written while the journal is read would cover entries that the snapshot lacks.
         last = self._heads.last()
-        with snapshot_of(self._engine) as snapshot, ThreadPoolExecutor(1) as aside:
-            self._refuse_lag(snapshot, last)
+        with open_snapshot(self._engine) as snapshot:
+            self._require_caught_up(snapshot, last)
             first, prev_hash, first_head = self._beginning(snapshot, since, last)
-            strays = aside.submit(snapshot.rows_without_entry, first)
-            yield from snapshot.guards_that_are_off()
-            chain = Chain(first, prev_hash, snapshot.is_named_twice)
-            yield from self._follow(snapshot, self._heads.read(last, first_head), chain, has_heads=last > 0)
+            yield from snapshot.protection_findings()
+            chain = Chain(first, prev_hash, snapshot.has_two_successors)
+            yield from self._check_journal(snapshot, chain, self._heads.read(last, first_head), has_heads=last > 0)
             self.counts.heads = self._heads.seen
-            yield from strays.result()
 
-    def _refuse_lag(self, snapshot: Snapshot, last: int) -> None:
+    def _require_caught_up(self, snapshot: Snapshot, last: int) -> None:
         head = self._heads.newest(last) if snapshot.is_replica() else None
         if head is not None and snapshot.lags(head.count, head.time):
             problem = (
-                f"this replica lags behind: it has not yet all {head.count} entries that head {head.number} covers"
+                f"this replica lags behind: head {head.number} covers {head.count} entries, which are not all here"
             )
             raise AuditError(problem, "Check again later, or check the primary")
 
     def _beginning(self, snapshot: Snapshot, since: dt.datetime | None, last: int) -> tuple[int, str, int]:
-        """Give the first entry's number, the hash that it must name, and the first head's number.
+        """Return the first entry's number, its previous hash, and the first head's number.
 
-        A quick check begins behind a signed head, as the time that an entry says may be forged.
+        With `since` the check begins behind a signed head, because the time of an entry may be forged.
         """
         first = 1
         if since is not None:
@@ -113,66 +107,72 @@ class Verifier:
             first = 1 if last else first
         return first, snapshot.hash_before(first), 1
 
-    def _follow(
-        self, snapshot: Snapshot, heads: HeadsOrFindings, chain: Chain, *, has_heads: bool
+    def _check_journal(
+        self, snapshot: Snapshot, chain: Chain, heads: HeadsOrFindings, *, has_heads: bool
     ) -> Iterator[Finding]:
-        head, signed_ends = (yield from _next_head(heads)), 0
-        for entry in snapshot.entries(chain.first):
-            self.counts.entries += 1
-            table = TABLES.get(entry.asset_key, JOURNAL)
-            fault = entry_fault(entry, table)
-            if fault is not None:
-                yield fault
-            is_sound = fault is None or fault.id == Damage.TABLES_APART
-            if not (is_sound and chain.follows(entry)):
-                yield from chain.faults(entry, is_sound=is_sound)
-            while head is not None and head.count <= entry.seq:
-                if head.count == entry.seq and head.hash != entry.hash and is_sound:
-                    yield _contradicted(head)
-                head = yield from _next_head(heads)
-            if is_sound and (entry.kind == SUCCESS or REJECTED in entry.body):
-                signed_ends += entry.kind == SUCCESS and NO_LOCK not in entry.body
-                yield from self._object_faults(entry, table)
+        head = yield from _next_head(heads)
+        signed_successes = 0
+        for entries, rows in snapshot.entries_and_rows(chain.first):
+            for entry in entries:
+                self.counts.entries += 1
+                table = TABLES.get(entry.asset_key, JOURNAL)
+                row = next((row for row in rows if row.asset_key == entry.asset_key), None)
+                finding = check_entry(entry, row, table)
+                if finding is not None:
+                    yield finding
+                is_intact = finding is None or finding.id == Damage.TABLES_APART
+                yield from chain.check(entry, is_intact=is_intact)
+                while head is not None and head.count <= entry.seq:
+                    if head.count == entry.seq and head.hash != entry.hash and is_intact:
+                        what = f"entry {head.count} is not the one that head {head.number} was signed for"
+                        yield Finding(Damage.JOURNAL_REPLACED, JOURNAL, head.count, what)
+                    head = yield from _next_head(heads)
+                if is_intact:
+                    signed_successes += entry.kind == SUCCESS and NO_LOCK not in entry.body
+                    yield from self._check_objects(entry, table)
+            yield from unclaimed_rows(entries, rows, TABLES)
         if head is not None:
             what = f"the journal ends with entry {chain.seq}, but head {head.number} covers {head.count} entries"
             yield Finding(Damage.TAIL_CUT, JOURNAL, chain.seq, what)
-            yield from (fault for fault in heads if isinstance(fault, Finding))
-        elif not has_heads and (signed_ends > 1 or (chain.first > 1 and snapshot.has_signed_ends())):
+            yield from (finding for finding in heads if isinstance(finding, Finding))
+        elif not has_heads and (signed_successes > 1 or (chain.first > 1 and snapshot.has_signed_successes())):
             yield Finding(Damage.HEAD_MISSING, HEADS, 1, "the journal has entries, but no head was ever signed")
 
-    def _object_faults(self, entry: Entry, table: str) -> Iterator[Finding]:
-        """Read the objects that an entry's row names, every byte of them."""
-        for named in _objects_of(entry):
+    def _check_objects(self, entry: JournalRow, table: str) -> Iterator[Finding]:
+        """Read the objects that an entry's row refers to, and compare their bytes with what was recorded."""
+        for recorded in _recorded_objects(entry):
             self.counts.objects += 1
-            size, digest = 0, hashlib.sha256()
+            bucket, _, name = recorded.path.partition("/")
+            size = 0
+            digest = hashlib.sha256()
             try:
-                for chunk in self._objects.chunks(named.bucket, named.name):
+                for chunk in self._objects.chunks(bucket, name):
                     size += len(chunk)
                     digest.update(chunk)
             except ObjectMissingError:
-                yield Finding(Damage.OBJECT_MISSING, table, named.row, f"{named.uri} is gone")
+                yield Finding(Damage.OBJECT_MISSING, table, recorded.row, f"s3://{recorded.path} is missing")
                 continue
-            if (size, digest.hexdigest()) != named.size_and_hash:
-                what = f"{named.uri} has {size} bytes with SHA-256 {digest.hexdigest()}, not those that were recorded"
-                yield Finding(Damage.OBJECT_CHANGED, table, named.row, what)
+            if size != recorded.size or digest.hexdigest() != recorded.sha256:
+                found = f"{size} bytes with SHA-256 {digest.hexdigest()}"
+                what = f"s3://{recorded.path} has {found}, which differs from the record"
+                yield Finding(Damage.OBJECT_CHANGED, table, recorded.row, what)
 
 
-def _objects_of(entry: Entry) -> Iterator[Named]:
-    """Give what a SUCCESS stored, and what lines were set aside in, however their phase ended."""
-    try:
-        row = json.loads(entry.body)["row"]
-        if entry.kind == SUCCESS:
-            yield _named(row, row[PHASES[entry.asset_key].path], row["size_bytes"], row["sha256"])
-        if rejected := row.get("rejected"):
-            yield _named(row, rejected["uri"], rejected["size"], rejected["sha256"])
-    except (KeyError, TypeError, AttributeError):
-        # That it names no object was told with the entry, or with its row.
+def _recorded_objects(entry: JournalRow) -> Iterator[RecordedObject]:
+    """Yield the object of a SUCCESS, and the quarantine object of any phase."""
+    if entry.kind != SUCCESS and REJECTED not in entry.body:
         return
-
-
-def _named(row: dict[str, Any], uri: str, size: int, sha256: str) -> Named:
-    bucket, _, name = uri.removeprefix("s3://").partition("/")
-    return Named(row["id"], uri, bucket, name, (size, sha256))
+    try:
+        row: dict[str, Any] = json.loads(entry.body)["row"]
+        if entry.kind == SUCCESS:
+            path = row[PHASES[entry.asset_key].path].removeprefix("s3://")
+            yield RecordedObject(row["id"], path, row["size_bytes"], row["sha256"])
+        if rejected := row.get("rejected"):
+            path = rejected["uri"].removeprefix("s3://")
+            yield RecordedObject(row["id"], path, rejected["size"], rejected["sha256"])
+    except (KeyError, TypeError, AttributeError):
+        # A row that refers to no object differs from the event table, which is reported already.
+        return
 
 
 def _next_head(heads: HeadsOrFindings) -> Generator[Finding, None, SignedHead | None]:
@@ -181,8 +181,3 @@ def _next_head(heads: HeadsOrFindings) -> Generator[Finding, None, SignedHead | 
             return head
         yield head
     return None
-
-
-def _contradicted(head: SignedHead) -> Finding:
-    what = f"entry {head.count} is not the one that head {head.number} was signed for"
-    return Finding(Damage.JOURNAL_REPLACED, JOURNAL, head.count, what)

@@ -210,7 +210,7 @@ def test_rejected_lines_of_old_and_new_rows(old, store, row, statement):
     assert findings(old, store) == []
     on = "".join(f"ALTER TABLE ingestion_events ENABLE ALWAYS TRIGGER {name};" for name in GUARDS)
     execute(old, f"ALTER TABLE ingestion_events DISABLE TRIGGER USER; {statement}; {on}")
-    assert findings(old, store) == [("tables-apart", f"rejected differ from the journal's entry {2 * row}")]
+    assert findings(old, store) == [("tables-apart", f"the row differs from journal entry {2 * row} in rejected")]
 
 
 def test_an_empty_old_audit(old, store):

@@ -1,1 +1,1 @@
-"""Tests and test support: support/verify."""
+"""Histories for tests of the audit's check, and ways to damage them."""

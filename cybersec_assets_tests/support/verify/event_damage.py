@@ -1,4 +1,4 @@
-"""Damage to the event tables, by somebody who may do everything in the database."""
+"""Damage to the event tables by an attacker with all rights in the database."""
 
 from cybersec_assets.audit.journal.tables import PHASES
 from cybersec_assets.phases import RAW
@@ -10,7 +10,7 @@ SHARED = (
     "nombre_archivo, ruta_minio, num_registros, estado, run_id, partition_key, attempt, started_at, sha256, "
     "size_bytes, inputs, error, journal_seq, code_version, libraries"
 )
-"""The columns that ingestion and transformation have in common."""
+"""Columns that both tables have, ingestion_events and transformation_events."""
 
 
 def a_value_of_a_row(scene, rng):
@@ -27,8 +27,8 @@ def a_value_of_a_row(scene, rng):
     return [(*apart(entry)[:2], row_of(entry)["id"] + 100000)] if column == "id" else [apart(entry)]
 
 
-def a_kind_of_value(scene, rng):
-    """Make a truth value of a number: what the row says is another, though some languages hold the two for equal."""
+def a_type_of_value(scene, rng):
+    """Replace a number by a boolean, which Python takes for equal."""
     entry = rng.choice(scene.entries("SUCCESS"))
     scene.sql(
         f"UPDATE public.{table_of(entry)} SET inputs = jsonb_set(inputs, '{{0,size}}', 'true') "
@@ -37,8 +37,8 @@ def a_kind_of_value(scene, rng):
     return [apart(entry)]
 
 
-def a_column_of_its_own(scene, rng):
-    """Add a column with a value, as no release did."""
+def an_added_column(scene, rng):
+    """Add a column that no release has, with a value."""
     entry = rng.choice(scene.entries(*ENDS))
     scene.sql(f"ALTER TABLE public.{table_of(entry)} ADD COLUMN IF NOT EXISTS forged text")
     scene.sql(f"UPDATE public.{table_of(entry)} SET forged = 'x' WHERE journal_seq = {entry.seq}")
@@ -46,16 +46,16 @@ def a_column_of_its_own(scene, rng):
 
 
 def made_up_rejected_lines(scene, rng):
-    """Have a row tell of lines that were set aside, where none were."""
+    """Add rejected lines to a row without any."""
     entry = rng.choice([each for each in scene.entries(*ENDS) if each.asset_key == RAW.asset and not _rejected(each)])
-    told = '{"lines": 1, "share": 0.5, "uri": "s3://tested-raw/x", "sha256": "", "size": 0}'
-    scene.sql(f"UPDATE public.ingestion_events SET rejected = '{told}' WHERE journal_seq = {entry.seq}")
+    rejected = '{"lines": 1, "share": 0.5, "uri": "s3://tested-raw/x", "sha256": "", "size": 0}'
+    scene.sql(f"UPDATE public.ingestion_events SET rejected = '{rejected}' WHERE journal_seq = {entry.seq}")
     return [apart(entry)]
 
 
 def other_rejected_lines(scene, rng):
-    """Have a row tell of other lines than were set aside, or of none."""
-    entry = rng.choice(scene.setting_aside())
+    """Change or remove the rejected lines of a row."""
+    entry = rng.choice(scene.with_rejected_lines())
     changes = ["NULL", "'null'", "'{}'", "rejected - 'sha256'", "jsonb_set(rejected, '{lines}', '2')"]
     changes += ["jsonb_set(rejected, '{size}', 'true')", """jsonb_set(rejected, '{uri}', '"s3://tested-raw/x"')"""]
     scene.sql(f"UPDATE public.ingestion_events SET rejected = {rng.choice(changes)} WHERE journal_seq = {entry.seq}")
@@ -63,22 +63,22 @@ def other_rejected_lines(scene, rng):
 
 
 def a_deleted_row(scene, rng):
-    """Take a row out."""
+    """Delete a row."""
     entry = rng.choice(scene.entries(*ENDS))
     scene.sql(f"DELETE FROM public.{table_of(entry)} WHERE journal_seq = {entry.seq}")
     return [apart(entry)]
 
 
 def an_inserted_row(scene, rng):
-    """Add a row that names no entry, one that does not exist, a start, or the end of another asset's phase."""
+    """Add a row that refers to no entry, a missing entry, a STARTED entry, or an entry of another asset."""
     entry = rng.choice(scene.entries(*ENDS))
     others = [each.seq for each in scene.entries(*ENDS) if each.asset_key != entry.asset_key]
-    named = rng.choice(["NULL", scene.last() + 1, rng.choice(scene.entries("STARTED")).seq, rng.choice(others)])
-    return _insert(scene, entry, named)
+    seq = rng.choice(["NULL", scene.last() + 1, rng.choice(scene.entries("STARTED")).seq, rng.choice(others)])
+    return _insert(scene, entry, seq)
 
 
 def a_row_before_the_first(scene, rng):
-    """Add a row that names an entry before the first."""
+    """Add a row that refers to an entry before the first."""
     return _insert(scene, rng.choice(scene.entries(*ENDS)), -rng.randrange(3))
 
 
@@ -96,13 +96,13 @@ def a_moved_row(scene, rng):
 
 
 def a_doubled_row(scene, rng):
-    """Add a row that differs from another in its id only."""
+    """Add a copy of a row with a new id."""
     entry = rng.choice(scene.entries(*ENDS))
     return _insert(scene, entry, entry.seq)
 
 
 def a_row_twice(scene, rng):
-    """Add a row once more, with its id."""
+    """Add a copy of a row with the same id."""
     entry = rng.choice(scene.entries(*ENDS))
     table = f"public.{table_of(entry)}"
     scene.sql(f"INSERT INTO {table} SELECT * FROM {table} WHERE journal_seq = {entry.seq}")
@@ -110,7 +110,7 @@ def a_row_twice(scene, rng):
 
 
 def swapped_rows(scene, rng):
-    """Have two rows of a table change the entries that they belong to."""
+    """Swap the entries that two rows of a table refer to."""
     asset = rng.choice(list(PHASES))
     a, b = rng.sample([entry for entry in scene.entries(*ENDS) if entry.asset_key == asset], 2)
     scene.sql(
@@ -124,21 +124,21 @@ def _rejected(entry):
     return row_of(entry)["rejected"]
 
 
-def _insert(scene, like, named):
-    """Add a row that is like that of an entry, but for its id and the entry that it names."""
+def _insert(scene, like, seq):
+    """Add a copy of an entry's row with a new id and another `journal_seq`."""
     table = f"public.{table_of(like)}"
     made = scene.sql(
         f"INSERT INTO {table} SELECT made.* FROM {table} t, jsonb_populate_record(t, "
-        f"jsonb_build_object('id', nextval('{table}_id_seq'), 'journal_seq', {named})) AS made "
+        f"jsonb_build_object('id', nextval('{table}_id_seq'), 'journal_seq', {seq})) AS made "
         f"WHERE t.journal_seq = {like.seq} RETURNING id"
     )
     return [("tables-apart", table_of(like), made[0][0])]
 
 
 LOCAL = (
-    *(a_value_of_a_row, a_kind_of_value, a_column_of_its_own, a_deleted_row, an_inserted_row, a_moved_row),
+    *(a_value_of_a_row, a_type_of_value, an_added_column, a_deleted_row, an_inserted_row, a_moved_row),
     *(a_doubled_row, a_row_twice, swapped_rows, made_up_rejected_lines, other_rejected_lines),
 )
-"""Damage that a check sees which begins before its place."""
+"""Damage that a check with `since` finds if it begins before the damage."""
 WHOLE = (a_row_before_the_first,)
-"""Damage that only a whole check sees."""
+"""Damage that only a whole check finds."""

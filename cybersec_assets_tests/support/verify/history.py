@@ -1,4 +1,4 @@
-"""A history to damage: some dozens of phases with real little objects and signed heads, written without a run."""
+"""Write a history of phases with small objects and signed heads, without a run."""
 
 import base64
 import datetime as dt
@@ -24,22 +24,21 @@ BEGIN = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 ENDS = (SUCCESS, SUCCESS, SUCCESS, SUCCESS, FAILED, ABANDONED)
 LIBRARIES = {"code_version": "1+ab", "libraries": {"numpy": "2.0"}}
 ERRORS = ("it broke", 'a "quoted" \\ path', "caf\u00e9 \u2028 \U0001f984", "a\tb\x7f\x1f")
-"""What JSON writes in more than one way must be read in all of them."""
+"""Texts with characters that JSON can write in more than one way."""
 LOCKS = count(1)
 
 
 class Author:
-    """Writes phases down, stores their objects and signs the journal's end after each of them.
+    """Write phases, store their objects and sign a head after each.
 
     Args:
-        journal: Where phases go.
-        store: Where objects and heads go.
-        key: What signs.
-        rng: What decides how phases end.
+        journal: The journal.
+        store: The store of objects and heads.
+        key: The key that signs heads.
+        rng: Decides how phases end.
     """
 
     def __init__(self, journal: Journal, store: ObjectStore, key: Ed25519PrivateKey, rng: random.Random) -> None:
-        """Begin."""
         self.journal = Journal(journal.database, LIBRARIES)
         self.store = store
         self.keeper = HeadWriter(store, PREFIX, key)
@@ -47,7 +46,7 @@ class Author:
         self._seconds = count()
 
     def write(self, phases: int, *, signed: bool = True) -> None:
-        """Write some phases, each asset by turns; now and then one begins before the one before it has ended."""
+        """Write some phases of all assets in turn; some begin before the previous one has ended."""
         waiting = list[Phase]()
         for number in range(phases):
             waiting.append(self.start(number))
@@ -59,15 +58,15 @@ class Author:
             self.end(phase, SUCCESS, signed=signed)
 
     def start(self, number: int) -> Phase:
-        """Start a phase; the day changes with every round of the assets."""
+        """Start a phase; each round of the assets is for another day."""
         asset = list(PHASES)[number % len(PHASES)]
         day = (BEGIN + dt.timedelta(days=number // len(PHASES))).date().isoformat()
         return self.journal.start(f"run-{self.rng.randrange(10**9)}", asset, day, next(LOCKS))
 
     def end(self, phase: Phase, how: str, *, signed: bool = True) -> JournalEntry:
-        """End a phase, and sign the journal's end; in the raw layer every second day has lines that do not parse."""
+        """End a phase and sign a head. In the raw layer every second day has rejected lines."""
         if phase.asset == RAW.asset and how != ABANDONED and int(phase.partition[-2:]) % 2:
-            phase.facts["rejected"] = self._set_aside(f"lines of {phase.run_id}".encode())
+            phase.facts["rejected"] = self._store_rejected(f"lines of {phase.run_id}".encode())
         if how == SUCCESS:
             phase.facts |= _facts(phase.asset, self.rng.randrange(1, 10**6))
             phase.inputs.append({"file": "/var/log/caf\u00e9.log", "size": 1, "sha256": "ab" * 32})
@@ -83,7 +82,7 @@ class Author:
     def _store_object(self, asset: str) -> Artifact:
         return self._store(KINDS[asset], self.rng.randbytes(self.rng.randrange(50, 500)))
 
-    def _set_aside(self, lines: bytes) -> dict[str, object]:
+    def _store_rejected(self, lines: bytes) -> dict[str, object]:
         made = self._store(QUARANTINED, lines)
         kept = {"uri": made.uri, "sha256": made.fingerprint.sha256, "size": made.fingerprint.size}
         return {"lines": 3, "share": 0.0123} | kept
@@ -98,17 +97,17 @@ class Author:
 
 def _facts(asset: str, records: int) -> dict[str, object]:
     if asset == EVALUATION.asset:
-        # Numbers that another language takes for truth values are among them.
+        # Python takes 1 and True for equal.
         metrics = {"flows": records, "anomaly_rate": 0.25, "precision_at_100": 1, "unknown": None}
         return {"metrics": metrics, "model": "m.pkl", "dataset": "d.parquet"}
     return {"records": records} | ({"parameters": {"features": ["bytes"]}} if asset == MODEL.asset else {})
 
 
 def public_text(key: Ed25519PrivateKey) -> str:
-    """Give the public half as a list of trusted keys has it."""
+    """Return the public half of a key as the list of trusted keys has it."""
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
 def made_object(name: str) -> Artifact:
-    """Name an object that no store has."""
+    """Return an artifact that no store has."""
     return Artifact(f"s3://bucket/{name}", Fingerprint(len(name), "ab" * 32))

@@ -1,4 +1,4 @@
-"""A copy of a history that a test may damage as its owner could, and what the check says of it."""
+"""A copy of a history that a test can damage, and the findings of a check."""
 
 import json
 import uuid
@@ -29,11 +29,11 @@ END $$;
 DROP INDEX public.audit_journal_once;
 CREATE SCHEMA kept;
 """
-Said = tuple[str, str, int]
+Reported = tuple[str, str, int]
 
 
 def admin(url: sa.URL, statement: str) -> None:
-    """Execute a statement on the server, as its superuser and in no transaction."""
+    """Execute a statement as the server's superuser, outside of a transaction."""
     engine = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql(statement)
@@ -46,8 +46,8 @@ class Scene:
     Attributes:
         engine: Its database, as the superuser.
         home: Its `CYBERSEC_HOME`.
-        trusted: The public keys that the check is to trust.
-        first: The first entry that damage may befall.
+        trusted: The public keys that the check trusts.
+        first: The first entry that may be damaged.
     """
 
     engine: sa.Engine
@@ -59,11 +59,11 @@ class Scene:
 
     @property
     def store(self) -> FolderStore:
-        """Its objects."""
+        """The object store."""
         return FolderStore(self.home / "store")
 
     def break_open(self) -> None:
-        """Take away all that the database has against damage, and keep a copy of what is to be damaged."""
+        """Remove all protections of the database, and keep a copy of its tables for `restore`."""
         self._is_open = True
         self.sql(FREE.format(tables=", ".join(f"'public.{table}'" for table in TABLES)))
         for table in TABLES:
@@ -79,13 +79,13 @@ class Scene:
         self._kept.clear()
 
     def forge(self, statement: str) -> None:
-        """Change the journal as its owner can, who leaves everything as it was found."""
+        """Change the journal as its owner, with the triggers switched off and on again."""
         always = "ALTER TABLE public.audit_journal ENABLE ALWAYS TRIGGER audit_journal_append_only_"
         off = "ALTER TABLE public.audit_journal DISABLE TRIGGER USER"
         self.sql(f"{off}; {statement}; {always}rows; {always}all")
 
     def sql(self, statement: str, **values: Any) -> list[Any]:
-        """Execute a statement, and give its rows if it has any."""
+        """Execute a statement, and return its rows."""
         with self.engine.begin() as connection:
             if not values:
                 result = connection.execution_options(no_parameters=True).exec_driver_sql(statement)
@@ -93,77 +93,77 @@ class Scene:
                 result = connection.execute(sa.text(statement), values)
             return list(result) if result.returns_rows else []
 
-    def check(self, since: Any = None) -> list[Said]:
-        """Give what the check finds, sorted, without its words for people, and without what breaking open took away."""
+    def check(self, since: Any = None) -> list[Reported]:
+        """Return the findings of a check, sorted, without descriptions and without what `break_open` causes."""
         verifier = Verifier(self.engine, self.store, PREFIX, self.trusted)
         found = sorted((str(each.id), each.table, each.row) for each in verifier.findings(since))
-        return [said for said in found if not (self._is_open and said[0] == Damage.PROTECTION_OFF)]
+        return [each for each in found if not (self._is_open and each[0] == Damage.PROTECTION_OFF)]
 
     def events(self, statement: str) -> None:
-        """Execute a statement for each event table, whose name goes in place of `{}`."""
+        """Execute a statement for each event table, whose name replaces `{}`."""
         for table in TABLES[1:]:
             self.sql(statement.format(f"public.{table}"))
 
     def entries(self, *kinds: str) -> list[Any]:
-        """Give the journal's entries that damage may befall, of some kinds or all."""
+        """Return the journal's entries that may be damaged, of some kinds or all."""
         rows = self.sql("SELECT * FROM public.audit_journal ORDER BY seq")
         return [row for row in rows if row.seq >= self.first and (not kinds or row.kind in kinds)]
 
     def last(self) -> int:
-        """Give the last entry's number."""
+        """Return the last entry's number."""
         return int(self.sql("SELECT max(seq) FROM public.audit_journal")[0][0])
 
     def counts(self) -> dict[int, int]:
-        """Give how many entries each head covers, by its number."""
+        """Return how many entries each head covers, by its number."""
         return {int(file.stem): _head(file)["count"] for file in sorted(self.head(1).parent.iterdir())}
 
     def covered(self) -> int:
-        """Give how many entries the last head covers."""
+        """Return how many entries the last head covers."""
         return max(self.counts().values())
 
     def head(self, number: int) -> Path:
-        """Give a head's file."""
+        """Return a head's file."""
         return self.home / "store" / f"{PREFIX}-{BUCKET}" / head_name(number)
 
     def object_of(self, entry: Any) -> Path:
-        """Give the file of a SUCCESS's object."""
+        """Return the file of a SUCCESS's object."""
         uri = row_of(entry)[PHASES[entry.asset_key].path]
         return self.home / "store" / uri.removeprefix("s3://")
 
-    def setting_aside(self) -> list[Any]:
-        """Give the entries of raw's phases that set lines aside, whether they failed or not."""
+    def with_rejected_lines(self) -> list[Any]:
+        """Return the entries of raw phases with rejected lines."""
         return [entry for entry in self.entries("SUCCESS", "FAILED") if row_of(entry).get("rejected")]
 
     def quarantine_of(self, entry: Any) -> Path:
-        """Give the file that an entry's phase set lines aside in."""
+        """Return the file with an entry's rejected lines."""
         uri = row_of(entry)["rejected"]["uri"]
         return self.home / "store" / uri.removeprefix("s3://")
 
     def put(self, file: Path, content: bytes | None) -> None:
-        """Replace a file of the store, or remove it."""
+        """Replace a file of the store, or delete it if `content` is None."""
         self._kept.setdefault(file, file.read_bytes())
         _write(file, content)
 
 
 def copy_of(url: sa.URL, home: Path, trusted: list[str]) -> Scene:
-    """Copy a database, and take a copied home with it."""
+    """Copy a database, and return it with a home that was copied before."""
     name = f"scene_{uuid.uuid4().hex}"
     admin(url, f"CREATE DATABASE {name} TEMPLATE {url.database}")
     return Scene(sa.create_engine(url.set(database=name)), home, trusted)
 
 
 def table_of(entry: Any) -> str:
-    """Give the event table of an entry's asset."""
+    """Return the event table of an entry's asset."""
     return PHASES[entry.asset_key].table.name
 
 
 def row_of(entry: Any) -> dict[str, Any]:
-    """Give the event table's row as an entry tells it."""
+    """Return the event row that an entry's body has."""
     return dict(json.loads(entry.body)["row"])
 
 
-def apart(entry: Any) -> Said:
-    """Give what is to be said where an entry's row is not what the entry tells."""
+def apart(entry: Any) -> Reported:
+    """Return the finding for a row that differs from its entry."""
     return ("tables-apart", table_of(entry), row_of(entry)["id"])
 
 

@@ -1,4 +1,4 @@
-"""Damage to the store: to objects, and to the signed heads."""
+"""Damage to objects and signed heads in the store."""
 
 import base64
 import json
@@ -11,14 +11,14 @@ from cybersec_assets_tests.support.verify.scene import apart, table_of
 
 
 def a_missing_object(scene, rng):
-    """Take an object away."""
+    """Delete an object."""
     entry = rng.choice(scene.entries("SUCCESS"))
     scene.put(scene.object_of(entry), None)
     return [("object-missing", *apart(entry)[1:])]
 
 
 def a_changed_object(scene, rng):
-    """Change one byte of an object, cut it, lengthen it or empty it."""
+    """Change one byte of an object, truncate it, append to it or empty it."""
     entry = rng.choice(scene.entries("SUCCESS"))
     file = scene.object_of(entry)
     content = file.read_bytes()
@@ -29,15 +29,15 @@ def a_changed_object(scene, rng):
 
 
 def missing_rejected_lines(scene, rng):
-    """Take away what lines were set aside in, be it by a phase that failed or by one that did not."""
-    entry = rng.choice(scene.setting_aside())
+    """Delete the quarantine object of a phase, whether it failed or not."""
+    entry = rng.choice(scene.with_rejected_lines())
     scene.put(scene.quarantine_of(entry), None)
     return [("object-missing", *apart(entry)[1:])]
 
 
 def changed_rejected_lines(scene, rng):
-    """Change the lines that were set aside, with the row's word for them or without it."""
-    entry = rng.choice(scene.setting_aside())
+    """Change a quarantine object, and for some also remove it from the row."""
+    entry = rng.choice(scene.with_rejected_lines())
     scene.put(scene.quarantine_of(entry), b"other lines")
     if rng.randrange(2):
         return [_changed(entry)]
@@ -46,16 +46,17 @@ def changed_rejected_lines(scene, rng):
 
 
 def swapped_objects(scene, rng):
-    """Have two objects change names."""
+    """Swap the names of two objects."""
     a, b = rng.sample(scene.entries("SUCCESS"), 2)
-    bytes_of_a, bytes_of_b = scene.object_of(a).read_bytes(), scene.object_of(b).read_bytes()
+    bytes_of_a = scene.object_of(a).read_bytes()
+    bytes_of_b = scene.object_of(b).read_bytes()
     scene.put(scene.object_of(a), bytes_of_b)
     scene.put(scene.object_of(b), bytes_of_a)
     return [_changed(a), _changed(b)]
 
 
 def an_object_and_its_row(scene, rng):
-    """Change an object, and have its row tell of the new bytes."""
+    """Change an object, and its size and hash in the row."""
     entry = rng.choice(scene.entries("SUCCESS"))
     scene.put(scene.object_of(entry), b"other bytes")
     scene.sql(
@@ -66,14 +67,14 @@ def an_object_and_its_row(scene, rng):
 
 
 def a_missing_head(scene, rng):
-    """Take a head away that is not the last."""
+    """Delete a head that is not the last."""
     number = rng.choice(_numbers(scene)[:-1])
     scene.put(scene.head(number), None)
     return [("head-missing", "audit-heads", number)]
 
 
 def missing_heads(scene, rng):
-    """Take some heads away."""
+    """Delete some heads."""
     numbers = _numbers(scene)[:-1]
     begin = rng.randrange(len(numbers) - 2)
     gone = numbers[begin : begin + 3]
@@ -83,12 +84,12 @@ def missing_heads(scene, rng):
 
 
 def a_changed_head(scene, rng):
-    """Have a head tell of more entries, of other ones, or of another time than was signed."""
+    """Change a head's count, hash or time."""
     number = rng.choice(_numbers(scene))
     document = json.loads(scene.head(number).read_bytes())
-    said = json.loads(document["head"])
-    change = rng.choice([{"count": said["count"] + 1}, {"hash": "0" * 64}, {"time": "2020-01-01T00:00:00+00:00"}])
-    scene.put(scene.head(number), json.dumps(document | {"head": json.dumps(said | change)}).encode())
+    head = json.loads(document["head"])
+    change = rng.choice([{"count": head["count"] + 1}, {"hash": "0" * 64}, {"time": "2020-01-01T00:00:00+00:00"}])
+    scene.put(scene.head(number), json.dumps(document | {"head": json.dumps(head | change)}).encode())
     return [_signature(number)]
 
 
@@ -103,7 +104,7 @@ def a_changed_signature(scene, rng):
 
 
 def a_spoilt_head(scene, rng):
-    """Put into a head's place what is none."""
+    """Replace a head by something else."""
     number = rng.choice(_numbers(scene))
     whole = scene.head(number).read_bytes()
     other_types = json.dumps(json.loads(whole) | {"head": 1}).encode()
@@ -113,39 +114,40 @@ def a_spoilt_head(scene, rng):
 
 
 def a_copied_head(scene, rng):
-    """Put a head into the place of another."""
+    """Overwrite a head with another one."""
     to, source = rng.sample(_numbers(scene), 2)
     scene.put(scene.head(to), scene.head(source).read_bytes())
     return [_signature(to)]
 
 
 def swapped_heads(scene, rng):
-    """Have two heads change numbers."""
+    """Swap the numbers of two heads."""
     a, b = rng.sample(_numbers(scene), 2)
-    bytes_of_a, bytes_of_b = scene.head(a).read_bytes(), scene.head(b).read_bytes()
+    bytes_of_a = scene.head(a).read_bytes()
+    bytes_of_b = scene.head(b).read_bytes()
     scene.put(scene.head(a), bytes_of_b)
     scene.put(scene.head(b), bytes_of_a)
     return [_signature(a), _signature(b)]
 
 
-def a_strangers_head(scene, rng):
-    """Sign the very head with another key."""
+def a_head_by_an_unknown_key(scene, rng):
+    """Sign a head with another key."""
     number = rng.choice(_numbers(scene))
-    scene.put(scene.head(number), _signed_by_stranger(scene, number))
+    scene.put(scene.head(number), _signed_by_another_key(scene, number))
     return [("head-key", "audit-heads", number)]
 
 
-def a_strangers_head_by_another_name(scene, rng):
-    """Sign with another key, and name the trusted one."""
+def a_head_with_a_false_key_name(scene, rng):
+    """Sign a head with another key under the name of the trusted one."""
     number = rng.choice(_numbers(scene))
     known = json.loads(scene.head(number).read_bytes())["key"]
-    forged = json.loads(_signed_by_stranger(scene, number)) | {"key": known}
+    forged = json.loads(_signed_by_another_key(scene, number)) | {"key": known}
     scene.put(scene.head(number), json.dumps(forged).encode())
     return [_signature(number)]
 
 
-def a_word_for_something_else(scene, rng):
-    """Give a head a signature that the trusted key made for another purpose."""
+def a_signature_for_another_purpose(scene, rng):
+    """Replace a signature by one that the trusted key made for another purpose."""
     number = rng.choice(_numbers(scene))
     document = json.loads(scene.head(number).read_bytes())
     key = signing_key(scene.home, None)
@@ -156,20 +158,20 @@ def a_word_for_something_else(scene, rng):
 
 
 def no_heads(scene, rng):
-    """Take all heads away."""
+    """Delete all heads."""
     for number in sorted(_numbers(scene), key=lambda _: rng.random()):
         scene.put(scene.head(number), None)
     return [("head-missing", "audit-heads", 1)]
 
 
 def _numbers(scene):
-    """Give the heads that a check has to look at which begins at the scene's first entry."""
+    """Return the heads that a check reads from the scene's first entry on."""
     return [number for number, count in scene.counts().items() if count >= scene.first]
 
 
-def _signed_by_stranger(scene, number):
-    said = json.loads(json.loads(scene.head(number).read_bytes())["head"])
-    return signed(make_head(number, said["count"], said["hash"]), Ed25519PrivateKey.generate())
+def _signed_by_another_key(scene, number):
+    head = json.loads(json.loads(scene.head(number).read_bytes())["head"])
+    return signed(make_head(number, head["count"], head["hash"]), Ed25519PrivateKey.generate())
 
 
 def _changed(entry):
@@ -186,5 +188,5 @@ OBJECTS = (
 )
 HEADS = (
     *(a_missing_head, missing_heads, a_changed_head, a_changed_signature, a_spoilt_head, a_copied_head),
-    *(swapped_heads, a_strangers_head, a_strangers_head_by_another_name, a_word_for_something_else),
+    *(swapped_heads, a_head_by_an_unknown_key, a_head_with_a_false_key_name, a_signature_for_another_purpose),
 )

@@ -1,1 +1,1 @@
-"""Tests and test support: unit/audit/verify."""
+"""Tests of the audit's check."""

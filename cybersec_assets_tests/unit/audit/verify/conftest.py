@@ -1,4 +1,4 @@
-"""One history for all tests, and a copy of it for each."""
+"""One history for all tests, and a copy of it for each test."""
 
 import random
 import shutil
@@ -19,12 +19,12 @@ from cybersec_assets_tests.support.verify.scene import Scene, admin, copy_of
 
 PHASES_WRITTEN = 48
 OPEN = 3
-"""Phases at the end that no head covers."""
+"""Open phases at the end, which no head covers."""
 
 
 @dataclass
 class History:
-    """What was written: the database, the home with store and keys, and the key that is trusted."""
+    """A history: its database, its home with store and keys, and its trusted keys."""
 
     url: sa.URL
     home: Path
@@ -32,15 +32,17 @@ class History:
 
 
 def server_of(postgres: Path, database: str) -> sa.URL:
-    """Give a database of the session's server."""
+    """Return the URL of a database on the session's server."""
     return sa.URL.create("postgresql+psycopg2", "postgres", database=database, query={"host": str(postgres)})
 
 
 @pytest.fixture(scope="session")
 def history(postgres: Path, tmp_path_factory: pytest.TempPathFactory) -> History:
-    """Dozens of phases, each with its head, and some open ones at the end."""
-    home, url = tmp_path_factory.mktemp("history"), server_of(postgres, f"history_{uuid.uuid4().hex}")
-    key, database = signing_key(home, None), connect(url)
+    """Write dozens of phases with signed heads, and some open phases at the end."""
+    home = tmp_path_factory.mktemp("history")
+    url = server_of(postgres, f"history_{uuid.uuid4().hex}")
+    key = signing_key(home, None)
+    database = connect(url)
     author = Author(Journal(database), FolderStore(home / "store"), key, random.Random(1))
     author.write(PHASES_WRITTEN)
     for number in range(OPEN):
@@ -51,7 +53,7 @@ def history(postgres: Path, tmp_path_factory: pytest.TempPathFactory) -> History
 
 @pytest.fixture
 def scene(history: History, tmp_path: Path) -> Iterator[Scene]:
-    """A copy of the history with all its defences up."""
+    """Yield a copy of the history with all its protections."""
     home = tmp_path / "home"
     shutil.copytree(history.home, home)
     made = copy_of(history.url, home, history.trusted)
@@ -62,6 +64,6 @@ def scene(history: History, tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.fixture
 def broken(scene: Scene) -> Scene:
-    """A copy of the history that can be damaged, and restored."""
+    """Return a copy of the history without protections, which can be damaged and restored."""
     scene.break_open()
     return scene

@@ -1,4 +1,4 @@
-"""Nothing that the writer does by itself is taken for damage."""
+"""A check of an audit without damage has no findings."""
 
 import random
 
@@ -18,7 +18,7 @@ KEY = Ed25519PrivateKey.generate()
 
 @pytest.fixture(scope="session")
 def empty(postgres):
-    """A database with the schema, and nothing in it."""
+    """Return a database with the schema and no rows."""
     url = server_of(postgres, "empty_history")
     connect(url).close()
     return url
@@ -26,7 +26,7 @@ def empty(postgres):
 
 @pytest.fixture
 def blank(empty, tmp_path):
-    """An audit in which nothing has happened yet."""
+    """Yield an audit without entries."""
     made = copy_of(empty, tmp_path, [public_text(KEY)])
     yield made
     made.engine.dispose()
@@ -34,14 +34,14 @@ def blank(empty, tmp_path):
 
 
 def author_of(scene, seed=0, key=KEY):
-    """Give a writer of its own to an audit."""
+    """Return a writer of an audit, with its own connection."""
     return Author(Journal(Database(scene.engine.url)), scene.store, key, random.Random(seed))
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_clean_history(blank, seed):
-    """No finding comes of a history of any length, whatever ends its phases have, with some open ones at its end."""
-    author, rng = author_of(blank, seed), random.Random(seed)
+    author = author_of(blank, seed)
+    rng = random.Random(seed)
     author.write(rng.randrange(1, 25))
     for number in range(rng.randrange(3)):
         author.start(number)
@@ -51,13 +51,11 @@ def test_a_clean_history(blank, seed):
     assert blank.check(moment) == []
 
 
-def test_nothing_at_all(blank):
-    """An audit in which nothing has happened is clean."""
+def test_an_empty_audit(blank):
     assert blank.check() == []
 
 
-def test_what_comes_after_the_last_head(blank):
-    """Entries that no head covers yet, be they many, are no damage."""
+def test_entries_after_the_last_head(blank):
     author = author_of(blank)
     author.write(6)
     author.write(6, signed=False)
@@ -67,7 +65,7 @@ def test_what_comes_after_the_last_head(blank):
 
 
 def test_a_head_that_comes_late(blank):
-    """A store that was away for some ends, so that the next head covers them all, is no damage."""
+    """While the store could not be reached no head was signed; the next head covers all entries since."""
     author = author_of(blank)
     author.write(6, signed=False)
     author.write(2)
@@ -77,7 +75,7 @@ def test_a_head_that_comes_late(blank):
 
 
 def test_heads_of_two_writers(blank):
-    """Heads that two writers sign by turns, each asking the store for the next number, are one row without a gap."""
+    """Two writers that sign in turn number their heads without a gap."""
     two = [author_of(blank, seed) for seed in (1, 2)]
     for number in range(8):
         author = two[number % 2]
@@ -88,8 +86,8 @@ def test_heads_of_two_writers(blank):
     assert blank.check() == []
 
 
-def test_without_any_head_a_history_is_not_believed(blank):
-    """A history of several successes without a single head is a finding; one success may still wait for its head."""
+def test_a_history_without_heads_is_a_finding(blank):
+    """One success may still lack its head, but two may not."""
     author = author_of(blank)
     author.end(author.start(0), SUCCESS, signed=False)
     assert blank.check() == []
@@ -99,25 +97,25 @@ def test_without_any_head_a_history_is_not_believed(blank):
 
 
 class Meanwhile(FolderStore):
-    """A folder store in whose first object's reading something happens."""
+    """A folder store that calls a function before it reads the first object."""
 
-    happens = None
+    call = None
 
     def chunks(self, bucket, name):
-        """Have it happen, and read."""
-        happens, self.happens = self.happens, None
-        if happens:
-            happens()
+        """Call the function, and read."""
+        call = self.call
+        self.call = None
+        if call:
+            call()
         return super().chunks(bucket, name)
 
 
-def test_what_is_written_while_the_check_reads(blank, monkeypatch):
-    """Phases and heads that come while a check is under way are neither missed entries nor a contradiction."""
+def test_phases_and_heads_that_are_written_during_a_check(blank, monkeypatch):
     author = author_of(blank)
     author.write(10)
     before = blank.last()
     watched = Meanwhile(blank.home / "store")
-    watched.happens = lambda: author.write(5)
+    watched.call = lambda: author.write(5)
     monkeypatch.setattr(type(blank), "store", watched)
     assert blank.check() == []
     assert blank.last() > before

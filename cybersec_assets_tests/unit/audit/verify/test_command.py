@@ -1,4 +1,4 @@
-"""`cybersec audit verify`: exit status 0, 1 and 2, lines for people and one document for machines."""
+"""`cybersec audit verify`: exit status 0, 1 and 2, text and JSON."""
 
 import json
 import sys
@@ -10,18 +10,18 @@ from cybersec_assets.cli import app as cli
 from cybersec_assets_tests.support.verify.history import PREFIX
 
 NO_KEY = "A" * 42 + "8="
-"""32 bytes in base64, and nobody's public key."""
+"""32 bytes in base64, which are not the public key of any writer."""
 
 
 @pytest.fixture
 def verify(monkeypatch, capsys):
-    """Run the command on a copy of the history; give its exit status and what it printed."""
+    """Return a function that runs the command on a history and returns its exit status and output."""
 
     def run(scene, *arguments, **others):
         url = scene.engine.url
-        own = {"CYBERSEC_HOME": str(scene.home), "CYBERSEC_BUCKET_PREFIX": PREFIX}
-        own |= {"PG_HOST": url.query["host"], "PG_DATABASE": url.database}
-        for name, value in (own | others).items():
+        environment = {"CYBERSEC_HOME": str(scene.home), "CYBERSEC_BUCKET_PREFIX": PREFIX}
+        environment |= {"PG_HOST": url.query["host"], "PG_DATABASE": url.database}
+        for name, value in (environment | others).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["cybersec", "audit", "verify", *arguments])
         with pytest.raises(SystemExit) as ended:
@@ -33,7 +33,7 @@ def verify(monkeypatch, capsys):
 
 
 def assert_not_checked(result, *parts):
-    """See that the check could not be made, and that one line on standard error says why."""
+    """Assert that the check failed with status 2 and one line on standard error."""
     status, out, err = result
     assert (status, out, len(err.splitlines())) == (2, "", 1)
     assert err.startswith("error: ")
@@ -42,18 +42,16 @@ def assert_not_checked(result, *parts):
 
 
 def test_clean(verify, scene):
-    """A clean audit has exit status 0, and a line of how much was read: 32 successes, 5 times rejected lines."""
+    """The 37 objects are those of 32 successes and 5 times rejected lines."""
     assert verify(scene) == (0, "0 findings in 99 entries, 48 signed heads and 37 objects.\n", "")
 
 
-def test_clean_for_machines(verify, scene):
-    """A clean audit is an empty list for machines."""
+def test_clean_as_json(verify, scene):
     status, out, err = verify(scene, "--json")
     assert (status, json.loads(out), err) == (0, {"findings": []}, "")
 
 
-def test_findings_for_machines(verify, scene):
-    """Each finding is an object with its kind, table, row and words, and nothing else is printed; the status is 1."""
+def test_findings_as_json(verify, scene):
     scene.forge("UPDATE public.audit_journal SET run_id = 'forged' WHERE seq = 7")
     scene.put(scene.head(3), None)
     status, out, err = verify(scene, "--json")
@@ -67,8 +65,7 @@ def test_findings_for_machines(verify, scene):
     assert "entry 7 was changed" in found[1]["what"]
 
 
-def test_findings_for_people(verify, scene):
-    """Each finding is a line with its kind, its place and what is wrong; the status is 1."""
+def test_findings_as_text(verify, scene):
     scene.forge("UPDATE public.audit_journal SET run_id = 'forged' WHERE seq = 7")
     status, out, err = verify(scene)
     line, summary = out.splitlines()
@@ -77,8 +74,7 @@ def test_findings_for_people(verify, scene):
     assert summary.startswith("1 findings in 99 entries")
 
 
-def test_a_flood_of_findings_ends(verify, scene):
-    """After a thousand findings the command stops, and says that there may be more."""
+def test_the_command_stops_after_a_thousand_findings(verify, scene):
     scene.forge("UPDATE public.audit_journal SET seq = seq + 5000 WHERE seq > 50")
     status, out, _ = verify(scene)
     assert (status, len(out.splitlines())) == (1, 1_001)
@@ -87,7 +83,7 @@ def test_a_flood_of_findings_ends(verify, scene):
 
 
 def test_since(verify, scene):
-    """With --since only what is newer is checked, be the time given with a zone or without one, as UTC."""
+    """With --since only newer entries are checked. A time without a zone is UTC."""
     scene.forge("UPDATE public.audit_journal SET run_id = 'forged' WHERE seq = 7")
     moment = scene.entries()[50].at
     for text in (f"{moment.isoformat()}", f"{moment.isoformat()}+00:00"):
@@ -95,36 +91,30 @@ def test_since(verify, scene):
     assert verify(scene, "--since", "2020-01-01")[0] == 1
 
 
-def test_since_no_time(verify, scene):
-    """A --since that is no time is named, with status 2."""
+def test_an_invalid_since(verify, scene):
     assert_not_checked(verify(scene, "--since", "yesterday"), "--since 'yesterday'")
 
 
 def test_no_database(verify, scene):
-    """A database that cannot be reached is named, with status 2."""
     assert_not_checked(verify(scene, "--json", PG_HOST="127.0.0.1", PG_PORT="1"), "127.0.0.1:1", "PG_HOST")
 
 
 def test_no_store(verify, scene):
-    """An object store that cannot be reached is named, with status 2."""
     away = {"MINIO_ENDPOINT": "127.0.0.1:1", "MINIO_ACCESS_KEY": "made-up", "MINIO_SECRET_KEY": "made-up"}
     assert_not_checked(verify(scene, "--json", **away), "http://127.0.0.1:1", "MINIO_ENDPOINT")
 
 
 def test_no_trusted_key(verify, scene):
-    """Heads without any trusted key cannot be checked; what is to be set is named, with status 2."""
     (scene.home / TRUSTED_KEYS).unlink()
     assert_not_checked(verify(scene), "AUDIT_TRUSTED_KEYS")
 
 
 @pytest.mark.parametrize("text", ["no key", "AAAA"])
-def test_a_trusted_key_that_is_none(verify, scene, text):
-    """A list of trusted keys with something else in it is refused, with status 2."""
+def test_an_invalid_trusted_key(verify, scene, text):
     assert_not_checked(verify(scene, AUDIT_TRUSTED_KEYS=text), "AUDIT_TRUSTED_KEYS", "no Ed25519 key")
 
 
-def test_the_environments_keys_count_alone(verify, scene):
-    """Where AUDIT_TRUSTED_KEYS is set, keys that lie in the home are not trusted."""
+def test_the_environment_overrides_the_keys_of_the_home(verify, scene):
     status, out, _ = verify(scene, "--json", AUDIT_TRUSTED_KEYS=NO_KEY)
     assert (status, {finding["id"] for finding in json.loads(out)["findings"]}) == (1, {"head-key"})
     assert verify(scene, AUDIT_TRUSTED_KEYS=f"{NO_KEY}, {scene.trusted[0]}")[0] == 0

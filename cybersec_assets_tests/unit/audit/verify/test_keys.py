@@ -1,4 +1,4 @@
-"""Which keys are trusted is the verifier's matter: keys that were used before stay good as long as they are listed."""
+"""The verifier decides which keys are trusted. Earlier keys stay valid as long as they are listed."""
 
 import random
 
@@ -15,7 +15,7 @@ NEW = Ed25519PrivateKey.generate()
 
 @pytest.fixture
 def rotated(scene):
-    """A history in which another key signs from some day on; the heads that it signed."""
+    """Add phases that another key signs, and return the numbers of its heads."""
     old = set(scene.counts())
     author = Author(Journal(Database(scene.engine.url)), scene.store, NEW, random.Random(3))
     author.write(8)
@@ -23,42 +23,39 @@ def rotated(scene):
     return sorted(set(scene.counts()) - old)
 
 
-def test_both_keys_are_trusted(scene, rotated):
-    """After a rotation the heads of both keys are right, in whichever order the list has them."""
+def test_both_keys_are_trusted_in_any_order(scene, rotated):
     assert rotated
     both = [*scene.trusted, public_text(NEW)]
     for scene.trusted in (both, both[::-1]):
         assert scene.check() == []
 
 
-def test_the_old_key_is_trusted_no_more(scene, rotated):
-    """A key that was taken off the list makes a finding of each head that it signed, and of no other."""
+def test_the_old_key_is_no_longer_trusted(scene, rotated):
+    """After the old key is removed from the list, each of its heads is a finding."""
     scene.trusted = [public_text(NEW)]
     old = sorted(set(scene.counts()) - set(rotated))
     assert scene.check() == [("head-key", "audit-heads", number) for number in old]
 
 
 def test_the_new_key_is_not_trusted_yet(scene, rotated):
-    """A key that nobody put on the list makes a finding of each head that it signed, and of no other."""
     assert scene.check() == [("head-key", "audit-heads", number) for number in rotated]
 
 
-def test_no_key_at_all(scene):
-    """Where there are heads and no key is trusted, the check is refused with the name of what is to be set."""
+def test_heads_without_a_trusted_key(scene):
     scene.trusted = []
     with pytest.raises(SettingsError, match="AUDIT_TRUSTED_KEYS"):
         scene.check()
 
 
-def test_what_an_untrusted_head_says_is_not_believed(broken):
-    """A rewritten tail, signed anew by a stranger, is told by the stranger's key where every old head was replaced."""
+def test_an_untrusted_head_does_not_hide_a_cut_tail(broken):
+    """The tail is cut, all heads are deleted, and an unknown key signs the new end."""
     counts = broken.counts()
     for number in counts:
         broken.put(broken.head(number), None)
     broken.sql("DELETE FROM public.audit_journal WHERE seq > 20")
     broken.events("DELETE FROM {} WHERE journal_seq > 20")
-    stranger = Author(Journal(Database(broken.engine.url)), broken.store, NEW, random.Random(3))
+    attacker = Author(Journal(Database(broken.engine.url)), broken.store, NEW, random.Random(3))
     entry = broken.entries()[-1]
-    stranger.keeper.append(entry.seq, entry.hash)
-    stranger.journal.database.close()
+    attacker.keeper.append(entry.seq, entry.hash)
+    attacker.journal.database.close()
     assert broken.check() == [("head-key", "audit-heads", 1)]

@@ -1,4 +1,4 @@
-"""What nobody but an attacker would write is a finding as well: no check ends without a word, or not at all."""
+"""A check neither fails, hangs nor stays silent on values that only an attacker would write."""
 
 import json
 from contextlib import suppress
@@ -16,44 +16,43 @@ from cybersec_assets_tests.support.verify.journal_damage import RECHAIN, changed
 from cybersec_assets_tests.support.verify.scene import apart
 
 ENOUGH = 1_000
-"""How many heads may be asked for in a history that has some dozens."""
+"""The most reads that a check of some dozens of heads may need."""
 TEXTS = {
     "no row": {"row": None},
-    "a row of nothing": {"row": {}},
+    "an empty row": {"row": {}},
     "a row without a size": {"row": {"id": 1, "ruta_minio": "s3://tested-raw/x", "sha256": ""}},
-    "a row with an address that is none": {"row": {"id": 1, "ruta_minio": 5, "sha256": "", "size_bytes": 1}},
+    "a row with an invalid URI": {"row": {"id": 1, "ruta_minio": 5, "sha256": "", "size_bytes": 1}},
 }
 
 
 class Watched(FolderStore):
-    """A folder store that notices when it is asked without end."""
+    """A folder store that fails after too many reads."""
 
-    asked = 0
+    reads = 0
 
     def chunks(self, bucket, name):
-        """Count the question."""
-        self.asked += 1
-        assert self.asked < ENOUGH
+        """Count the read."""
+        self.reads += 1
+        assert self.reads < ENOUGH
         return super().chunks(bucket, name)
 
 
 def first_success(scene):
-    """Give an entry that tells of an object of the raw layer."""
+    """Return a SUCCESS of the raw layer."""
     return next(entry for entry in scene.entries("SUCCESS") if entry.asset_key == "raw/network_events")
 
 
-@pytest.mark.parametrize("said", TEXTS.values(), ids=TEXTS)
-def test_a_success_that_tells_of_no_object(broken, said):
-    """A SUCCESS whose text was replaced by one that names no object, its hash made right, is found to be changed."""
+@pytest.mark.parametrize("change", TEXTS.values(), ids=TEXTS)
+def test_a_success_without_an_object(broken, change):
+    """The body of a SUCCESS is replaced by one without an object, with the right hash."""
     entry = first_success(broken)
-    text = json.dumps(json.loads(entry.body) | said)
+    text = json.dumps(json.loads(entry.body) | change)
     broken.sql("UPDATE public.audit_journal SET body = :text WHERE seq = :seq", text=text, seq=entry.seq)
     broken.sql(RECHAIN.format(first=entry.seq, last=entry.seq))
     assert {changed(entry.seq), apart(entry)} <= set(broken.check())
 
 
-def test_a_success_of_an_asset_that_nobody_knows(broken):
-    """A SUCCESS of an asset that the project does not have is found to be changed, and its row to be alone."""
+def test_a_success_of_an_unknown_asset(broken):
     entry = first_success(broken)
     broken.sql(f"UPDATE public.audit_journal SET asset_key = 'raw/unknown' WHERE seq = {entry.seq}")
     broken.sql(RECHAIN.format(first=entry.seq, last=entry.seq))
@@ -62,7 +61,6 @@ def test_a_success_of_an_asset_that_nobody_knows(broken):
 
 @pytest.mark.parametrize("column", ["at", "kind", "asset_key", "attempt", "body", "prev_hash", "hash"])
 def test_an_entry_without_a_value(broken, column):
-    """An entry that has lost one of its values is found to be changed."""
     seq = broken.entries("STARTED")[3].seq
     broken.sql(f"UPDATE public.audit_journal SET {column} = NULL WHERE seq = {seq}")
     assert broken.check() == [changed(seq)]
@@ -70,20 +68,19 @@ def test_an_entry_without_a_value(broken, column):
 
 @pytest.mark.parametrize("number", [0, -7])
 def test_an_entry_before_the_first(broken, number):
-    """An entry with a number that the journal never gives is found."""
+    """The journal never has such a number."""
     broken.sql(f"INSERT INTO public.audit_journal SELECT {number}, at, 'STARTED', 'x', asset_key, partition_key, "
                "attempt, body, prev_hash, hash FROM public.audit_journal WHERE seq = 1")  # fmt: skip
     assert broken.check()
 
 
-def test_a_head_too_deep_to_read(broken):
-    """A head of brackets without end has no right signature, like any other that cannot be read."""
+def test_a_head_of_deeply_nested_json(broken):
     broken.put(broken.head(3), b"[" * 200_000)
     assert broken.check() == [("head-signature", "audit-heads", 3)]
 
 
-def test_a_head_far_away(scene):
-    """A forged head with the greatest number does not keep a quick check busy with all that is missing before it."""
+def test_a_forged_head_with_a_large_number(scene):
+    """A check with `since` does not read all the numbers before it."""
     far = scene.home / "store" / f"{PREFIX}-{BUCKET}" / "audit-heads" / "999999999999.json"
     far.write_bytes(b"junk")
     middle = scene.sql("SELECT at FROM public.audit_journal ORDER BY seq DESC LIMIT 1")[0][0]
@@ -92,9 +89,9 @@ def test_a_head_far_away(scene):
     assert str(found.id) in {"head-missing", "head-signature"}
 
 
-SPOILT = {
+INVALID = {
     "deep": b"[" * 200_000,
-    "endless": b'{"head": "{\\"count\\": 1e999}"}',
+    "infinite": b'{"head": "{\\"count\\": 1e999}"}',
     "not a number": b'{"head": "{\\"count\\": NaN}"}',
     "junk": b"junk",
 }
@@ -102,7 +99,7 @@ SPOILT = {
 
 @pytest.fixture
 def keeper(tmp_path):
-    """A writer of heads that has signed once."""
+    """Return a writer of heads that has signed one head."""
     made = HeadWriter(Watched(tmp_path), PREFIX, Ed25519PrivateKey.generate())
     made.append(2, "a" * 64)
     return made
@@ -110,21 +107,21 @@ def keeper(tmp_path):
 
 @pytest.fixture
 def heads(tmp_path):
-    """The folder of its heads."""
+    """Return the folder of its heads."""
     return tmp_path / f"{PREFIX}-{BUCKET}" / "audit-heads"
 
 
-@pytest.mark.parametrize("content", SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize("content", INVALID.values(), ids=INVALID)
 def test_a_forged_last_head_does_not_stop_the_writer(keeper, heads, content):
-    """Whatever somebody put behind the last head, the writer goes on with the next number; damage is the check's."""
+    """The writer continues with the next number after an invalid head, which only the check reports."""
     (heads / "000000000002.json").write_bytes(content)
     keeper.append(4, "b" * 64)
     assert len(list(heads.iterdir())) == 3
 
 
-@pytest.mark.parametrize("content", SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize("content", INVALID.values(), ids=INVALID)
 def test_a_forged_head_with_the_greatest_number(keeper, heads, content):
-    """Where no number is left, the writer ends with an error of the project's own, of which a run only warns."""
+    """If no number is left, the writer raises an error of the project, and a run only warns."""
     forged = heads / "999999999999.json"
     forged.write_bytes(content)
     with suppress(CybersecError):
@@ -132,8 +129,8 @@ def test_a_forged_head_with_the_greatest_number(keeper, heads, content):
     assert forged.read_bytes() == content
 
 
-def test_a_forged_head_does_not_speak_for_later_entries(keeper, heads):
-    """A head that tells, unsigned, of more entries than there are does not keep the writer from signing the next."""
+def test_an_unsigned_head_does_not_cover_later_entries(keeper, heads):
+    """The writer signs the next head although an unsigned one claims to cover more entries."""
     (heads / "000000000002.json").write_bytes(b'{"head": "{\\"count\\": 1000000}"}')
     keeper.append(4, "b" * 64)
     assert len(list(heads.iterdir())) == 3

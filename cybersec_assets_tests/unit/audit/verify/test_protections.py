@@ -1,4 +1,4 @@
-"""A guard of the audit that is gone, changed or got around is a finding, before anybody makes use of it."""
+"""A protection of the audit that is missing, changed or bypassed is a finding, even if nothing was changed yet."""
 
 import pytest
 
@@ -41,49 +41,43 @@ INDEXES = {
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("statement", (TRIGGERS | OTHERS).values(), ids=TRIGGERS | OTHERS)
-def test_a_table_without_its_guards(scene, table, statement):
-    """Whatever opens a table to changes is told of that table, once, and nothing else is accused."""
+def test_a_table_without_protection(scene, table, statement):
     scene.sql(statement.format(table))
     assert scene.check() == [("protection-off", table, 0)]
 
 
 @pytest.mark.parametrize("statement", FUNCTIONS.values(), ids=FUNCTIONS)
-def test_another_function(scene, statement):
-    """A function that does something else, finds other names, has other rights, or is gone is told."""
+def test_a_changed_function(scene, statement):
     scene.sql(statement)
     assert scene.check() == [("protection-off", "audit_journal", 0)]
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_a_function_whose_body_differs_by_a_comment(scene, name):
-    """Each of the functions is known to the letter."""
     definition = scene.sql(f"SELECT pg_get_functiondef('public.{name}'::regproc)")[0][0]
     scene.sql(definition.replace("BEGIN", "BEGIN -- another", 1))
     assert scene.check() == [("protection-off", "audit_journal", 0)]
 
 
 @pytest.mark.parametrize("statement", INDEXES.values(), ids=INDEXES)
-def test_what_refuses_a_second_is_gone(scene, statement):
-    """Without the index that refuses a second end or a second successor the journal is told to be open to both."""
+def test_a_journal_without_a_unique_index(scene, statement):
     scene.sql(statement)
     assert scene.check() == [("protection-off", "audit_journal", 0)]
 
 
 @pytest.mark.parametrize("table", [phase.table.name for phase in PHASES.values()])
-def test_two_rows_for_an_entry_are_not_refused(scene, table):
-    """Without its index a table may hold two rows for an entry, which is told."""
+def test_an_event_table_without_its_unique_index(scene, table):
     scene.sql(f"ALTER TABLE public.{table} DROP CONSTRAINT {table}_journal_seq_key")
     assert scene.check() == [("protection-off", table, 0)]
 
 
-def test_a_quick_check_looks_at_guards(scene):
-    """A check of the newest entries only looks at every guard as well, and says what it is."""
+def test_a_check_with_since_includes_protections(scene):
     scene.sql(TRIGGERS["switched off"].format("training_events"))
     assert scene.check(scene.entries()[-1].at) == [("protection-off", "training_events", 0)]
 
 
-def test_what_a_site_may_add(scene):
-    """A right to read, an index and a view of a site's own are no damage."""
+def test_additions_of_a_site(scene):
+    """A right to read, an index and a view are no damage."""
     scene.sql("GRANT SELECT ON public.audit_journal TO PUBLIC; CREATE INDEX own_index ON public.audit_journal (at)")
     scene.sql("CREATE VIEW public.own_view AS SELECT * FROM public.audit_journal")
     assert scene.check() == []

@@ -1,4 +1,4 @@
-"""A quick check begins in the middle: it finds what is damaged from there on, and accuses nothing else."""
+"""A check with `since` begins in the middle, finds the damage from there on, and reports nothing else."""
 
 import datetime as dt
 
@@ -14,7 +14,7 @@ LOCAL = (*journal_damage.LOCAL, *event_damage.LOCAL, *store_damage.OBJECTS, *sto
 
 @pytest.fixture
 def middle(broken):
-    """The moment of the entry in the middle; damage befalls what comes after it."""
+    """Return the time of the entry in the middle; later entries may be damaged."""
     entries = broken.entries()
     entry = entries[len(entries) // 2]
     broken.first = entry.seq + 2
@@ -23,13 +23,12 @@ def middle(broken):
 
 @pytest.mark.parametrize("damage", LOCAL, ids=lambda damage: damage.__name__)
 def test_damage_after_the_beginning(broken, middle, damage):
-    """Each kind of damage after the beginning of a quick check is found as a whole check finds it."""
     assert_found(broken, damage, since=middle, places=5)
 
 
 def test_less_is_read(scene):
-    """A quick check of what is clean finds nothing, and reads but a part of entries, heads and objects."""
-    quick, whole = (Verifier(scene.engine, scene.store, PREFIX, scene.trusted) for _ in range(2))
+    quick = Verifier(scene.engine, scene.store, PREFIX, scene.trusted)
+    whole = Verifier(scene.engine, scene.store, PREFIX, scene.trusted)
     entries = scene.entries()
     assert [*quick.findings(entries[len(entries) // 2].at), *whole.findings()] == []
     for part in ("entries", "heads", "objects"):
@@ -38,43 +37,40 @@ def test_less_is_read(scene):
 
 @pytest.mark.parametrize("microseconds", [-1, 0, 1])
 def test_any_beginning(broken, microseconds):
-    """A quick check of what is clean finds nothing, whether it begins at an entry or just before or after one."""
+    """A clean history has no findings, whether the check begins at an entry or just before or after one."""
     for entry in broken.entries():
         assert broken.check(entry.at + dt.timedelta(microseconds=microseconds)) == []
 
 
 def test_a_tail_cut_off_before_the_beginning(broken, middle):
-    """A quick check that begins where nothing is left finds that the tail is gone."""
     last = broken.first - 2
     broken.sql(f"DELETE FROM public.audit_journal WHERE seq >= {last}")
     broken.events(f"DELETE FROM {{}} WHERE journal_seq >= {last}")
     assert broken.check(middle) == [("tail-cut", "audit_journal", last - 1)]
 
 
-def test_all_heads_taken_away(broken, middle):
-    """A quick check, too, finds that there is not a single head any more."""
+def test_all_heads_deleted(broken, middle):
     for number in broken.counts():
         broken.put(broken.head(number), None)
     assert broken.check(middle) == [("head-missing", "audit-heads", 1)]
 
 
-def test_what_lies_before_is_not_looked_at(broken, middle):
-    """Damage before its beginning is no matter of a quick check; a whole one finds it."""
+def test_earlier_damage_is_only_found_by_a_whole_check(broken, middle):
     early = broken.sql("SELECT * FROM public.audit_journal WHERE seq = 3")[0].seq
     broken.sql(f"UPDATE public.audit_journal SET run_id = 'forged' WHERE seq = {early}")
     assert broken.check(middle) == []
     assert broken.check() == [journal_damage.changed(early)]
 
 
-def test_forged_times_do_not_hide_what_is_new(broken, middle):
-    """Entries whose times were set back are checked all the same: a check begins behind a signed head."""
+def test_forged_times_do_not_hide_new_entries(broken, middle):
+    """Entries with earlier times are checked as well, since a check begins behind a signed head."""
     broken.sql(f"UPDATE public.audit_journal SET at = at - interval '1 day' WHERE seq >= {broken.first - 2}")
     late = [("row-changed", "audit_journal", entry.seq) for entry in broken.entries()]
     assert set(late) <= set(broken.check(middle))
 
 
-def test_what_it_begins_behind_is_signed(broken, middle):
-    """A past that was rewritten to its last link contradicts the head behind which a quick check begins."""
+def test_the_check_begins_behind_a_signed_head(broken, middle):
+    """A consistent change of the earlier entries contradicts this head."""
     head = max(count for count in broken.counts().values() if count < broken.first - 2)
     broken.sql(f"UPDATE public.audit_journal SET run_id = 'forged' WHERE seq = {head}")
     broken.events(f"UPDATE {{}} SET run_id = 'forged' WHERE journal_seq = {head}")
