@@ -1,7 +1,7 @@
-"""The points that a phase passes between its opening and the end of its run, in order.
+"""The points of the write path, from the start of a phase to the end of its run, in order.
 
-Each is a record on the logger `cybersec_assets.failpoints`, at level DEBUG, written at the moment it names. They tell
-an operator how far a phase came; a test hangs a handler on the logger to end the process just there.
+Each point is logged at level DEBUG by the logger `cybersec_assets.failpoints` when it is reached. An operator can see
+how far a phase came, and a test can add a handler to the logger that ends the process at a point.
 """
 
 import logging
@@ -11,7 +11,7 @@ LOGGER = logging.getLogger(__name__)
 
 
 class Point(StrEnum):
-    """What has just happened."""
+    """A point of the write path."""
 
     PHASE_OPENED = "phase opened"
     STARTED_COMMITTED = "STARTED committed"
@@ -31,5 +31,5 @@ class Point(StrEnum):
 
 
 def hit(point: Point) -> None:
-    """Say that a point of the write path has been reached."""
+    """Log that a point of the write path is reached."""
     LOGGER.debug("%s", point)

@@ -39,7 +39,7 @@ SECRET_NAME = re.compile(
 PUBLIC_NAME = re.compile(
     r"_(?:FILE|PATH|DIR|NAME|HOST|PORT|COUNT|NAMESPACE|ID|ADDR|PROTO|URL|URI|SERVICE|PUBLIC_KEYS?)$", re.IGNORECASE
 )
-"""Names of variables that are about a secret, or about a service with such a name, but hold none."""
+"""Names of variables that refer to a secret, or to a service with such a name, but have a public value."""
 SERVICE_PREFIX = re.compile(r"^.*_SERVICE_", re.IGNORECASE)
 """The name of a service in a variable's name, such as that of `TOKEN_REVIEW_SERVICE_PORT_HTTPS` in Kubernetes."""
 PUBLIC_VALUE = re.compile(r"\d{1,11}|(?:tcp|udp)://\S*")
@@ -70,7 +70,7 @@ PUBLIC_WORDS = (
     "continuation",
     "password authentication failed",
 )
-"""Words of the program's own messages, any of which somebody may use as a password."""
+"""Words of the program's own messages, which may also be a password."""
 
 _learned = set[str]()
 

@@ -1,4 +1,4 @@
-"""No text keeps a secret of the environment, however it is spelled; short secrets do not spoil all texts."""
+"""Secrets of the environment are removed in every spelling, and short secrets do not make texts unreadable."""
 
 import base64
 import json
@@ -53,7 +53,7 @@ def spellings(secret):
 
 @pytest.fixture(autouse=True)
 def _secrets(monkeypatch):
-    """One secret of each kind: by a variable's name, in a URL, and unset or empty ones."""
+    """Set a password, a key and an empty secret."""
     monkeypatch.setenv("PG_PASSWORD", SECRET)
     monkeypatch.setenv("AUDIT_SIGNING_KEY", KEY)
     monkeypatch.setenv("MINIO_SECRET_KEY", "")
@@ -62,7 +62,6 @@ def _secrets(monkeypatch):
 @pytest.mark.parametrize("spelling", list(spellings(SECRET)))
 @pytest.mark.parametrize("secret", [SECRET, KEY])
 def test_every_spelling_is_removed(secret, spelling):
-    """A secret is removed where a program has escaped or encoded it."""
     assert redact(f"a {spellings(secret)[spelling]} z") in {f"a {MARK} z", f"a {MARK}= z", f"a {MARK}== z"}
 
 
@@ -70,7 +69,7 @@ def test_every_spelling_is_removed(secret, spelling):
 @given(before=texts, secret=long_secrets, after=texts, spelling=st.sampled_from(list(spellings("x"))))
 @example(before="", secret="00000000", after="0", spelling="as it is")
 def test_no_text_keeps_a_secret(before, secret, after, spelling):
-    """Whatever stands around a secret, and whatever it is made of, nothing of that spelling is left."""
+    """No spelling of any secret remains in any text."""
     written = spellings(secret)[spelling]
     assume(secret not in MARK)
     assert written not in redact(f"{before} {written} {after}", {secret})
@@ -78,14 +77,13 @@ def test_no_text_keeps_a_secret(before, secret, after, spelling):
 
 @tries(deadline=None)
 @given(text=texts)
-def test_a_text_without_a_secret_stays_as_it_is(text):
-    """Where no secret is known nothing changes."""
+def test_a_text_does_not_change_without_secrets(text):
     assert redact(text, ()) == text
 
 
 @pytest.mark.parametrize("secret", ["a", "", "minio", "1234567", " "])
-def test_a_short_secret_spoils_no_text(secret):
-    """A secret of fewer than 8 characters is removed only where it is the whole text."""
+def test_a_short_secret_is_not_removed_from_texts(secret):
+    """A secret of fewer than 8 characters is only removed if it is the whole text."""
     text = "a minio server at 1234567 refused"
     assert redact(text, {secret} - {""}) == text
     if secret.strip():
@@ -93,8 +91,8 @@ def test_a_short_secret_spoils_no_text(secret):
 
 
 @pytest.mark.parametrize("secret", ["postgres", "mlops_db", "cybersec", "network_events", "us-east-1"])
-def test_a_secret_that_is_public_spoils_no_text(secret):
-    """A password that is also a role, a database or part of a name of ours hides nothing when it is removed."""
+def test_a_public_secret_is_not_removed_from_texts(secret):
+    """A password that is also a role, a database or part of an object's name is only removed as a whole text."""
     text = f"s3://cybersec-ml-raw/network_events_1.parquet of postgres in mlops_db, us-east-1: {secret}"
     assert redact(text, {secret}) == text
     assert redact(secret, {secret}) == MARK
@@ -120,8 +118,7 @@ def test_a_secret_that_is_public_spoils_no_text(secret):
     # pytest puts the name of a test into the environment, where a URL would be found as well.
     ids=[f"case {number}" for number in range(13)],
 )
-def test_secrets_are_known_by_their_variable(monkeypatch, name, value, found):
-    """A variable's name tells whether its value is a secret; a URL has it before the host."""
+def test_secrets_are_recognized_by_the_name_or_a_url(monkeypatch, name, value, found):
     monkeypatch.delenv("PG_PASSWORD")
     monkeypatch.delenv("AUDIT_SIGNING_KEY")
     before = known_secrets()
@@ -147,8 +144,7 @@ def test_secrets_are_known_by_their_variable(monkeypatch, name, value, found):
         "AUTH_SERVICE_PASSWORD",
     ],
 )
-def test_common_names_of_secrets_are_known(monkeypatch, name):
-    """Names that libraries and orchestrators use for secrets are recognized."""
+def test_common_names_of_secrets(monkeypatch, name):
     monkeypatch.setenv(name, "some-value")
     assert "some-value" in known_secrets()
 
@@ -179,8 +175,7 @@ def test_common_names_of_secrets_are_known(monkeypatch, name):
         "MONKEY",
     ],
 )
-def test_common_names_of_public_values_are_no_secrets(monkeypatch, name):
-    """A name with a secret's word in it may belong to a public value."""
+def test_common_names_of_public_values(monkeypatch, name):
     before = known_secrets()
     monkeypatch.setenv(name, "some-value")
     assert known_secrets() == before
@@ -189,7 +184,7 @@ def test_common_names_of_public_values_are_no_secrets(monkeypatch, name):
 @pytest.mark.parametrize(
     "value", ["10.96.12.34", "fd00::12:34", "1", "12345678901", "tcp://10.96.12.34:443", "udp://dns:53"]
 )
-def test_addresses_and_numbers_are_no_tokens(monkeypatch, value):
+def test_addresses_and_numbers_are_not_tokens(monkeypatch, value):
     """Orchestrators set variables such as `TOKEN_REVIEW_PORT_443_TCP` to addresses; a password may be a number."""
     monkeypatch.delenv("PG_PASSWORD")
     before = known_secrets()
@@ -218,21 +213,20 @@ def test_the_password_of_a_url_ends_at_the_last_at(monkeypatch, information, sec
 
 
 def test_two_urls_have_two_passwords(monkeypatch):
-    """A list of URLs is not taken for one URL."""
+    """A list of URLs is not parsed as one URL."""
     before = known_secrets()
     monkeypatch.setenv("BROKERS", "amqp://a:first-pass@h1,amqp://b:second-pass@h2")
     assert known_secrets() - before == {"first-pass", "second-pass"}
 
 
-def test_a_learned_key_is_a_secret():
-    """A key that was read from a file is removed as one of the environment is, and what it encodes, too."""
+def test_a_learned_key_is_removed_in_base64_and_hexadecimal():
     key = base64.b64encode(bytes(range(40, 72))).decode()
     learn(key + "\n")
     assert redact(f"key {key}, {bytes(range(40, 72)).hex()}") == f"key {MARK}, {MARK}"
 
 
-def test_errors_tell_no_secret():
-    """Whoever raises an error need not think of secrets, nor of where a value is cut."""
+def test_errors_have_no_secrets():
+    """Secrets are removed before a value is cut."""
     long = "x" * 70 + SECRET + "y" * 100
     assert SECRET not in str(InputError(f"it is {SECRET}", f"Look at {SECRET}"))
     assert "hush" not in quoted(long)
@@ -241,7 +235,7 @@ def test_errors_tell_no_secret():
 
 
 def test_texts_from_outside_lose_their_secrets():
-    """Errors, names of files and mappings, at any depth, have no secret; numbers stay."""
+    """Secrets are removed from errors, file names and mappings at any depth."""
     outside = f"x{SECRET}"
     record = {"error": outside, "inputs": ({"file": outside, "columns": outside, "size": 1, "no": None},)}
     clean = f"x{MARK}"
@@ -250,8 +244,8 @@ def test_texts_from_outside_lose_their_secrets():
 
 
 @pytest.mark.parametrize("password", ["basic", "extended", "zeek", "s3://b/raw.parquet", "uri", "error", "file"])
-def test_no_password_falsifies_the_audit(monkeypatch, password):
-    """Keys, hashes, URIs, feature sets and names of presets are recorded as they are, whatever the password is."""
+def test_a_password_does_not_change_values_of_the_audit(monkeypatch, password):
+    """Keys, hashes, URIs, feature sets and names of presets are recorded unchanged."""
     monkeypatch.setenv("PG_PASSWORD", password)
     record = {
         "parametros": '{"feature_set": "basic"}',
@@ -263,8 +257,8 @@ def test_no_password_falsifies_the_audit(monkeypatch, password):
     assert redact_record(record) == record
 
 
-def test_a_short_password_alone_is_removed_from_errors_and_names(monkeypatch):
-    """A short secret is removed where it is the whole text of an error or the whole name of a file."""
+def test_a_short_password_as_a_whole_value_is_removed(monkeypatch):
+    """A short secret is removed if it is the whole text of an error or the whole name of a file."""
     monkeypatch.setenv("PG_PASSWORD", "abc")
     assert redact_record({"error": "abc", "file": "abc", "columns": "abc"}) == {
         "error": MARK,
@@ -273,22 +267,21 @@ def test_a_short_password_alone_is_removed_from_errors_and_names(monkeypatch):
     }
 
 
-@pytest.mark.parametrize(("error", "told"), [(f"bad {SECRET}", f"bad {MARK}"), ("bad", "bad")])
-def test_an_unforeseen_error_is_told_without_secrets(error, told):
-    """Type and text stay; no traceback shows the original or its cause, which may have the secret alone."""
+@pytest.mark.parametrize(("error", "shown"), [(f"bad {SECRET}", f"bad {MARK}"), ("bad", "bad")])
+def test_an_unexpected_error_is_replaced_without_secrets(error, shown):
+    """The message keeps type and text. The traceback does not show the original error or its cause."""
 
     def fail():
         raise ValueError(error) from KeyError(SECRET)
 
     with pytest.raises(RedactedError) as caught, redacted_errors():
         fail()
-    assert str(caught.value) == f"ValueError: {told}"
-    shown = "".join(traceback.format_exception(caught.value))
-    assert ("hush" in shown, "in fail" in shown) == (False, True)
+    assert str(caught.value) == f"ValueError: {shown}"
+    trace = "".join(traceback.format_exception(caught.value))
+    assert ("hush" in trace, "in fail" in trace) == (False, True)
 
 
-def test_an_unforeseen_error_without_secrets_stays_itself():
-    """Where there is nothing to remove, type and traceback are the original's."""
+def test_an_unexpected_error_without_secrets_is_not_replaced():
     error = ValueError("bad")
     with pytest.raises(ValueError, match="bad") as caught, redacted_errors():
         raise error
@@ -296,7 +289,7 @@ def test_an_unforeseen_error_without_secrets_stays_itself():
 
 
 def test_json_logs_have_no_secrets():
-    """A line of JSON stays JSON, without the secret in a message or in an exception."""
+    """Neither the message nor the exception of a JSON line has a secret."""
     error = ValueError(SECRET)
     record = logging.LogRecord("x", logging.ERROR, "", 1, "it is %s", (SECRET,), (ValueError, error, None))
     line = JsonFormatter().format(record)
@@ -304,15 +297,14 @@ def test_json_logs_have_no_secrets():
     assert json.loads(line)["message"] == f"it is {MARK}"
 
 
-def test_a_file_with_a_secret_is_told_by_its_bytes():
-    """The content of a file is searched without being decoded."""
+def test_a_secret_is_found_in_undecoded_bytes():
     assert contains_secret(b"\xff PG=" + SECRET.encode())
     assert not contains_secret(b"\xff PG=hush")
 
 
 @pytest.mark.parametrize("secret", ["hushHushHush", "h" * 44])
-def test_an_event_named_by_a_secret_is_counted_without_its_name(monkeypatch, secret):
-    """The names of a log's events are keys in the audit; none is a secret or the beginning of one."""
+def test_an_event_with_the_name_of_a_secret_is_counted_as_other(monkeypatch, secret):
+    """Event names are keys in the audit, so none may be a secret or the beginning of one."""
     monkeypatch.setenv("PG_PASSWORD", secret)
     line_counts = LineCounts()
     rows = pl.LazyFrame({"event": [secret, f"x{secret}", "dns", "management"]})

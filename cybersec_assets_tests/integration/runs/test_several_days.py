@@ -183,7 +183,7 @@ def test_a_day_that_runs_elsewhere_is_not_started(cybersec, settings):
     with audit_from(settings).session() as elsewhere, elsewhere.phase("raw/network_events", FIRST):
         status, out, err = cybersec("run", "--date", FIRST)
         assert (status, out) == (2, "")
-        assert err == f"error: a run of {FIRST} is in progress. Wait for its end, or stop it.\n"
+        assert err == f"error: a run of {FIRST} is in progress. Wait for it to end, or stop it.\n"
         assert cybersec("run", "--date", SECOND)[0] == 0
 
 

@@ -207,7 +207,7 @@ def test_a_reader_that_loses_a_record_fails_the_day(tmp_path, name, is_fast):
     (part,) = logs.parts
     fast_scan = part.fast_scan and (lambda files: part.fast_scan(files).slice(1))
     lossy = replace(part, scan=lambda files: part.scan(files).slice(1), fast_scan=fast_scan if is_fast else None)
-    with pytest.raises(LostLinesError, match=r"^\d lines were read of .*log, and \d are accounted for\. Report this"):
+    with pytest.raises(LostLinesError, match=r"^\d lines were read from .*log, but \d are accounted for\. Report this"):
         ingest(replace(logs, parts=[lossy]), tmp_path / "kept", tmp_path / "rejected")
 
 
