@@ -235,7 +235,7 @@ def test_silver_that_lost_rows_fails(settings, materialize, monkeypatch):
     monkeypatch.setattr("cybersec_assets.defs.assets.silver.clean", lambda raw, _: clean(raw, 0).head(100))
     _, rows = materialize(settings)
     assert [row["estado"] for row in rows] == ["SUCCESS", "FAILED"]
-    assert "has 100 rows, but raw has 2,000 rows" in rows[-1]["error"]
+    assert "has 100 rows, but raw has 2,000 and 0 were dropped" in rows[-1]["error"]
     assert "(rule rows_accounted_for)" in rows[-1]["error"]
     assert [name for name in objects_of(settings) if "silver" in name] == []
 
