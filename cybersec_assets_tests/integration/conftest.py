@@ -1,4 +1,4 @@
-"""An audit of the test's own, in real PostgreSQL and a folder store."""
+"""An audit for one test, in real PostgreSQL and a folder store."""
 
 import random
 import shutil
@@ -22,21 +22,21 @@ from cybersec_assets_tests.unit.audit.verify.conftest import history  # noqa: F4
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    """A fresh database with its schema."""
+    """Yield a fresh database with its schema."""
     with audit_from(settings).session() as resource:
         yield resource.connect()
 
 
 @pytest.fixture
 def author(settings: Settings, database: Database) -> Author:
-    """What writes phases with objects and heads to it."""
+    """Return a writer of phases with objects and heads."""
     home = settings.home
     return Author(Journal(database), FolderStore(home / "store"), signing_key(home, None), random.Random(5))
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that the user who PostgreSQL runs as may pass through; pytest's own is closed to others."""
+    """Yield a folder that PostgreSQL's user may enter; pytest's own is closed to others."""
     made = Path(tempfile.mkdtemp(prefix="cybersec-faults-"))
     made.chmod(0o755)
     yield made
@@ -45,7 +45,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[Server]:
-    """A PostgreSQL with passwords that the test may do anything to."""
+    """Yield a PostgreSQL server with passwords that only this test uses."""
     made = Server(folder / "postgres")
     made.start()
     yield made
@@ -54,7 +54,7 @@ def server(folder: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Settings]:
-    """Name a server in the environment, as a user does; give the settings that come of it."""
+    """Return a function that names a server in the environment and returns the settings."""
 
     def name(server: Server, **others: str) -> Settings:
         own = {"PG_HOST": HOST, "PG_PORT": str(server.port), "PG_USER": server.user, "PG_PASSWORD": server.password}

@@ -1,4 +1,4 @@
-"""An audit database of the test's own."""
+"""An audit database for one test."""
 
 import pytest
 
@@ -8,12 +8,11 @@ from cybersec_assets.definitions import audit_from
 
 @pytest.fixture
 def database(settings):
-    """A fresh database with its schema."""
+    """Yield a fresh database with its schema."""
     with audit_from(settings).session() as resource:
         yield resource.connect()
 
 
 @pytest.fixture
 def journal(database):
-    """What writes to it."""
     return Journal(database)

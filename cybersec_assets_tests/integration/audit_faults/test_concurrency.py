@@ -1,4 +1,4 @@
-"""Many writers at once make one chain, and two runs of one day do not mix."""
+"""Concurrent writers make one chain, and two runs of one day are not mixed."""
 
 import multiprocessing
 import random
@@ -29,7 +29,7 @@ BEGIN
         'v_next.at := timezone', '{instead}; v_next.at := timezone');
 END $$
 """
-"""Waits just where the next entry has been read and not yet written."""
+"""Waits just where the next entry has been read and not yet record."""
 UNLOCKED = """
 DO $$
 BEGIN
@@ -40,26 +40,25 @@ END $$
 
 
 def plain_url(database):
-    """Give the database's address as text, for other processes; a folder is no host there."""
+    """Return the database's address as text, for other processes; a folder is not valid as host there."""
     url = database.url
     made = sa.URL.create(url.drivername, url.username, database=url.database, query={"host": str(url.host)})
     return made.render_as_string()
 
 
 def assert_one_chain(database, folder, entries):
-    """See that the journal has a number of entries without a gap or a fork, each in its place."""
+    """Assert that the journal has a number of entries in order, without a gap or a fork."""
     with database.engine.connect() as connection:
         query = sa.text("SELECT count(*), count(DISTINCT seq), count(DISTINCT prev_hash), max(seq) FROM audit_journal")
         assert tuple(connection.execute(query).one()) == (entries,) * 4
     verifier = Verifier(database.engine, FolderStore(folder), PREFIX, [])
-    # That a test has slowed a function down is told as a protection that is off, and is no matter of the chain.
+    # A function that the test slowed down is reported as a protection that is off, which does not concern the chain.
     found = [finding for finding in verifier.findings() if finding.id != Damage.PROTECTION_OFF]
     assert (found, verifier.counts.entries) == ([], entries)
 
 
 @pytest.mark.parametrize("appends", [50, pytest.param(500, marks=pytest.mark.crash)])
 def test_eight_writers_make_one_chain(database, tmp_path, appends):
-    """Eight processes that append at once leave no gap and no fork, and the chain is right from end to end."""
     with ProcessPoolExecutor(WRITERS, multiprocessing.get_context("spawn")) as pool:
         url = plain_url(database)
         done = [pool.submit(append_many, url, worker, appends // 2) for worker in range(WRITERS)]
@@ -68,8 +67,8 @@ def test_eight_writers_make_one_chain(database, tmp_path, appends):
     assert_one_chain(database, tmp_path, WRITERS * appends)
 
 
-def append_at_once(database, writers=4):
-    """Start phases at once; give the errors that came of it."""
+def start_concurrently(database, writers=4):
+    """Start phases concurrently and return the errors."""
 
     def start(number):
         own = Database(database.url)
@@ -84,30 +83,29 @@ def append_at_once(database, writers=4):
         return [error for error in pool.map(start, range(writers)) if error]
 
 
-def rewrite(database, *statements):
+def replace_functions(database, *statements):
     """Replace the database's functions."""
     with database.engine.begin() as connection:
         for statement in statements:
             connection.execution_options(no_parameters=True).exec_driver_sql(statement)
 
 
-def test_writers_who_take_their_time_wait_for_each_other(database, tmp_path):
-    """However long a writer is between reading the last entry and adding the next, the others wait for it."""
-    rewrite(database, SLOW.format(instead="PERFORM pg_sleep(0.2)"))
-    assert append_at_once(database) == []
+def test_slow_writers_wait_for_each_other(database, tmp_path):
+    replace_functions(database, SLOW.format(instead="PERFORM pg_sleep(0.2)"))
+    assert start_concurrently(database) == []
     assert_one_chain(database, tmp_path, 4)
 
 
 def test_without_the_lock_writers_collide(database):
-    """The same writers without the lock are in each other's way: it is the lock that keeps them in order."""
-    rewrite(database, SLOW.format(instead="PERFORM pg_sleep(0.2)"), UNLOCKED)
-    collided = append_at_once(database)
+    """A negative control of the lock."""
+    replace_functions(database, SLOW.format(instead="PERFORM pg_sleep(0.2)"), UNLOCKED)
+    collided = start_concurrently(database)
     assert collided
     assert all("duplicate key" in str(error) for error in collided)
 
 
-def written(journal, asset, run_id, name, **inputs):
-    """Write a phase that read some objects."""
+def record(journal, asset, run_id, name, **inputs):
+    """Record a phase that read some objects."""
     phase = journal.start(run_id, asset, DAY, next(LOCKS))
     for upstream in inputs.values():
         phase.read(*upstream)
@@ -119,19 +117,22 @@ def written(journal, asset, run_id, name, **inputs):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_two_runs_of_one_day(database, seed):
-    """Of two runs of a day at once each reads what it wrote; who comes later reads the later one, of one lineage."""
-    audit, journal, rng = Audit(database), Journal(database), random.Random(seed)
+def test_each_of_two_runs_reads_its_own_objects(database, seed):
+    """A later run reads the later objects, of one lineage."""
+    audit = Audit(database)
+    journal = Journal(database)
+    rng = random.Random(seed)
     made, left = {"a": {}, "b": {}}, {run: [RAW.asset, SILVER.asset, MODEL.asset] for run in "ab"}
     while any(left.values()):
         run = rng.choice([run for run in "ab" if left[run]])
-        asset, upstream = left[run].pop(0), {SILVER.asset: RAW.asset, MODEL.asset: SILVER.asset}
+        asset = left[run].pop(0)
+        upstream = {SILVER.asset: RAW.asset, MODEL.asset: SILVER.asset}
         inputs = {}
         if asset in upstream:
             record = audit.input_of(run, upstream[asset], DAY)
             assert record.artifact == made[run][upstream[asset]]
             inputs["read"] = (upstream[asset], record.artifact)
-        made[run][asset] = written(journal, asset, run, f"{run}-{asset.replace('/', '-')}", **inputs)
+        made[run][asset] = record(journal, asset, run, f"{run}-{asset.replace('/', '-')}", **inputs)
         last = run
     later = audit.input_of("later", MODEL.asset, DAY)
     assert later.artifact == made[last][MODEL.asset]

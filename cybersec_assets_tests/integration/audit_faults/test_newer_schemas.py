@@ -1,4 +1,4 @@
-"""A program works with a newer program's schema where the database says that it serves it, and only there."""
+"""A program works with a newer schema only where the database declares it compatible."""
 
 import pytest
 import sqlalchemy as sa
@@ -24,15 +24,15 @@ REFUSED = {
 
 @pytest.fixture(params=WAYS)
 def newer(request, postgres):
-    """A database of this program's that a newer one has migrated since: its view and its revision are new."""
+    """Yield a database that a newer program has migrated."""
     with site(postgres, request.param) as made:
         connect(made.application, made.migration).close()
         made.execute(made.migration, "CREATE VIEW audit_newer AS SELECT 1 AS newest", STAMP)
         yield made
 
 
-def test_phases_are_recorded_and_checked(newer, tmp_path):
-    """The application asks no other role, records a phase, and the check misses only the object that nobody made."""
+def test_a_compatible_newer_schema_is_used(newer, tmp_path):
+    """The verifier reports only the object that the test did not store."""
     newer.execute(newer.migration, OLDEST.format(SCHEMA_VERSION))
     database = connect(newer.application, newer.migration.set(username="nobody_yet"))
     assert write_phase(database).seq == 2
@@ -42,8 +42,8 @@ def test_phases_are_recorded_and_checked(newer, tmp_path):
     assert [each.id for each in found] == [Damage.OBJECT_MISSING]
 
 
-def test_whoever_may_migrate_leaves_it_as_it_is(newer):
-    """With the role that makes the schema, too, revision and rights stay the newer program's, also for a stranger."""
+def test_the_migrations_role_changes_nothing(newer):
+    """Version and rights stay, for another application as well."""
     connect(newer.application, newer.migration).close()
     with pytest.raises(AuditError, match='role "nobody_yet" does not exist'):
         connect(newer.application.set(username="nobody_yet"), newer.migration)
@@ -52,8 +52,8 @@ def test_whoever_may_migrate_leaves_it_as_it_is(newer):
 
 
 @pytest.mark.parametrize("statement", REFUSED.values(), ids=REFUSED)
-def test_it_is_refused(newer, statement):
-    """Without the database's word for this program both roles are told on one line to use the newer program."""
+def test_an_incompatible_newer_schema_is_rejected(newer, statement):
+    """The message says to use the newer program."""
     newer.execute(newer.migration, statement)
     for owner in (None, newer.migration):
         with pytest.raises(AuditError, match=rf"'{NEWER}'.*Use the release .* a newer one\.$") as caught:
@@ -61,8 +61,7 @@ def test_it_is_refused(newer, statement):
         assert "\n" not in str(caught.value)
 
 
-def test_an_older_schema_is_migrated_whatever_it_serves(postgres):
-    """That a schema serves this program keeps no older one from being brought up to date."""
+def test_an_older_schema_is_migrated_although_it_is_compatible(postgres):
     with site(postgres, CREATEROLE) as made:
         migrate_to(made.migration, "0004", application=made.application)
         made.execute(made.migration, OLDEST.format("0001"))

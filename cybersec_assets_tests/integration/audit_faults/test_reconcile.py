@@ -1,4 +1,4 @@
-"""`cybersec audit reconcile`: dead phases are closed, and store and audit are held against each other."""
+"""`cybersec audit reconcile` closes dead phases and compares store and audit."""
 
 import json
 import os
@@ -12,12 +12,13 @@ from cybersec_assets.settings import load_settings
 from cybersec_assets_tests.support.verify.history import PREFIX
 
 DAYS_AGO = 3 * 24 * 60 * 60
-OLD, NEW = "network_events_20200101_000001.parquet", "network_events_20200101_000002.parquet"
+OLD = "network_events_20200101_000001.parquet"
+NEW = "network_events_20200101_000002.parquet"
 
 
 @pytest.fixture
 def command(settings, author, cybersec, monkeypatch):
-    """Run the command on the test's audit, after some phases; give its exit status and its document."""
+    """Return a function that runs the command after some phases and returns its exit status and document."""
     author.write(8)
     url = author.journal.database.url
     own = {"CYBERSEC_HOME": str(settings.home), "CYBERSEC_BUCKET_PREFIX": PREFIX}
@@ -34,13 +35,13 @@ def command(settings, author, cybersec, monkeypatch):
 
 @pytest.fixture
 def bucket(settings):
-    """The folder of the raw layer's objects."""
+    """Return the folder of the raw layer's objects."""
     return settings.home / "store" / f"{PREFIX}-raw"
 
 
 @pytest.fixture
 def orphans(bucket):
-    """Two objects that no row names, one of them some days old."""
+    """Store two objects without a row, one of them some days old."""
     made = [bucket / OLD, bucket / NEW]
     bucket.mkdir(parents=True, exist_ok=True)
     for file in made:
@@ -50,32 +51,30 @@ def orphans(bucket):
 
 
 def age(file):
-    """Have a file be some days old."""
+    """Make a file some days old."""
     then = file.stat().st_mtime - DAYS_AGO
     os.utime(file, (then, then))
 
 
-def names(told):
-    """Give the names of what is listed."""
-    return sorted((each if isinstance(each, str) else each["uri"]).rpartition("/")[2] for each in told)
+def names(document):
+    """Return the names of listed objects."""
+    return sorted((each if isinstance(each, str) else each["uri"]).rpartition("/")[2] for each in document)
 
 
 def damaged(result):
-    """Give the exit status, and what is told of rows whose object is amiss."""
-    status, told = result
-    return status, [(each["table"], each["uri"].rpartition("/")[2], each["what"]) for each in told["damaged"]]
+    """Return the exit status and the rows whose object is damaged."""
+    status, document = result
+    return status, [(each["table"], each["uri"].rpartition("/")[2], each["what"]) for each in document["damaged"]]
 
 
-def test_all_is_well(command):
-    """Where nothing is amiss nothing is told, and the status is 0."""
+def test_an_audit_without_damage_has_status_0(command):
     assert command() == (0, {"abandoned": [], "alive": 0, "orphans": [], "deleted": [], "damaged": []})
 
 
 def test_a_dead_phase_is_closed_and_signed(command, author):
-    """A phase without a worker is abandoned, told, and covered by a head of its own."""
     phase = author.start(100)
-    status, told = command()
-    assert (status, [each["run_id"] for each in told["abandoned"]]) == (0, [phase.run_id])
+    status, document = command()
+    assert (status, [each["run_id"] for each in document["abandoned"]]) == (0, [phase.run_id])
     trusted = [(author.store.root.parent / "audit" / "trusted-keys").read_text().split()[0]]
     verifier = Verifier(author.journal.database.engine, author.store, PREFIX, trusted)
     assert list(verifier.findings()) == []
@@ -85,27 +84,26 @@ def test_a_dead_phase_is_closed_and_signed(command, author):
 
 
 def test_orphans_are_listed(command, orphans):
-    """Objects that no row names are listed, and neither heads nor objects with a row are among them."""
-    status, told = command()
-    assert (status, names(told["orphans"]), told["deleted"]) == (0, [OLD, NEW], [])
+    """Heads and objects with a row are not listed."""
+    status, document = command()
+    assert (status, names(document["orphans"]), document["deleted"]) == (0, [OLD, NEW], [])
     assert all(file.exists() for file in orphans)
 
 
 def test_a_dry_run_deletes_nothing(command, orphans):
-    """What would be deleted is told, and stays."""
-    status, told = command("--delete-orphans")
-    assert (status, names(told["deleted"])) == (0, [OLD])
+    status, document = command("--delete-orphans")
+    assert (status, names(document["deleted"])) == (0, [OLD])
     assert all(file.exists() for file in orphans)
 
 
 def test_only_old_orphans_are_deleted(command, orphans, bucket):
-    """With --no-dry-run those that are old enough are deleted; objects with a row stay, however old they are."""
+    """Old objects with a row stay."""
     kept = sorted(set(bucket.iterdir()) - set(orphans))
     assert kept
     for file in kept:
         age(file)
-    status, told = command("--delete-orphans", "--no-dry-run")
-    assert (status, names(told["deleted"])) == (0, [OLD])
+    status, document = command("--delete-orphans", "--no-dry-run")
+    assert (status, names(document["deleted"])) == (0, [OLD])
     assert [file.exists() for file in orphans] == [False, True]
     assert sorted(bucket.iterdir()) == sorted([*kept, orphans[1]])
 
@@ -113,19 +111,17 @@ def test_only_old_orphans_are_deleted(command, orphans, bucket):
 @pytest.mark.parametrize(
     "name", ["left_behind.parquet", "network_events_2020.parquet", "network_events_20200101_000001.parquet.bak", "x/y"]
 )
-def test_files_of_somebody_else_are_not_deleted(command, bucket, name):
-    """A file in the bucket whose name no run gives is listed, and stays however old it is."""
+def test_files_with_other_names_are_not_deleted(command, bucket, name):
     file = bucket / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"not ours")
     age(file)
-    status, told = command("--delete-orphans", "--no-dry-run")
-    assert (status, names(told["orphans"]), told["deleted"]) == (0, [file.name], [])
+    status, document = command("--delete-orphans", "--no-dry-run")
+    assert (status, names(document["orphans"]), document["deleted"]) == (0, [file.name], [])
     assert file.read_bytes() == b"not ours"
 
 
-def test_what_a_killed_writer_left_aside_is_deleted(command, bucket):
-    """A folder store's temporary file of a writer that was killed is an orphan like any other."""
+def test_temporary_files_of_a_killed_writer_are_deleted(command, bucket):
     file = bucket / f".{OLD}.{'0a' * 16}"
     bucket.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"half")
@@ -134,8 +130,8 @@ def test_what_a_killed_writer_left_aside_is_deleted(command, bucket):
     assert not file.exists()
 
 
-def test_nothing_is_deleted_beside_another_audit(cybersec, command, orphans, monkeypatch, author):
-    """With another database every object would be an orphan: the store's signed heads say whose it is."""
+def test_nothing_is_deleted_from_the_store_of_another_audit(cybersec, command, orphans, monkeypatch, author):
+    """The signed heads show which audit the store belongs to."""
     command()
     monkeypatch.setenv("PG_DATABASE", f"{author.journal.database.url.database}_other")
     status, out, err = cybersec("audit", "reconcile", "--delete-orphans", "--no-dry-run")
@@ -147,14 +143,12 @@ def test_nothing_is_deleted_beside_another_audit(cybersec, command, orphans, mon
     assert all(file.exists() for file in orphans)
 
 
-def test_without_the_option_nothing_is_deleted(command, orphans):
-    """--no-dry-run alone deletes nothing."""
+def test_without_an_age_nothing_is_deleted(command, orphans):
     assert command("--no-dry-run")[1]["deleted"] == []
     assert all(file.exists() for file in orphans)
 
 
-def test_rows_whose_object_is_gone_or_changed(command, author):
-    """A row whose object is gone, and one whose object was changed, are listed with status 1."""
+def test_rows_with_missing_or_changed_objects_are_listed(command, author):
     gone, changed = (author.start(4 * number) for number in (10, 11))
     files = []
     for phase in (gone, changed):
@@ -163,15 +157,15 @@ def test_rows_whose_object_is_gone_or_changed(command, author):
     files[0].unlink()
     files[1].chmod(0o644)
     files[1].write_bytes(b"other bytes")
-    status, told = command()
-    damaged = {each["uri"].rpartition("/")[2]: (each["table"], each["what"]) for each in told["damaged"]}
+    status, document = command()
+    damaged = {each["uri"].rpartition("/")[2]: (each["table"], each["what"]) for each in document["damaged"]}
     table = "ingestion_events"
     assert (status, damaged) == (1, {files[0].name: (table, "gone"), files[1].name: (table, "changed")})
 
 
 @pytest.fixture
 def quarantines(author, bucket):
-    """What a day set lines aside in that succeeded, and then one that failed."""
+    """Return the quarantines of a day that succeeded and of one that failed."""
     made = []
     for how in (SUCCESS, FAILED):
         author.end(author.start(44), how)
@@ -179,24 +173,22 @@ def quarantines(author, bucket):
     return made
 
 
-def test_rejected_lines_are_no_orphan(command, quarantines):
-    """An object that lines were set aside in has a row, though its phase failed, and is not deleted."""
+def test_quarantined_lines_of_a_failed_phase_are_not_deleted(command, quarantines):
     for file in quarantines:
         age(file)
     assert command("--delete-orphans", "--no-dry-run")[1]["orphans"] == []
     assert all(file.exists() for file in quarantines)
 
 
-def test_rejected_lines_that_no_row_tells_of_are_an_orphan(command, quarantines, bucket):
-    """What a phase left that was killed after it had set lines aside is listed, though others of its kind are named."""
+def test_quarantined_lines_without_a_row_are_orphans(command, quarantines, bucket):
+    """Their phase was killed."""
     left = bucket / "network_events_rejected_20260203_040506.parquet"
     left.write_bytes(quarantines[1].read_bytes())
     assert names(command()[1]["orphans"]) == [left.name]
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_rejected_lines_that_are_gone_or_changed(command, quarantines, which):
-    """A row whose quarantine is gone or changed is listed with status 1, be it a SUCCESS or a FAILED one."""
+def test_missing_or_changed_quarantined_lines_are_listed(command, quarantines, which):
     file = quarantines[which]
     file.unlink()
     assert damaged(command()) == (1, [("ingestion_events", file.name, "gone")])

@@ -1,4 +1,4 @@
-"""Which roles are made and used for the schema, and what is said where one lacks a right."""
+"""The roles that are created for the schema, and the message where a role lacks a right."""
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -16,21 +16,20 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'S')
 
 @pytest.fixture
 def created(postgres):
-    """A database whose migration role may make roles, and made them."""
+    """Yield a database whose migrations' role may create roles, and created them."""
     with site(postgres, CREATEROLE) as made:
         connect(made.application, made.migration).close()
         yield made
 
 
 def test_the_owner_cannot_log_in(created):
-    """Whoever owns the tables is a role that nobody can be without being let in by another."""
     assert created.execute(created.superuser, OWNERS)[0] == [created.owner]
     with pytest.raises(OperationalError, match="not permitted to log in"):
         created.execute(created.superuser.set(username=created.owner), "SELECT 1")
 
 
 def test_two_audits_on_one_server(postgres, created):
-    """A second audit of the same server, with a migration role of its own, is made like the first."""
+    """Each has its own migrations' role."""
     with site(postgres, CREATEROLE) as second:
         for made in (created, second):
             database = connect(made.application, made.migration)
@@ -40,8 +39,8 @@ def test_two_audits_on_one_server(postgres, created):
 
 
 @pytest.mark.parametrize("database", ["d" * 63, "ü" * 31, 'of "two": words'])
-def test_an_owner_of_any_database(postgres, database):
-    """The owner is made under a name that PostgreSQL keeps whole, however the database is called."""
+def test_the_owners_name_is_not_truncated(postgres, database):
+    """Whatever the database is called."""
     with site(postgres, CREATEROLE) as made:
         quoted = f'"{database.replace(chr(34), chr(34) * 2)}"'
         made.execute(
@@ -63,8 +62,7 @@ def test_an_owner_of_any_database(postgres, database):
     assert owners == [renamed.owner]
 
 
-def test_the_schema_is_upgraded_for_the_application(created):
-    """After the rights were divided the migration role can migrate on, and the application finds the new schema."""
+def test_the_migrations_role_can_migrate_later(created):
     created.execute(created.migration, "DROP VIEW audit_last_run, audit_records, audit_failures CASCADE")
     created.execute(created.migration, "DROP VIEW audit_models, audit_serves, audit_phases CASCADE")
     created.execute(created.migration, "ALTER TABLE ingestion_events DROP COLUMN rejected, DROP COLUMN lines")
@@ -80,8 +78,7 @@ def test_the_schema_is_upgraded_for_the_application(created):
     assert created.execute(created.superuser, OWNERS)[0] == [created.owner]
 
 
-def test_without_the_right_to_make_roles_the_migration_role_is_the_owner(postgres):
-    """A migration role that may make no roles keeps what it made, and no owner appears."""
+def test_a_role_that_may_not_create_roles_is_the_owner(postgres):
     with site(postgres, NO_CREATEROLE) as made:
         connect(made.application, made.migration).close()
         assert made.execute(made.superuser, OWNERS)[0] == [made.migration.username]
@@ -89,7 +86,7 @@ def test_without_the_right_to_make_roles_the_migration_role_is_the_owner(postgre
 
 
 def test_one_role_for_everything(postgres):
-    """A single role without any right but on its own database makes the schema and works with it."""
+    """It has no right except on its own database."""
     with site(postgres, NO_CREATEROLE) as made:
         database = connect(made.migration)
         assert write_phase(database).seq == 2
@@ -99,7 +96,7 @@ def test_one_role_for_everything(postgres):
 
 @pytest.mark.parametrize("version", [None, "0001", "0002", "0003"])
 def test_the_application_alone_cannot_migrate(postgres, version):
-    """An application that finds no schema, or an older one, and may not change it, is told on one line what to set."""
+    """The message names the variable to set, on one line."""
     with site(postgres, NO_CREATEROLE) as made:
         if version:
             migrate_to(made.migration, version, application=made.application)

@@ -1,4 +1,4 @@
-"""The application may read the audit and add to it, and do nothing else, whichever role made the schema."""
+"""The application may read the audit and append to it, and nothing else."""
 
 import pytest
 import sqlalchemy as sa
@@ -49,7 +49,7 @@ FORBIDDEN_ONCE = {
 
 @pytest.fixture(params=WAYS, scope="module")
 def divided(request, postgres):
-    """A database made by a migration role, with a phase that the application wrote."""
+    """Yield a database with separate roles, and a phase that the application wrote."""
     with site(postgres, request.param) as made:
         database = connect(made.application, made.migration)
         write_phase(database)
@@ -57,19 +57,17 @@ def divided(request, postgres):
         yield made
 
 
-def test_the_application_works(divided):
-    """As the application phases are started and ended, and the audit's questions are answered."""
+def test_the_application_records_phases_and_queries(divided):
     database = connect(divided.application, divided.migration)
     failed = Journal(database).start("run-2", RAW.asset, DAY, lock=9)
     Journal(database).fail(failed, ValueError("it broke"))
     audit = Audit(database)
-    told = (audit.records(), audit.failures(), audit.last_run(), audit.anomalies())
-    assert [len(rows) for rows in told] == [1, 1, 1, 0]
+    answers = (audit.records(), audit.failures(), audit.last_run(), audit.anomalies())
+    assert [len(rows) for rows in answers] == [1, 1, 1, 0]
     database.close()
 
 
-def test_the_application_may_check_what_guards_the_audit(divided, tmp_path):
-    """As the application the check finds every guard in its place, and one that the owner has switched off."""
+def test_the_application_may_check_the_protections(divided, tmp_path):
     database = connect(divided.application, divided.migration)
     engine = sa.create_engine(divided.application, poolclass=sa.NullPool)
     assert protections_off(engine, tmp_path) == []
@@ -81,34 +79,31 @@ def test_the_application_may_check_what_guards_the_audit(divided, tmp_path):
 
 
 def protections_off(engine, folder):
-    """Give the tables of which the check says that a guard is off."""
+    """Return the tables whose protections are reported as off."""
     findings = Verifier(engine, FolderStore(folder), PREFIX, []).findings()
     return [each.table for each in findings if each.id == Damage.PROTECTION_OFF]
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_the_application_may_not_touch_tables(divided, table):
-    """Every way around the one function is refused to the application, for each table."""
+def test_the_application_may_not_change_tables(divided, table):
     assert divided.execute(divided.application, f"SELECT count(*) FROM {table}")[0] >= 0
     for name, statement in FORBIDDEN.items():
         with pytest.raises(DBAPIError, match=REFUSED):
             pytest.fail(f"{name}: {divided.execute(divided.application, statement.format(table))}")
 
 
-def test_the_application_may_not_go_around_the_function(divided):
-    """Neither the function's parts nor what holds them up can be used or changed by the application."""
+def test_the_application_may_not_bypass_the_function(divided):
     for name, statement in FORBIDDEN_ONCE.items():
         with pytest.raises(DBAPIError, match=REFUSED):
             pytest.fail(f"{name}: {divided.execute(divided.application, statement.replace('{owner}', divided.owner))}")
 
 
-def test_what_is_refused_to_the_application_is_a_matter_of_rights(divided):
-    """The same inner function does its work for a superuser: it is the application's rights that are missing."""
+def test_a_superuser_may_call_the_inner_function(divided):
+    """A negative control: only the application's rights are missing."""
     assert divided.execute(divided.superuser, "SELECT (audit_next()).seq")[0] > 2
 
 
-def test_strangers_may_do_nothing(divided):
-    """A role that is neither owner nor application reads nothing and calls nothing."""
+def test_other_roles_may_do_nothing(divided):
     stranger = f"stranger_{divided.superuser.database}"
     divided.execute(divided.superuser, f"CREATE ROLE {stranger} LOGIN")
     try:

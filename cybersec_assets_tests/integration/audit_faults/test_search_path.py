@@ -1,4 +1,4 @@
-"""What somebody puts in the way of names does not change what the audit's functions do."""
+"""Objects that shadow the audit's names do not change what its functions do."""
 
 import pytest
 import sqlalchemy as sa
@@ -25,7 +25,7 @@ HASH = "encode(sha256('x'), 'hex')"
 
 @pytest.fixture
 def trapped(database):
-    """A connection on which every name that the functions use leads astray first."""
+    """Yield a connection on which all names that the functions use are shadowed."""
     with database.engine.connect() as connection:
         plain = connection.execution_options(no_parameters=True)
         for trap in TRAPS:
@@ -41,8 +41,8 @@ def append(connection, kind, attempt, lock, details):
     connection.execute(APPEND, values | {"details": details})
 
 
-def test_every_function_is_pinned(database):
-    """Each function of the audit says itself where its names are looked up, temporary ones last."""
+def test_every_function_has_its_own_search_path(database):
+    """Temporary objects come last."""
     query = "SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
     with database.engine.connect() as connection:
         found = dict(tuple(row) for row in connection.execute(sa.text(query)))
@@ -50,8 +50,7 @@ def test_every_function_is_pinned(database):
     assert set(map(tuple, found.values())) == {(PINNED,)}
 
 
-def test_a_phase_is_written_where_it_belongs(database, author, trapped):
-    """Tables and functions of the same names in front take nothing in, and the chain comes out right."""
+def test_a_phase_is_written_to_the_audits_tables(database, author, trapped):
     lock = next(LOCKS)
     append(trapped, "STARTED", 0, lock, {})
     append(trapped, "FAILED", 1, lock, {"nombre_archivo": "", "ruta_minio": "", "num_registros": 0, "error": "x"})
@@ -63,8 +62,8 @@ def test_a_phase_is_written_where_it_belongs(database, author, trapped):
     assert (list(verifier.findings()), verifier.counts.entries) == ([], 2)
 
 
-def test_who_does_not_pin_is_led_astray(trapped):
-    """The same names without a pinned path lead to the traps: it is the path that protects the functions."""
+def test_without_its_search_path_a_function_uses_the_shadows(trapped):
+    """A negative control."""
     trapped.execute(sa.text(f"CREATE FUNCTION evil.unpinned() RETURNS text LANGUAGE sql AS $$ SELECT {HASH} $$"))
     path = PINNED.replace("=", " = ")
     pinned = f"CREATE FUNCTION evil.pinned() RETURNS text LANGUAGE sql SET {path} AS $$ SELECT {HASH} $$"

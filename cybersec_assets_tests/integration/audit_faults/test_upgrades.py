@@ -1,4 +1,4 @@
-"""An audit of an earlier release is taken over as it is, and goes on."""
+"""An audit of an earlier release is upgraded, keeps its rows, and is used."""
 
 import json
 import random
@@ -30,7 +30,7 @@ ROWS = 5
 
 @pytest.fixture
 def old(postgres):
-    """A database that is empty, and is to get an earlier schema."""
+    """Yield an empty database for an earlier schema."""
     url = server_of(postgres, f"old_{random.randrange(10**12)}")
     admin(url, f"CREATE DATABASE {url.database}")
     yield url
@@ -39,12 +39,12 @@ def old(postgres):
 
 @pytest.fixture
 def store(tmp_path):
-    """Where the old rows' objects lie."""
+    """Return the store of the old rows' objects."""
     return FolderStore(tmp_path / "store")
 
 
 def execute(url, statement, **values):
-    """Execute a statement, and give its rows."""
+    """Execute a statement and return its rows."""
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.begin() as connection:
         result = connection.execute(sa.text(statement), values)
@@ -52,13 +52,14 @@ def execute(url, statement, **values):
 
 
 def rows_of(url, table, columns="t.*"):
-    """Give a table's rows in order."""
+    """Return a table's rows in order."""
     return execute(url, f"SELECT {columns} FROM public.{table} t ORDER BY id")
 
 
 def old_row(store, asset, number):
-    """Make a row as the first release wrote it, and its object."""
-    phase, ok = PHASES[asset], number < ROWS
+    """Return a row as the first release wrote it, and store its object."""
+    phase = PHASES[asset]
+    ok = number < ROWS
     name = f"{asset.replace('/', '-')}-{number}"
     values = dict(phase.empty) | {phase.path: "", "estado": "FAILED", "error": 'caf\u00e9 "broke"'}
     made = Fingerprint(0, "")
@@ -75,7 +76,7 @@ def old_row(store, asset, number):
 
 
 def fill(url, store):
-    """Write rows as the first release did: with an insert of its own for each."""
+    """Insert rows one by one, as the first release did."""
     for asset, phase in PHASES.items():
         for number in range(1, ROWS + 1):
             values = old_row(store, asset, number) | {"inputs": json.dumps([{"file": "/x", "size": 1}])}
@@ -90,14 +91,14 @@ def fill(url, store):
 
 
 def assert_kept(url, before):
-    """See that every old row is as it was; columns that came since are no matter of its."""
+    """Assert that every old row is unchanged in its old columns."""
     for asset, phase in PHASES.items():
         columns = ", ".join(before[asset][0])
         assert rows_of(url, phase.table.name, columns) == before[asset]
 
 
-def assert_taken_over(url, before):
-    """See that every old row is as it was, and that the journal has a start and an end for each."""
+def assert_upgraded(url, before):
+    """Assert that every old row is unchanged and has a start and an end in the journal."""
     assert_kept(url, before)
     found = execute(url, "SELECT asset_key, run_id, attempt, array_agg(kind ORDER BY seq) AS kinds FROM audit_journal "
                          "GROUP BY asset_key, run_id, attempt")  # fmt: skip
@@ -108,15 +109,16 @@ def assert_taken_over(url, before):
 
 
 def findings(url, store, *keys):
-    """Give what the check says."""
+    """Return the verifier's findings."""
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     verifier = Verifier(engine, store, PREFIX, [public_text(key) for key in keys])
     return [(str(each.id), each.what) for each in verifier.findings()]
 
 
-def assert_goes_on(url, store, home):
-    """See that phases are written and signed after the old ones, that old objects are found, and that all is clean."""
-    key, database = signing_key(home, None), Database(url)
+def assert_usable(url, store, home):
+    """Assert that new phases are recorded and signed, old objects are found, and the audit is clean."""
+    key = signing_key(home, None)
+    database = Database(url)
     author = Author(Journal(database), store, key, random.Random(2))
     last = author.journal.tail().seq
     author.write(4)
@@ -128,25 +130,22 @@ def assert_goes_on(url, store, home):
 
 
 def test_from_the_first_release(old, store, tmp_path):
-    """Rows from before the journal stay as they were and get entries, and the application goes on behind them."""
     migrate_to(old, "0001")
     fill(old, store)
     before = {asset: rows_of(old, phase.table.name) for asset, phase in PHASES.items()}
     connect(old).close()
-    assert_taken_over(old, before)
-    assert_goes_on(old, store, tmp_path)
+    assert_upgraded(old, before)
+    assert_usable(old, store, tmp_path)
 
 
-def test_an_upgraded_audit_is_clean_at_once(old, store):
-    """An audit of old rows whose objects are all there is clean before anything new was written or signed."""
+def test_an_upgraded_audit_is_clean(old, store):
     migrate_to(old, "0001")
     fill(old, store)
     connect(old).close()
     assert findings(old, store) == []
 
 
-def test_old_objects_are_checked(old, store):
-    """Old rows are held against their objects like new ones."""
+def test_old_objects_are_verified(old, store):
     migrate_to(old, "0001")
     fill(old, store)
     connect(old).close()
@@ -154,8 +153,7 @@ def test_old_objects_are_checked(old, store):
     assert "object-missing" in [kind for kind, _ in findings(old, store)]
 
 
-def test_old_rows_are_shut(old, store):
-    """Old rows cannot be changed after the upgrade, as they could before."""
+def test_old_rows_cannot_be_changed(old, store):
     migrate_to(old, "0001")
     fill(old, store)
     execute(old, "UPDATE ingestion_events SET error = 'x' WHERE id = 1")
@@ -166,7 +164,7 @@ def test_old_rows_are_shut(old, store):
 
 @pytest.mark.parametrize("version", ["0002", "0003"])
 def test_from_a_release_with_a_journal(old, store, tmp_path, version):
-    """A journal of an earlier release stays as it was to the last byte, and the application goes on behind it."""
+    """The old journal stays byte for byte."""
     migrate_to(old, version)
     database = Database(old)
     key = signing_key(tmp_path, None)
@@ -196,8 +194,8 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize(("row", "statement"), TAMPERED.values(), ids=TAMPERED)
-def test_rejected_lines_of_old_and_new_rows(old, store, row, statement):
-    """Rows from before the column, and new ones with and without rejected lines, are clean until one is changed."""
+def test_rows_before_and_after_the_column_of_rejected_lines(old, store, row, statement):
+    """They are clean until one is changed."""
     migrate_to(old, "0003")
     database = Database(old)
     journal = Journal(database)
@@ -214,15 +212,14 @@ def test_rejected_lines_of_old_and_new_rows(old, store, row, statement):
 
 
 def test_an_empty_old_audit(old, store):
-    """An audit in which nothing had happened is upgraded to one in which nothing has happened."""
     migrate_to(old, "0001")
     connect(old).close()
     assert execute(old, "SELECT * FROM audit_journal") == []
     assert findings(old, store) == []
 
 
-def test_an_upgrade_that_breaks_off_changes_nothing(old, store):
-    """An upgrade that fails in the middle leaves the old schema and its rows as they were, and can be made later."""
+def test_a_failed_upgrade_changes_nothing(old, store):
+    """It can be repeated."""
     migrate_to(old, "0001")
     fill(old, store)
     execute(old, "CREATE VIEW audit_last_run AS SELECT 1 AS somebody_elses")

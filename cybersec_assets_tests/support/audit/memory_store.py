@@ -12,7 +12,8 @@ from cybersec_assets.stores.base import StoredObject, utc_now
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key()
-PREFIX, BUCKET = "test", "test-eval"
+PREFIX = "test"
+BUCKET = "test-eval"
 HASH = "ab" * 32
 
 

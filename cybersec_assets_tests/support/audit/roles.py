@@ -1,4 +1,4 @@
-"""A database whose rights are divided in one of the ways that a site may choose."""
+"""A database with separate roles, in each of the supported ways."""
 
 import uuid
 from collections.abc import Iterator
@@ -16,7 +16,9 @@ from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.support.verify.history import LOCKS, made_object
 from cybersec_assets_tests.unit.audit.verify.conftest import server_of
 
-CREATEROLE, NO_CREATEROLE, SUPERUSER = "CREATEROLE", "NOCREATEROLE", "SUPERUSER"
+CREATEROLE = "CREATEROLE"
+NO_CREATEROLE = "NOCREATEROLE"
+SUPERUSER = "SUPERUSER"
 OBJECT = made_object("raw-1")
 WAYS = (CREATEROLE, NO_CREATEROLE, SUPERUSER)
 
@@ -26,9 +28,9 @@ class Site:
     """A database and its roles.
 
     Attributes:
-        superuser: The database as the server's superuser.
-        migration: The same as the role that makes the schema.
-        application: The same as the role that works with it.
+        superuser: The address for the server's superuser.
+        migration: The address for the role that creates the schema.
+        application: The address for the application's role.
     """
 
     superuser: sa.URL
@@ -37,11 +39,11 @@ class Site:
 
     @property
     def owner(self) -> str:
-        """Whom the tables belong to where the migration role may create roles."""
+        """Return the tables' owner where the migrations' role may create roles."""
         return owner_of(str(self.superuser.database))
 
     def execute(self, url: sa.URL, *statements: str) -> sa.engine.Row | None:
-        """Execute statements as a role, in no transaction; give the last one's first row."""
+        """Execute statements as a role, in autocommit mode; return the first row of the last one."""
         engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         with engine.connect() as connection:
             plain = connection.execution_options(no_parameters=True)
@@ -51,7 +53,7 @@ class Site:
 
 @contextmanager
 def site(postgres: Path, way: str) -> Iterator[Site]:
-    """Make a database that belongs to a migration role of some rights; all of it goes away again."""
+    """Yield a database of a migrations' role with some rights; database and roles are dropped afterwards."""
     name = uuid.uuid4().hex[:12]
     base = server_of(postgres, f"site_{name}")
     made = Site(base, base.set(username=f"migration_{name}"), base.set(username=f"application_{name}"))
@@ -67,7 +69,7 @@ def site(postgres: Path, way: str) -> Iterator[Site]:
 
 
 def write_phase(database: Database, run_id: str = "run-1") -> JournalEntry:
-    """Write a phase from its start to its success."""
+    """Record a phase from its start to its success."""
     journal = Journal(database)
     phase = journal.start(run_id, RAW.asset, DAY, next(LOCKS))
     phase.facts["records"] = 3

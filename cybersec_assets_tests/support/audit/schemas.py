@@ -9,12 +9,12 @@ from cybersec_assets.postgres.roles import grant_audit_rights
 
 
 def migrate_to(url: sa.URL, version: str, application: sa.URL | None = None) -> None:
-    """Bring a database to a version, as the release did that had it for its newest.
+    """Migrate a database to a version, as an earlier release did.
 
     Args:
-        url: The database, and the role that makes the schema.
+        url: The database, with the role that creates the schema.
         version: The version.
-        application: The role that is given its rights, if it is another.
+        application: The role that is granted its rights, if it is another one.
     """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))

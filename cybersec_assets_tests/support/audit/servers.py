@@ -1,4 +1,4 @@
-"""A PostgreSQL that a test may stop, start again and copy."""
+"""A PostgreSQL server that a test may stop, start again and copy."""
 
 import os
 import pwd
@@ -15,14 +15,14 @@ OPTIONS = f"-c listen_addresses={HOST} -c port={{}} -c unix_socket_directories='
 
 @dataclass
 class Server(Postgres):
-    """A server of the test's own."""
+    """A server that only one test uses."""
 
     def url(self, database: str) -> sa.URL:
-        """Give a database as the superuser."""
+        """Return a database's address for the superuser."""
         return sa.URL.create("postgresql+psycopg2", self.user, self.password, HOST, self.port, database)
 
     def execute(self, *statements: str, database: str = "postgres") -> list[Any]:
-        """Execute statements as the superuser, in no transaction; give the last one's rows."""
+        """Execute statements as the superuser in autocommit mode; return the rows of the last one."""
         engine = sa.create_engine(self.url(database), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         with engine.connect() as connection:
             plain = connection.execution_options(no_parameters=True)
@@ -30,7 +30,7 @@ class Server(Postgres):
             return list(results[-1]) if results[-1].returns_rows else []
 
     def again(self) -> None:
-        """Start it once more on what it has."""
+        """Start the stopped server with its data."""
         self._call("pg_ctl", "start", "-w", "-l", str(self.data / "server.log"), "-o", OPTIONS.format(self.port))
 
     def copy_to(self, standby: "Server") -> None:
@@ -44,11 +44,11 @@ class Server(Postgres):
         standby.again()
 
     def has_replayed(self, primary: "Server") -> None:
-        """Wait until a standby has all that its primary has written."""
+        """Wait until this standby has all that its primary has written."""
         wanted = primary.execute("SELECT pg_current_wal_lsn()")[0][0]
         wait_until(lambda: self.execute(f"SELECT pg_last_wal_replay_lsn() >= '{wanted}'")[0][0], "the standby")
 
     def remove(self) -> None:
-        """Stop it, and leave nothing of it."""
+        """Stop the server and delete its data."""
         self.stop()
         shutil.rmtree(self.data, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A wire between a program and its server that breaks at a chosen word, after the server has acted on it."""
+"""A connection that breaks at a chosen message, after the server has processed it."""
 
 import select
 import socket
@@ -10,14 +10,13 @@ SIZE = 65536
 
 
 class Wire:
-    """Relay connections to a server, and lose the answer to one message.
+    """Relay connections to a server, and discard the answer to one message.
 
     Args:
         port: The server's.
     """
 
     def __init__(self, port: int) -> None:
-        """Listen; nothing is lost yet."""
         self._server = port
         self._listener = socket.create_server((HOST, 0))
         self.port = int(self._listener.getsockname()[1])
@@ -28,11 +27,11 @@ class Wire:
         self._thread.start()
 
     def lose_answer_to(self, word: bytes) -> None:
-        """Let the next message with a word through, wait for the server's answer, and throw it away."""
+        """Relay the next message that contains a word, wait for the server's answer, and discard it."""
         self._word = word
 
     def close(self) -> None:
-        """Listen no more, and wait until every connection is over."""
+        """Stop listening, and wait until every connection has ended."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in (self._thread, *self._relays):
@@ -50,14 +49,16 @@ class Wire:
 
     def _relay(self, client: socket.socket) -> None:
         with client, socket.create_connection((HOST, self._server)) as server:
-            other, wanted = {client: server, server: client}, False
+            other = {client: server, server: client}
+            wanted = False
             while True:
                 for source in select.select([client, server], [], [])[0]:
                     data = source.recv(SIZE)
                     if not data or (wanted and source is server):
-                        # The server's answer is that it has done its work; the client hears a broken line instead.
+                        # The server has processed the message; its client sees a broken connection.
                         self.lost += wanted
                         return
                     if source is client and self._word and self._word in data:
-                        self._word, wanted = b"", True
+                        self._word = b""
+                        wanted = True
                     other[source].sendall(data)

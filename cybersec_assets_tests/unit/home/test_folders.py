@@ -1,4 +1,4 @@
-"""Folders of the home are claimed by a marker; what somebody else put there is never changed."""
+"""A marker claims a folder of the home, and files of other programs are never changed."""
 
 import os
 import stat
@@ -26,14 +26,13 @@ TREES = st.recursive(
 
 
 def never(_folder):
-    """Recognize no earlier release."""
+    """Return that no folder is of an earlier release."""
     return False
 
 
 @given(tree=st.dictionaries(NAMES, TREES, min_size=1, max_size=4))
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_foreign_content_is_refused_and_kept(tmp_path_factory, tree):
-    """Whatever lies in a folder without our marker's exact content, it is refused and nothing of it changes."""
+def test_foreign_content_is_rejected_and_kept(tmp_path_factory, tree):
     folder = tmp_path_factory.mktemp("home") / "audit"
     plant(folder, tree)
     before = snapshot(folder.parent)
@@ -43,8 +42,8 @@ def test_foreign_content_is_refused_and_kept(tmp_path_factory, tree):
 
 
 @pytest.mark.parametrize("content", ["a file", ("link", "elsewhere"), ("link", "/etc")])
-def test_what_is_no_folder_is_refused(tmp_path, content):
-    """A file or a symbolic link in place of the folder is refused, also where the link's target is a folder."""
+def test_a_file_or_link_is_rejected(tmp_path, content):
+    """A link to a folder is rejected, too."""
     plant(tmp_path, {"audit": content})
     before = snapshot(tmp_path)
     with pytest.raises(SettingsError, match="nothing was changed"):
@@ -52,8 +51,7 @@ def test_what_is_no_folder_is_refused(tmp_path, content):
     assert snapshot(tmp_path) == before
 
 
-def test_a_missing_folder_is_made_with_its_marker(tmp_path):
-    """The folder and its parents are made, the marker alone is in it, and nothing is left aside."""
+def test_a_missing_folder_is_created_with_its_marker(tmp_path):
     folder = claim(tmp_path / "a" / "home" / "audit", never)
     assert is_marked(folder)
     assert [path.name for path in folder.iterdir()] == [MARKER]
@@ -62,7 +60,7 @@ def test_a_missing_folder_is_made_with_its_marker(tmp_path):
 
 
 def test_an_empty_folder_is_marked_in_place(tmp_path):
-    """An empty folder is not replaced by another: it may be a mount point."""
+    """It may be a mount point, which cannot be replaced."""
     folder = tmp_path / "audit"
     folder.mkdir(mode=0o700)
     before = folder.stat()
@@ -72,8 +70,8 @@ def test_an_empty_folder_is_marked_in_place(tmp_path):
     assert [path.name for path in folder.iterdir()] == [MARKER]
 
 
-def test_a_marker_that_is_being_written_does_not_refuse_a_folder(tmp_path):
-    """Another process may be marking the same empty folder, or was killed while it did."""
+def test_an_incomplete_marker_is_accepted(tmp_path):
+    """Another process may be writing it, or was killed while it did."""
     plant(tmp_path / "audit", {f"{MARKER}.0123456789abcdef": MARKER_TEXT[:5]})
     assert is_marked(claim(tmp_path / "audit", never))
 
@@ -95,8 +93,7 @@ def mounted():
 
 
 @as_root
-def test_an_empty_mount_point_is_taken(tmp_path, mounted, monkeypatch):
-    """The audit's folder and Dagster's may be mounted from somewhere else."""
+def test_an_empty_mount_point_is_claimed(tmp_path, mounted, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", "")
     mounted(tmp_path / "audit")
     mounted(tmp_path / "dagster")
@@ -109,14 +106,13 @@ def test_an_empty_mount_point_is_taken(tmp_path, mounted, monkeypatch):
 
 
 def test_a_folder_of_an_earlier_release_is_marked(tmp_path):
-    """A folder that is recognized keeps what it has and gets the marker."""
+    """Its content stays."""
     plant(tmp_path / "audit", {"signing-key": "x"})
     assert is_marked(claim(tmp_path / "audit", lambda folder: (folder / "signing-key").exists()))
     assert (tmp_path / "audit" / "signing-key").read_text() == "x"
 
 
-def test_two_that_make_a_folder_at_once_get_one(tmp_path):
-    """Whoever comes second finds the first one's folder, and leaves nothing aside."""
+def test_concurrent_claims_create_one_folder(tmp_path):
     make_marked(tmp_path / "audit")
     (tmp_path / "audit" / "note").touch()
     make_marked(tmp_path / "audit")
@@ -125,8 +121,8 @@ def test_two_that_make_a_folder_at_once_get_one(tmp_path):
     assert sorted(path.name for path in (tmp_path / "audit").iterdir()) == [MARKER, "note"]
 
 
-def test_a_marker_that_is_a_link_claims_nothing(tmp_path):
-    """A link to a marker elsewhere does not claim a folder, nor does a link to a marked folder."""
+def test_links_claim_nothing(tmp_path):
+    """Neither a link to a marker, nor a link to a marked folder."""
     make_marked(tmp_path / "ours")
     theirs = tmp_path / "theirs"
     theirs.mkdir()
@@ -137,8 +133,8 @@ def test_a_marker_that_is_a_link_claims_nothing(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_the_marker_belongs_to_whom_it_is_given(tmp_path):
-    """The marker in the server's folder is the server's, so that PostgreSQL can read all that lies there."""
+def test_the_marker_has_the_given_owner(tmp_path):
+    """PostgreSQL must be able to read all files in its folder."""
     mark(tmp_path, 65_534)
     found = (tmp_path / MARKER).stat()
     assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (65_534, 0o644)
@@ -153,8 +149,7 @@ def test_the_marker_belongs_to_whom_it_is_given(tmp_path):
         {"lock-probes.json": '{"1": 2.0}', ".lock-probes.json.12": ""},
     ],
 )
-def test_keys_and_notes_of_an_earlier_release_are_taken(tmp_path, tree):
-    """The audit's folder of a release without markers is known by its files, which stay as they are."""
+def test_an_audit_folder_of_an_earlier_release_is_claimed(tmp_path, tree):
     plant(tmp_path / "audit", tree)
     before = snapshot(tmp_path / "audit")
     assert is_marked(claim_audit_folder(tmp_path))
@@ -164,7 +159,7 @@ def test_keys_and_notes_of_an_earlier_release_are_taken(tmp_path, tree):
 
 @pytest.fixture
 def earlier_audit(tmp_path):
-    """The audit's folder with a signing key, as a release without markers left it."""
+    """Return the audit folder of a release without markers, with a signing key."""
     signing_key(tmp_path, None)
     (tmp_path / "audit" / MARKER).unlink()
     return tmp_path / "audit"
@@ -179,7 +174,6 @@ def earlier_audit(tmp_path):
     ],
 )
 def test_extra_files_beside_a_trusted_key_are_kept(earlier_audit, extra):
-    """A signing key whose public half is trusted makes the folder ours, and other files in it stay as they are."""
     plant(earlier_audit, extra)
     before = snapshot(earlier_audit)
     signing_key(earlier_audit.parent, None)
@@ -200,8 +194,8 @@ def test_extra_files_beside_a_trusted_key_are_kept(earlier_audit, extra):
         {"signing-key": f"{'A' * 43}=\n"},
     ],
 )
-def test_a_file_of_another_form_is_not_overwritten(earlier_audit, changed):
-    """Beside extra files, a file that we would change is refused where its content or its key is not ours."""
+def test_an_invalid_file_beside_extra_files_is_rejected(earlier_audit, changed):
+    """A file with one of the project's names and other content would be overwritten otherwise."""
     (name,) = changed
     (earlier_audit / name).unlink(missing_ok=True)
     plant(earlier_audit, {"signing-key.bak": "a copy"} | changed)
@@ -214,8 +208,7 @@ def test_a_file_of_another_form_is_not_overwritten(earlier_audit, changed):
 @pytest.mark.parametrize(
     "tree", [{"trusted-keys": "mine"}, {"looks.json": "[]"}, {"looks.json": "{"}, {"lock-probes.json": "[]"}, {"a": {}}]
 )
-def test_notes_of_somebody_else_are_refused(tmp_path, tree):
-    """A file of one of our names with other content is somebody else's."""
+def test_invalid_files_are_rejected(tmp_path, tree):
     plant(tmp_path / "audit", tree)
     with pytest.raises(SettingsError, match="nothing was changed"):
         claim_audit_folder(tmp_path)
@@ -231,8 +224,8 @@ def test_notes_of_somebody_else_are_refused(tmp_path, tree):
         {"dagster.yaml": "# mine\n", "storage": {}, ".telemetry": {}},
     ],
 )
-def test_an_instance_of_an_earlier_release_is_taken(tmp_path, monkeypatch, tree):
-    """Dagster's folder is recognized by what Dagster creates there, whatever its owner wrote into the settings."""
+def test_a_dagster_folder_of_an_earlier_release_is_claimed(tmp_path, monkeypatch, tree):
+    """Whatever its owner wrote into the settings."""
     monkeypatch.setenv("DAGSTER_HOME", "")
     plant(tmp_path / "dagster", tree)
     before = snapshot(tmp_path / "dagster")
@@ -256,8 +249,7 @@ def test_an_instance_of_an_earlier_release_is_taken(tmp_path, monkeypatch, tree)
         {"dagster.yaml": {}, "history": {}},
     ],
 )
-def test_what_is_not_an_instance_is_refused_with_its_remedy(tmp_path, monkeypatch, tree):
-    """Anything else is kept, and the message names the way to use the folder nevertheless."""
+def test_another_folder_in_place_of_dagsters_is_rejected_with_a_remedy(tmp_path, monkeypatch, tree):
     monkeypatch.setenv("DAGSTER_HOME", "")
     plant(tmp_path / "dagster", tree)
     before = snapshot(tmp_path)

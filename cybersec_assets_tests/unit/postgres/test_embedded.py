@@ -1,4 +1,4 @@
-"""The embedded server is shared by all users of a home, and is gone with the last of them."""
+"""All processes of a home share the embedded server, and the last one stops it."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root must give way 
 
 @pytest.fixture
 def home():
-    """A home that any user may reach."""
+    """Yield a home that every user may reach."""
     folder = Path(tempfile.mkdtemp(prefix="cybersec-home-"))
     folder.chmod(0o755)
     yield folder
@@ -36,7 +36,7 @@ def home():
 
 @pytest.fixture
 def holder(home):
-    """Another process that uses the server of the home."""
+    """Return a function that starts another process which uses the home's server."""
     command = [sys.executable, "-c", HOLD, str(home)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "up\n"
@@ -44,13 +44,13 @@ def holder(home):
         process.kill()
 
 
-def is_up(home):
-    """Tell whether a server runs in a home."""
+def is_running(home):
+    """Return whether a home's server is running."""
     return (data_folder(home) / "postmaster.pid").exists()
 
 
 def wait_until_dead(number):
-    """Wait until a killed process is gone, or only waits for its parent to notice."""
+    """Wait until a killed process has ended, or is a zombie."""
     deadline = time.monotonic() + 30
     status = Path(f"/proc/{number}/stat")
     while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
@@ -58,8 +58,8 @@ def wait_until_dead(number):
         time.sleep(0.01)
 
 
-def ask(folder):
-    """Ask a server for its process number."""
+def backend_of(folder):
+    """Return the process number of a server."""
     connection = psycopg2.connect(host=str(folder), user="postgres", dbname="postgres")
     try:
         with connection.cursor() as cursor:
@@ -69,62 +69,56 @@ def ask(folder):
         connection.close()
 
 
-def test_the_last_user_stops_it_and_the_data_stays(home):
-    """It answers while it is used, is gone afterwards, and comes back with what it held."""
+def test_the_last_user_stops_the_server_and_the_data_stays(home):
     with embedded_postgres(home) as folder:
-        first = ask(folder)
-    assert not is_up(home)
+        first = backend_of(folder)
+    assert not is_running(home)
     with embedded_postgres(home) as folder:
-        assert ask(folder) > first
+        assert backend_of(folder) > first
 
 
 def test_two_users_share_one_server(home, holder):
-    """A second process finds the first one's server, and leaving does not take it away."""
     with embedded_postgres(home) as folder:
-        started = ask(folder)
-    assert is_up(home)
-    assert ask(data_folder(home)) == started
+        started = backend_of(folder)
+    assert is_running(home)
+    assert backend_of(data_folder(home)) == started
     holder.communicate("")
-    assert not is_up(home)
+    assert not is_running(home)
 
 
-def test_a_killed_user_does_not_keep_it_up(home, holder):
-    """A process that was killed counts no more, so that the next to leave stops the server."""
+def test_a_killed_user_does_not_keep_the_server_running(home, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     with embedded_postgres(home) as folder:
-        ask(folder)
-    assert not is_up(home)
+        backend_of(folder)
+    assert not is_running(home)
 
 
-def test_it_comes_back_after_a_crash(home):
-    """A server that was killed is started again by the next user, whatever it left lying about."""
+def test_the_server_starts_again_after_a_crash(home):
     with embedded_postgres(home) as folder:
-        first = ask(folder)
+        first = backend_of(folder)
         number = int((data_folder(home) / "postmaster.pid").read_text().splitlines()[0])
         os.kill(number, signal.SIGKILL)
         wait_until_dead(number)
         with embedded_postgres(home) as again:
-            assert ask(again) > first
+            assert backend_of(again) > first
 
 
-def test_a_home_too_deep_for_a_socket_works(home):
-    """Where the data folder's path is too long for a Unix socket, the socket lies elsewhere."""
+def test_a_long_path_has_its_socket_elsewhere(home):
     deep = home / ("d" * 100)
     with embedded_postgres(deep) as folder:
         assert not folder.is_relative_to(deep)
-        ask(folder)
+        backend_of(folder)
     assert not folder.exists()
 
 
-def test_only_the_owner_may_enter(home):
-    """The folder that holds the socket is closed to everybody else, which is all its protection."""
+def test_only_the_owner_may_enter_the_socket_folder(home):
+    """Nothing else protects the socket."""
     with embedded_postgres(home) as folder:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_a_socket_folder_of_somebody_else_is_refused(home, monkeypatch):
-    """A folder that another user made where ours should be is not used."""
+def test_a_socket_folder_of_another_user_is_rejected(home, monkeypatch):
     stranger = home / "theirs"
     stranger.mkdir(mode=0o700)
     os.chown(stranger, 12_345, -1) if os.geteuid() == 0 else pytest.skip("only root can give a folder away")
@@ -133,8 +127,8 @@ def test_a_socket_folder_of_somebody_else_is_refused(home, monkeypatch):
         pass
 
 
-def test_a_socket_folder_that_is_open_is_refused(home, monkeypatch):
-    """A folder that others may enter, or a link to one, is not used: whoever gets to the socket is trusted."""
+def test_an_open_socket_folder_is_rejected(home, monkeypatch):
+    """A link to an open folder is rejected, too."""
     ours, link = home / "ours", home / "link"
     ours.mkdir(mode=0o755)
     link.symlink_to(ours)
@@ -146,8 +140,7 @@ def test_a_socket_folder_that_is_open_is_refused(home, monkeypatch):
             pass
 
 
-def test_a_path_that_a_shell_would_read_is_refused(home):
-    """A home with a character that pg_ctl would hand to a shell is refused by name."""
+def test_a_path_with_shell_characters_is_rejected(home):
     with (
         pytest.raises(AuditError, match=r"does not accept .*\$\(touch"),
         embedded_postgres(home / "$(touch x)"),
@@ -157,27 +150,25 @@ def test_a_path_that_a_shell_would_read_is_refused(home):
 
 @as_root
 def test_roots_closed_home_stays_closed(home):
-    """Root's server for a home that others may not reach lies elsewhere, and no folder's mode is changed."""
+    """Root's server has its data elsewhere, and no folder's mode is changed."""
     closed = home / "closed"
     closed.mkdir(mode=0o700)
     state = home / "state"
     with embedded_postgres(closed / "home", state) as folder:
-        ask(folder)
+        backend_of(folder)
         assert folder.is_relative_to(state)
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
 
 @as_root
-def test_programs_out_of_reach_are_copied(home, monkeypatch):
-    """Root's programs that others may not reach are run from a copy, which appears whole."""
+def test_programs_that_others_cannot_reach_are_copied(home, monkeypatch):
     monkeypatch.setattr(module, "_is_open", lambda path: path.name != "postgres" or "pginstall" not in path.parts)
     with embedded_postgres(home, home / "state") as folder:
-        ask(folder)
+        backend_of(folder)
     assert [entry.name.split("-")[0] for entry in (home / "state").iterdir()] == ["postgresql"]
 
 
-def test_a_server_that_does_not_start_says_where_its_log_is(home):
-    """A damaged data folder ends in one line that names it and its log."""
+def test_a_damaged_cluster_is_an_error_that_names_the_log(home):
     with embedded_postgres(home):
         pass
     (data_folder(home) / "postgresql.conf").write_text("no such setting\n")
@@ -210,8 +201,8 @@ FOREIGN = {
 
 @pytest.mark.parametrize("place", ["postgres", "postgres.new"])
 @pytest.mark.parametrize("tree", FOREIGN.values(), ids=FOREIGN)
-def test_what_is_not_ours_is_refused_and_kept(home, tree, place):
-    """Whatever lies where the cluster is, or is made, and bears no marker of ours: one line, and nothing changes."""
+def test_foreign_files_are_rejected_and_kept(home, tree, place):
+    """Whether they are in place of the cluster, or of the unfinished one."""
     plant(home / place, tree)
     before = snapshot(home)
     with pytest.raises(AuditError, match="nothing was changed") as refused, embedded_postgres(home):
@@ -223,15 +214,14 @@ def test_what_is_not_ours_is_refused_and_kept(home, tree, place):
     assert {name: found for name, found in snapshot(home).items() if name not in locks} == before
 
 
-def test_asking_for_a_cluster_makes_nothing(home):
-    """A question about a home that is missing, or has no cluster yet, is answered without a file."""
+def test_has_cluster_creates_nothing(home):
     assert not has_cluster(home / "missing")
     assert not has_cluster(home)
     assert snapshot(home) == {}
 
 
-def test_an_unfinished_cluster_is_made_anew(home):
-    """Where initdb's caller was killed, the next user deletes what is marked as unfinished, and starts over."""
+def test_an_unfinished_cluster_is_created_again(home):
+    """The process that ran initdb was killed."""
     command = [sys.executable, "-c", HOLD, str(home)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
@@ -243,20 +233,19 @@ def test_an_unfinished_cluster_is_made_anew(home):
     assert not data_folder(home).exists()
     assert not has_cluster(home)
     with embedded_postgres(home) as folder:
-        ask(folder)
+        backend_of(folder)
     assert not unfinished.exists()
     assert has_cluster(home)
 
 
-def test_a_cluster_of_an_earlier_release_goes_on(home):
-    """A finished cluster without a marker is known by how its server was started last, and gets its marker."""
+def test_a_cluster_of_an_earlier_release_is_marked_and_used(home):
     with embedded_postgres(home) as folder:
-        first = ask(folder)
+        first = backend_of(folder)
     marker = data_folder(home) / MARKER
     marker.unlink()
     assert has_cluster(home)
     with embedded_postgres(home) as folder:
-        assert ask(folder) > first
+        assert backend_of(folder) > first
     assert is_marked(data_folder(home))
     marker.unlink()
     (data_folder(home) / "postmaster.opts").write_text('/usr/lib/postgresql/18/bin/postgres "-D" "/data"\n')
@@ -264,8 +253,8 @@ def test_a_cluster_of_an_earlier_release_goes_on(home):
         has_cluster(home)
 
 
-def test_a_cluster_of_ours_that_is_damaged_or_of_another_version_is_kept(home):
-    """The version that is found is named, with ways out that keep the data; the same without any version."""
+def test_a_cluster_without_or_of_another_version_is_kept(home):
+    """The message names the version and ways to keep the data."""
     data = data_folder(home)
     make_marked(data, 0o700)
     shutil.chown(data, "nobody") if os.geteuid() == 0 else None
@@ -284,8 +273,7 @@ def test_a_cluster_of_ours_that_is_damaged_or_of_another_version_is_kept(home):
     assert (data / "base" / "1").read_text() == "rows"
 
 
-def test_a_socket_folder_with_other_files_is_left(home):
-    """Where the socket lies outside of the data, files that are not the server's stay in its folder."""
+def test_a_socket_folder_with_other_files_is_not_removed(home):
     deep = home / ("d" * 100)
     with embedded_postgres(deep) as folder:
         (folder / "note").write_text("mine")
@@ -296,7 +284,7 @@ def test_a_socket_folder_with_other_files_is_left(home):
 @as_root
 @pytest.mark.parametrize("size", ["1m", "8m", "20m"])
 def test_a_full_disk_is_named(home, size):
-    """Where there is no space for the cluster, the line has initdb's own reason, and the disk is left clean."""
+    """The message has initdb's own reason, and nothing is left on the disk."""
     disk = home / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
@@ -311,8 +299,8 @@ def test_a_full_disk_is_named(home, size):
 
 @as_root
 @pytest.mark.parametrize("options", [["-t", "tmpfs", "-o", "size=1m", "none"], ["--bind", "elsewhere"]])
-def test_a_mount_point_is_refused_with_its_remedy(home, options):
-    """The finished cluster cannot be moved onto a mount point: the message says what to mount, and nothing is left."""
+def test_a_mount_point_is_rejected_with_a_remedy(home, options):
+    """A finished cluster cannot be moved onto a mount point."""
     (home / "elsewhere").mkdir()
     (home / "postgres").mkdir()
     subprocess.run(["mount", *options, str(home / "postgres")], check=True, cwd=home)

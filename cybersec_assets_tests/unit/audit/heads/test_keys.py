@@ -1,4 +1,4 @@
-"""The key that signs is made once, belongs to its owner only, and is never told to anybody."""
+"""The signing key is created once, belongs to its owner only, and is never printed."""
 
 import base64
 import multiprocessing
@@ -19,40 +19,38 @@ RACERS = 8
 
 
 def make_text():
-    """Make a key's text, as `openssl rand -base64 32` does."""
+    """Return a key as `openssl rand -base64 32` prints it."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def raw_of(home):
-    """Give the bytes of the key that signs for a home; processes are sent this function."""
+    """Return the bytes of a home's signing key; this function is sent to other processes."""
     return signing_key(home, None).private_bytes_raw()
 
 
 def listed(home):
-    """Give the lines of the home's list."""
+    """Return the lines of the home's trusted keys."""
     return (home / TRUSTED_KEYS).read_text().splitlines()
 
 
 @pytest.fixture
 def home(tmp_path):
-    """A home that is not there yet."""
+    """Return a home that does not exist yet."""
     return tmp_path / "home"
 
 
-def test_a_key_is_made_once(home):
-    """The first to ask makes the key, everybody after gets the same, and nothing is left aside."""
+def test_a_key_is_created_once(home):
     first = raw_of(home)
     assert raw_of(home) == first
     assert sorted(path.name for path in (home / "audit").iterdir()) == [MARKER, "signing-key", "trusted-keys"]
 
 
-def test_no_two_homes_have_one_key(home, tmp_path):
-    """A key is random, and not made of anything that two homes share."""
+def test_every_home_has_another_key(home, tmp_path):
     assert raw_of(home) != raw_of(tmp_path / "other")
 
 
-def test_only_the_owner_reads_the_key(home):
-    """The file is its owner's alone, whatever the umask is."""
+def test_only_the_owner_may_read_the_key(home):
+    """Whatever the umask is."""
     before = os.umask(0)
     try:
         signing_key(home, None)
@@ -62,8 +60,7 @@ def test_only_the_owner_reads_the_key(home):
 
 
 @pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
-def test_all_who_come_first_get_one_key(home, pool):
-    """Threads and processes that find no key at once all sign with the same one, which is the one that is kept."""
+def test_concurrent_threads_and_processes_get_one_key(home, pool):
     # A process that is forked while threads run may hang.
     options = {"mp_context": multiprocessing.get_context("spawn")} if pool is ProcessPoolExecutor else {}
     with pool(4, **options) as racers:
@@ -73,8 +70,7 @@ def test_all_who_come_first_get_one_key(home, pool):
     assert [path.name for path in home.iterdir()] == ["audit"]
 
 
-def test_a_key_that_is_there_already_stays(home, monkeypatch):
-    """Who loses the race, because the file came between the look and the making, takes the winner's key."""
+def test_a_key_that_another_process_created_meanwhile_is_used(home, monkeypatch):
     winner = make_text()
     (home / "audit").mkdir(parents=True)
     (home / SIGNING_KEY).write_text(winner)
@@ -82,15 +78,13 @@ def test_a_key_that_is_there_already_stays(home, monkeypatch):
     assert raw_of(home) == base64.b64decode(winner)
 
 
-def test_what_a_killed_maker_left_does_no_harm(home):
-    """A half-written key that lies aside is no key."""
+def test_an_incomplete_temporary_key_is_ignored(home):
     (home / "audit").mkdir(parents=True)
     (home / "audit" / ".signing-key.0123").write_text("half")
     assert len(raw_of(home)) == 32
 
 
-def test_a_given_key_signs_and_leaves_nothing(home):
-    """AUDIT_SIGNING_KEY goes before the home's key, and is written nowhere."""
+def test_a_given_key_is_used_and_not_stored(home):
     given_key = make_text()
     assert signing_key(home, f" {given_key}\n").private_bytes_raw() == base64.b64decode(given_key)
     assert not home.exists()
@@ -104,13 +98,12 @@ bad_keys = st.one_of(
 
 
 def is_key(text):
-    """Tell by another way whether a text is a key: 32 bytes are 43 letters of the alphabet and one `=`."""
+    """Return whether a text is 43 characters of base64 and one `=`."""
     return len(text) == 44 and text.endswith("=") and text[:-1].replace("+", "a").replace("/", "a").isalnum()
 
 
 @given(bad=bad_keys.filter(lambda text: not is_key(text)))
-def test_a_bad_key_is_named_and_never_told(bad):
-    """The error has the variable's name and what to do, and is the same whatever was given."""
+def test_an_invalid_key_is_not_in_the_message(bad):
     with pytest.raises(SettingsError) as caught:
         decode_key(bad, "AUDIT_SIGNING_KEY")
     remedy = "Make one with `openssl rand -base64 32`."
@@ -118,14 +111,12 @@ def test_a_bad_key_is_named_and_never_told(bad):
     assert caught.value.__context__ is None
 
 
-def test_a_key_that_is_not_even_ascii_is_named():
-    """Letters that base64 does not know give the project's error like any other mistake."""
+def test_a_key_that_is_not_ascii_is_invalid():
     with pytest.raises(SettingsError, match="AUDIT_SIGNING_KEY"):
         decode_key("schlüssel", "AUDIT_SIGNING_KEY")
 
 
 def test_a_damaged_key_file_is_named_and_not_replaced(home):
-    """A home's key that is none is named by its file, and stays for somebody to look at."""
     (home / "audit").mkdir(parents=True)
     (home / SIGNING_KEY).write_text("hush-hush")
     with pytest.raises(SettingsError, match=f"{home / SIGNING_KEY} is not an Ed25519 key") as caught:
@@ -134,16 +125,15 @@ def test_a_damaged_key_file_is_named_and_not_replaced(home):
     assert (home / SIGNING_KEY).read_text() == "hush-hush"
 
 
-def test_a_key_file_of_bytes_is_named(home):
-    """A key that was saved as its 32 bytes, without base64, is named by its file."""
+def test_a_binary_key_file_is_named(home):
     (home / "audit").mkdir(parents=True)
     (home / SIGNING_KEY).write_bytes(bytes(range(224, 256)))
     with pytest.raises(SettingsError, match="is not an Ed25519 key"):
         signing_key(home, None)
 
 
-def test_the_public_half_is_trusted_from_then_on(home):
-    """The home's list has the key's public half, once, beside those of the keys before it."""
+def test_the_public_half_is_added_to_the_trusted_keys(home):
+    """It is added once, beside the keys before it."""
     first = public_half(signing_key(home, None))
     signing_key(home, None)
     assert listed(home) == [first]
@@ -152,8 +142,7 @@ def test_the_public_half_is_trusted_from_then_on(home):
     assert listed(home) == trusted_keys(home, None, None) == [first, second]
 
 
-def test_a_list_without_a_last_line_break_stays_a_list(home):
-    """A key that a person added without a line break after it is not run together with the next."""
+def test_a_missing_last_line_break_does_not_join_keys(home):
     older = public_half(signing_key(home.with_name("other"), None))
     (home / "audit").mkdir(parents=True)
     (home / TRUSTED_KEYS).write_text(older)
@@ -161,29 +150,28 @@ def test_a_list_without_a_last_line_break_stays_a_list(home):
     assert listed(home) == [older, newer]
 
 
-def test_given_keys_alone_are_trusted(home):
-    """AUDIT_TRUSTED_KEYS, by commas or blanks, goes before the home's list and the signing key."""
+def test_given_trusted_keys_replace_all_others(home):
     signing_key(home, None)
-    one, other = make_text(), make_text()
+    one = make_text()
+    other = make_text()
     assert trusted_keys(home, f"{one},{other}", make_text()) == trusted_keys(home, f"{one} \n{other}", None)
     assert trusted_keys(home, f"{one},{other}", None) == [one, other]
 
 
 def test_a_given_signing_key_is_trusted_too(home):
-    """Without a list of its own a verifier trusts AUDIT_SIGNING_KEY's public half, beside the home's."""
     text = make_text()
-    known, ours = public_half(signing_key(home, None)), public_half(signing_key(home, text))
+    known = public_half(signing_key(home, None))
+    ours = public_half(signing_key(home, text))
     assert trusted_keys(home, None, text) == [known, ours]
 
 
-def test_who_was_told_no_key_trusts_none(home):
-    """A home without a list, and an environment without a key, give nobody to trust, and make nothing."""
+def test_without_any_key_none_is_trusted(home):
+    """And nothing is created."""
     assert trusted_keys(home, None, None) == []
     assert not home.exists()
 
 
-def test_a_bad_key_among_the_trusted_is_named(home):
-    """One key that is none spoils the list, by the name of the variable or the file."""
+def test_an_invalid_trusted_key_is_named_by_its_source(home):
     with pytest.raises(SettingsError, match=r"^AUDIT_TRUSTED_KEYS is not an"):
         trusted_keys(home, f"{make_text()},AAAA", None)
     signing_key(home, None)

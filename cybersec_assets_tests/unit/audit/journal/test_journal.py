@@ -1,4 +1,4 @@
-"""A phase is written down once, with what is known of it."""
+"""A phase is recorded once, with its facts."""
 
 import datetime as dt
 
@@ -20,23 +20,22 @@ REJECTED = {"lines": 3, "share": 0.0123, "uri": "s3://cybersec-ml-raw/x.parquet"
 
 
 def read(database, table):
-    """Read a table in the order of its first column."""
+    """Return a table's rows in the order of its first column."""
     query = sa.select(table).order_by(table.columns[0])
     return database.transaction(lambda connection: [dict(row) for row in connection.execute(query).mappings()])
 
 
 def rows_of(database, asset):
-    """Read an asset's table."""
+    """Return the rows of an asset's table."""
     return read(database, PHASES[asset].table)
 
 
 def kinds(database):
-    """Give the kinds of the journal's entries, in order."""
+    """Return the kinds of the journal's entries, in order."""
     return [entry["kind"] for entry in read(database, audit_journal)]
 
 
-def test_success_names_the_object_and_its_bytes(database, journal):
-    """A SUCCESS row has the object's name, URI, size and hash, and what the phase noted."""
+def test_a_success_row_has_the_object_and_the_facts(database, journal):
     phase = start(journal, RAW.asset)
     phase.facts["records"] = 7
     journal.succeed(phase, OBJECT)
@@ -47,8 +46,7 @@ def test_success_names_the_object_and_its_bytes(database, journal):
 
 
 @pytest.mark.parametrize("asset", PHASES)
-def test_failure_has_empty_facts_and_the_first_line(database, journal, asset):
-    """A FAILED row has no path and no counts, whatever the phase noted, and the error's first line."""
+def test_a_failed_row_has_empty_facts_and_the_errors_first_line(database, journal, asset):
     phase = start(journal, asset)
     phase.facts["records"] = 7
     journal.fail(phase, ValueError("first line\nsecond line"))
@@ -58,8 +56,8 @@ def test_failure_has_empty_facts_and_the_first_line(database, journal, asset):
 
 
 @pytest.mark.parametrize("ends", [Journal.fail, Journal.succeed])
-def test_lines_that_were_set_aside_outlive_a_failure(database, journal, ends):
-    """What a phase notes of rejected lines stands in its row whatever its end; a FAILED row is empty but for that."""
+def test_rejected_lines_are_recorded_in_any_row(database, journal, ends):
+    """They are the only fact of a FAILED row."""
     phase = start(journal, RAW.asset)
     phase.facts |= {"records": 7, "rejected": REJECTED}
     ends(journal, phase, OBJECT if ends is Journal.succeed else ValueError("it broke"))
@@ -68,8 +66,7 @@ def test_lines_that_were_set_aside_outlive_a_failure(database, journal, ends):
     assert (row["ruta_minio"], row["num_registros"]) == ((OBJECT.uri, 7) if ends is Journal.succeed else ("", 0))
 
 
-def test_where_nothing_was_rejected_nothing_is_told(database, journal):
-    """A row of a phase that set nothing aside has null, be it a success, a failure or abandoned."""
+def test_rejected_is_null_where_no_line_was_rejected(database, journal):
     succeed(journal, RAW.asset, "raw-1")
     fail(journal, RAW.asset)
     journal.abandon(start(journal, RAW.asset), "nobody was left")
@@ -78,8 +75,7 @@ def test_where_nothing_was_rejected_nothing_is_told(database, journal):
 
 
 @pytest.mark.parametrize("asset", PHASES)
-def test_an_abandoned_phase_is_a_failed_one_that_says_why(database, journal, asset):
-    """A phase that was ended from outside has a FAILED row like any other, while its entry tells the difference."""
+def test_an_abandoned_phase_has_a_failed_row_with_the_reason(database, journal, asset):
     phase = start(journal, asset)
     journal.abandon(phase, "nobody was left")
     (row,) = rows_of(database, asset)
@@ -87,8 +83,7 @@ def test_an_abandoned_phase_is_a_failed_one_that_says_why(database, journal, ass
     assert kinds(database) == [STARTED, ABANDONED]
 
 
-def test_every_row_tells_what_made_it(database):
-    """Code version and libraries stand in every row, be it a success or a failure."""
+def test_every_row_has_code_version_and_libraries(database):
     journal = Journal(database, {"code_version": "1+ab", "libraries": {"numpy": "2"}})
     succeed(journal, RAW.asset, "raw-1")
     fail(journal, RAW.asset)
@@ -97,8 +92,7 @@ def test_every_row_tells_what_made_it(database):
     ] * 2
 
 
-def test_times_are_utc_by_the_database(database, journal):
-    """A row's time is UTC and not before the phase's start, both by the database's clock."""
+def test_times_are_utc_by_the_databases_clock(database, journal):
     journal.fail(start(journal, MODEL.asset), ValueError())
     (row,), (started, ended) = rows_of(database, MODEL.asset), read(database, audit_journal)
     assert (row["started_at"], row["timestamp_entrenamiento"]) == (started["at"], ended["at"])
@@ -107,8 +101,7 @@ def test_times_are_utc_by_the_database(database, journal):
     assert row["error"] == "ValueError"
 
 
-def test_a_second_try_in_a_run_is_the_next_attempt(journal):
-    """Attempts count up within run and day, and each has its own row."""
+def test_attempts_count_within_run_and_day(journal):
     fail(journal, RAW.asset)
     assert start(journal, RAW.asset).attempt == 2
     assert start(journal, RAW.asset, run_id="run-2").attempt == 1
@@ -116,7 +109,6 @@ def test_a_second_try_in_a_run_is_the_next_attempt(journal):
 
 
 def test_a_phase_ends_once(database, journal):
-    """A second result of another kind for the same attempt is refused by the database."""
     phase = start(journal, RAW.asset)
     journal.fail(phase, ValueError("x"))
     phase.facts["records"] = 1
@@ -126,8 +118,8 @@ def test_a_phase_ends_once(database, journal):
     assert kinds(database) == [STARTED, FAILED]
 
 
-def test_an_answer_that_was_missed_is_given_again(database, journal):
-    """Whoever asks a second time for the same start and the same end gets the first answers, and nothing is added."""
+def test_a_repeated_start_or_end_adds_nothing(database, journal):
+    """It returns the first entry."""
     lock = next(LOCKS)
     phase = journal.start("run-1", RAW.asset, DAY, lock)
     assert journal.start("run-1", RAW.asset, DAY, lock).attempt == phase.attempt == 1
@@ -137,8 +129,7 @@ def test_an_answer_that_was_missed_is_given_again(database, journal):
     assert len(rows_of(database, RAW.asset)) == 1
 
 
-def test_who_does_not_hold_the_phases_lock_cannot_end_it(database, journal):
-    """An end with another lock, or of a phase that nobody started, is refused and leaves no row."""
+def test_a_phase_ends_only_with_its_own_lock(database, journal):
     phase = start(journal, RAW.asset)
     stranger = Phase(RAW.asset, DAY, "run-1", phase.attempt, next(LOCKS))
     nobody = Phase(RAW.asset, DAY, "run-2", 1, phase.lock)
@@ -149,8 +140,7 @@ def test_who_does_not_hold_the_phases_lock_cannot_end_it(database, journal):
     assert journal.fail(phase, ValueError("x")).seq == 2
 
 
-def test_success_without_a_fact_is_refused(database, journal):
-    """A phase that did not note what its table asks for gets no SUCCESS with a made-up value."""
+def test_success_requires_all_facts(database, journal):
     phase = start(journal, EVALUATION.asset)
     phase.facts["metrics"] = {"flows": 3}
     with pytest.raises(AuditError, match="recorded no dataset, model"):
@@ -158,8 +148,7 @@ def test_success_without_a_fact_is_refused(database, journal):
     assert rows_of(database, EVALUATION.asset) == []
 
 
-def test_what_was_read_is_noted_once():
-    """An input that is loaded twice stands once among the phase's inputs, and is found by its asset."""
+def test_an_input_is_recorded_once():
     phase = Phase(SILVER.asset, DAY, "run-1", attempt=1, lock=1)
     phase.read(RAW.asset, OBJECT)
     phase.read(RAW.asset, OBJECT)
@@ -168,7 +157,6 @@ def test_what_was_read_is_noted_once():
 
 
 def test_an_empty_journal_has_no_tail(database, journal):
-    """The tail is the newest entry's place and hash; where nothing was written there is none."""
     assert journal.tail() is None
     last = fail(journal, RAW.asset)
     assert journal.tail() == last

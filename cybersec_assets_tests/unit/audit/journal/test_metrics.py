@@ -1,4 +1,4 @@
-"""The figures that monitoring asks for: right, cheap, and to be had with the right to read one view."""
+"""Metrics for monitoring are right, cheap, and readable with rights on one view."""
 
 import datetime as dt
 import uuid
@@ -32,53 +32,50 @@ SELECT ''::text AS asset, public.scribble() AS failures, now() AS last_success, 
 
 @pytest.fixture
 def place(settings):
-    """The database as libpq takes it."""
+    """Return the database as libpq's parameters."""
     return {"host": settings.postgres.host, "user": "postgres", "dbname": settings.postgres.database}
 
 
 @pytest.fixture
-def figures(database, place):
-    """Ask for the figures, and give them by asset."""
+def metrics(database, place):
+    """Return a function that reads the metrics by asset."""
     assert database.url.database == place["dbname"]
     return lambda: {each.asset: each for each in read_metrics(**place)}
 
 
-def test_an_audit_in_which_nothing_ran(figures):
-    """Every asset of the audit is there in the order of the graph, without a failure and without a success."""
-    told = figures()
-    assert list(told) == list(PHASES)
-    assert {each[1:] for each in told.values()} == {(0, *[None] * 6)}
+def test_an_empty_audit_has_metrics_of_every_asset(metrics):
+    found = metrics()
+    assert list(found) == list(PHASES)
+    assert {each[1:] for each in found.values()} == {(0, *[None] * 6)}
 
 
-def test_failures_are_counted_and_the_last_success_is_told(figures, journal):
-    """Records, time and duration are those of the newest success, whatever its day; failures after it only count."""
+def test_failures_are_counted_beside_the_last_success(metrics, journal):
+    """The newest success counts, whatever its day."""
     succeed(journal, RAW.asset, "raw-1", records=5)
     began = dt.datetime.now(dt.UTC).timestamp()
     succeed(journal, RAW.asset, "raw-2", day="2025-12-31", records=7)
     ended = dt.datetime.now(dt.UTC).timestamp()
     for _ in range(3):
         fail(journal, RAW.asset)
-    raw = figures()[RAW.asset]
+    raw = metrics()[RAW.asset]
     assert (raw.failures, raw.records, raw.anomaly_rate) == (3, 7, None)
     assert began - 1 < raw.last_success < ended + 1
     assert 0 < raw.seconds <= ended - began
-    assert figures()[MODEL.asset].failures == 0
+    assert metrics()[MODEL.asset].failures == 0
 
 
-def test_the_anomaly_rate_comes_with_its_band(figures, journal):
-    """The last evaluation's rate is told with the band that it was judged by."""
+def test_the_anomaly_rate_has_its_limits(metrics, journal):
     for rate in (0.9, 0.25):
         phase = start(journal, EVALUATION.asset, run_id=f"run-{rate}")
         band = {"anomaly_rate": rate, "min_anomaly_rate": 0.01, "max_anomaly_rate": 0.5}
         phase.facts |= facts_of(EVALUATION.asset, 9) | {"metrics": {"flows": 9} | band}
         journal.succeed(phase, make_object(f"eval-{rate}"))
-    assert figures()[EVALUATION.asset][5:] == (0.25, 0.01, 0.5)
-    assert figures()[EVALUATION.asset].records == 9
+    assert metrics()[EVALUATION.asset][5:] == (0.25, 0.01, 0.5)
+    assert metrics()[EVALUATION.asset].records == 9
 
 
-@pytest.mark.usefixtures("figures")
-def test_no_table_is_read_whole(database):
-    """The plan reads no table from end to end, and sorts none, however many rows there are."""
+@pytest.mark.usefixtures("metrics")
+def test_no_table_is_scanned_or_sorted(database):
     with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         connection.execute(sa.text(MANY))
         connection.execute(sa.text("VACUUM ANALYZE training_events"))
@@ -88,8 +85,7 @@ def test_no_table_is_read_whole(database):
     assert "external" not in plan
 
 
-def test_a_role_that_may_read_the_view_alone(database, place):
-    """Who has SELECT on `audit_metrics` gets the figures, and nothing else."""
+def test_rights_on_the_view_are_enough(database, place):
     role = f"metrics_{uuid.uuid4().hex[:12]}"
     with database.engine.begin() as connection:
         connection.execute(sa.text(f"CREATE ROLE {role} LOGIN"))
@@ -104,15 +100,14 @@ def test_a_role_that_may_read_the_view_alone(database, place):
             connection.execute(sa.text(f"DROP ROLE {role}"))
 
 
-def test_nothing_can_be_written(database, place):
-    """Even a view that writes, read by the superuser, writes nothing: the session only reads."""
+def test_a_view_cannot_write(database, place):
+    """Not even for the superuser, because the session is read-only."""
     with database.engine.begin() as connection:
         connection.execute(sa.text(WRITING_VIEW))
     with pytest.raises(AuditError, match="cannot execute INSERT in a read-only transaction"):
         read_metrics(**place)
 
 
-def test_a_server_that_is_away_is_an_error_of_ours(tmp_path):
-    """Nobody sees libpq's own exception."""
+def test_an_unreachable_server_raises_the_projects_error(tmp_path):
     with pytest.raises(AuditError, match="cannot use the database"):
         read_metrics(host=str(tmp_path), user="postgres", dbname="mlops_db")

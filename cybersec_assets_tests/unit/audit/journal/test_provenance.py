@@ -1,4 +1,4 @@
-"""Every row says which code and which libraries made it, by what is on the disk and not by what was meant."""
+"""Every row has the versions of the code and of the libraries that actually made it."""
 
 import platform
 import shutil
@@ -21,20 +21,19 @@ ASK = "from cybersec_assets.audit.journal.provenance import code_version; print(
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the package's sources, in which a test may change something."""
+    """Return a copy of the package's sources that a test may change."""
     skip = shutil.ignore_patterns("__pycache__")
     return shutil.copytree(provenance.PACKAGE, tmp_path / "cybersec_assets", ignore=skip)
 
 
 def version_of(copy):
-    """Ask a copy of the package, in a process of its own, for its version."""
+    """Return the code version of a copy of the package, from its own process."""
     command = [sys.executable, "-B", "-c", ASK]
     done = subprocess.run(command, cwd=copy.parent, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
-def test_the_code_version_is_the_release_and_the_sources():
-    """The release is followed by 16 hexadecimal digits, and is the same whenever it is asked for."""
+def test_the_code_version_is_the_release_and_a_hash():
     release, _, digest = code_version().partition("+")
     assert release == __version__
     assert len(digest) == 16
@@ -42,17 +41,16 @@ def test_the_code_version_is_the_release_and_the_sources():
     assert code_version() == code_version.__wrapped__()
 
 
-def test_the_code_version_is_of_the_sources_alone(copy):
-    """The same sources elsewhere have the same version, whatever else lies beside them."""
+def test_only_sources_affect_the_code_version(copy):
     before = version_of(copy)
     (copy / "notes.txt").write_text("no source")
     assert version_of(copy) == before
 
 
 @pytest.mark.parametrize("change", ["a byte", "a file more", "a name"])
-def test_every_change_of_the_sources_is_another_code_version(copy, change):
-    """A changed, added or renamed source file gives another version, in a checkout as in a release."""
-    before, file = version_of(copy), copy / "errors.py"
+def test_every_change_of_the_sources_changes_the_code_version(copy, change):
+    before = version_of(copy)
+    file = copy / "errors.py"
     if change == "a byte":
         file.write_text(file.read_text() + "#")
     elif change == "a file more":
@@ -62,20 +60,18 @@ def test_every_change_of_the_sources_is_another_code_version(copy, change):
     assert version_of(copy) != before
 
 
-def test_the_libraries_are_those_that_run():
-    """The versions are those of the modules that are imported, and of this Python."""
-    told = library_versions()
-    assert set(told) == {"python", *LIBRARIES}
-    assert (told["python"], told["dagster"]) == (platform.python_version(), version("dagster"))
-    assert (told["numpy"], told["polars"], told["scikit-learn"]) == (
+def test_library_versions_are_those_of_the_imported_modules():
+    versions = library_versions()
+    assert set(versions) == {"python", *LIBRARIES}
+    assert (versions["python"], versions["dagster"]) == (platform.python_version(), version("dagster"))
+    assert (versions["numpy"], versions["polars"], versions["scikit-learn"]) == (
         np.__version__,
         pl.__version__,
         sklearn.__version__,
     )
 
 
-def test_every_row_says_what_made_it(settings, materialize):
-    """Code version and libraries stand in all four rows of a day, and what is read of an object has them, too."""
+def test_all_rows_of_a_day_have_code_version_and_libraries(settings, materialize):
     _, rows = materialize(settings)
     assert [(row["code_version"], row["libraries"]) for row in rows] == [(code_version(), library_versions())] * 4
     with audit_from(settings).session() as audit:

@@ -1,4 +1,4 @@
-"""The audit answers what ran, what trained a model, how much was handled, and what failed."""
+"""Queries find what ran, what a model was trained on, record counts and failures."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from cybersec_assets_tests.support.audit.phases import facts_of, fail, make_obje
 
 @pytest.fixture
 def write(journal):
-    """Write a SUCCESS of a run, read from some inputs."""
+    """Record a SUCCESS that read some inputs."""
     return lambda run_id, asset, name, inputs=(), day=DAY: succeed(
         journal, asset, name, day=day, run_id=run_id, inputs=inputs
     )
@@ -21,25 +21,22 @@ def write(journal):
 
 @pytest.fixture
 def write_failure(journal):
-    """Write a FAILED of a run."""
+    """Record a FAILED."""
     return partial(fail, journal)
 
 
 @pytest.fixture
 def audit(database):
-    """The audit to ask."""
     return Audit(database)
 
 
-def test_a_phase_reads_what_its_own_run_wrote(audit, write):
-    """A run's own object goes before a later one of another run."""
+def test_the_own_runs_object_comes_first(audit, write):
     own = write("run-1", RAW.asset, "own")
     write("run-2", RAW.asset, "later")
     assert audit.input_of("run-1", RAW.asset, DAY).artifact == own
 
 
-def test_otherwise_it_reads_the_days_last_success(audit, write, write_failure):
-    """Without an own object it is the newest success of that day; failures and other days do not count."""
+def test_otherwise_the_days_last_success_is_read(audit, write, write_failure):
     write("run-1", RAW.asset, "older")
     newer = write("run-2", RAW.asset, "newer")
     write("run-3", RAW.asset, "other-day", day="2026-01-03")
@@ -47,16 +44,15 @@ def test_otherwise_it_reads_the_days_last_success(audit, write, write_failure):
     assert audit.input_of("run-5", RAW.asset, DAY).artifact == newer
 
 
-def test_both_inputs_are_of_one_lineage(audit, write):
-    """The silver that goes with a model is the one that trained it, not the newest."""
+def test_both_inputs_have_one_lineage(audit, write):
+    """The silver object is the one that trained the model, not the newest."""
     first = write("run-1", SILVER.asset, "silver-1")
     write("run-1", MODEL.asset, "model-1", [(SILVER.asset, first)])
     write("run-2", SILVER.asset, "silver-2")
     assert audit.input_of("run-3", SILVER.asset, DAY, lineage_of=MODEL.asset).artifact == first
 
 
-def test_a_model_that_came_since_changes_nothing(audit, write):
-    """Where the phase has read its model, the silver is that model's, though a newer pair has come in between."""
+def test_a_newer_model_does_not_change_the_lineage_of_the_read_one(audit, write):
     first = write("run-1", SILVER.asset, "silver-1")
     model = write("run-1", MODEL.asset, "model-1", [(SILVER.asset, first)])
     second = write("run-2", SILVER.asset, "silver-2")
@@ -65,8 +61,7 @@ def test_a_model_that_came_since_changes_nothing(audit, write):
     assert found.artifact == first
 
 
-def test_a_run_that_would_mix_lineages_is_refused(audit, write):
-    """A run that made a new silver but no model is told to make the model, too."""
+def test_a_run_cannot_mix_lineages(audit, write):
     first = write("run-1", SILVER.asset, "silver-1")
     write("run-1", MODEL.asset, "model-1", [(SILVER.asset, first)])
     write("run-2", SILVER.asset, "silver-2")
@@ -74,21 +69,19 @@ def test_a_run_that_would_mix_lineages_is_refused(audit, write):
         audit.input_of("run-2", SILVER.asset, DAY, lineage_of=MODEL.asset)
 
 
-def test_a_day_without_a_success_is_named(audit):
-    """Where nothing can be read, the error names asset and day, and says what to materialize."""
+def test_a_missing_success_is_named_with_asset_and_day(audit):
     with pytest.raises(NoRecordError, match=f"no success of {RAW.asset} for {DAY}. Materialize {RAW.asset} first"):
         audit.input_of("run-1", RAW.asset, DAY)
 
 
-def test_a_model_without_its_silver_is_named(audit, write):
-    """A model whose row names no silver cannot lend one."""
+def test_a_model_without_a_silver_input_is_an_error(audit, write):
     write("run-1", MODEL.asset, "model-1")
     with pytest.raises(NoRecordError, match="model-1 was not made from silver"):
         audit.input_of("run-1", SILVER.asset, DAY, lineage_of=MODEL.asset)
 
 
-def test_lineage_goes_back_to_the_raw_object(audit, write):
-    """A model's lineage is its row, its silver's and its raw's, asked by name or by URI; a like name is another."""
+def test_lineage_ends_at_the_raw_object(audit, write):
+    """A model is found by name or URI; a similar name is another model."""
     raw = write("run-1", RAW.asset, "raw-1")
     silver = write("run-1", SILVER.asset, "silver-1", [(RAW.asset, raw)])
     model = write("run-1", MODEL.asset, "model-1", [(SILVER.asset, silver)])
@@ -97,14 +90,14 @@ def test_lineage_goes_back_to_the_raw_object(audit, write):
         assert [row["uri"] for row in audit.lineage(asked)] == [model.uri, silver.uri, raw.uri]
 
 
-def test_lineage_of_an_unknown_object_is_refused(audit):
-    """An object that no success wrote has no lineage; a pattern's characters stand for themselves."""
+def test_lineage_of_an_unknown_object_is_an_error(audit):
+    """Pattern characters have no special meaning."""
     with pytest.raises(NoRecordError, match=r"has no object %.* Use a name that `cybersec audit records --wide`"):
         audit.lineage("%")
 
 
-def test_last_run_gives_each_phases_newest_row_in_the_graphs_order(audit, write, write_failure):
-    """The newest row of each phase counts, be it a success or a failure."""
+def test_last_run_has_the_newest_row_of_each_phase(audit, write, write_failure):
+    """Rows are in the order of the graph."""
     write("run-1", EVALUATION.asset, "eval-1")
     write("run-1", RAW.asset, "raw-1")
     write_failure(RAW.asset, run_id="run-2")
@@ -114,8 +107,7 @@ def test_last_run_gives_each_phases_newest_row_in_the_graphs_order(audit, write,
     ]
 
 
-def test_records_and_failures_are_told_apart(audit, write, write_failure):
-    """Records lists successes, of one day if asked; failures lists the others with their error."""
+def test_records_and_failures_are_separate(audit, write, write_failure):
     write("run-1", RAW.asset, "raw-1")
     write("run-1", EVALUATION.asset, "eval-1", day="2026-01-03")
     write_failure(SILVER.asset, "gone", run_id="run-2")
@@ -125,32 +117,32 @@ def test_records_and_failures_are_told_apart(audit, write, write_failure):
 
 
 @pytest.fixture
-def set_aside(journal):
-    """End a phase that set lines aside, with SUCCESS where a name is given for its object; give the quarantine."""
+def reject(journal):
+    """End a phase with rejected lines, with SUCCESS if its object is named; return the quarantine object."""
 
     def write(run_id, name=None):
-        phase, made = start(journal, RAW.asset, run_id=run_id), make_object(f"rejected-{run_id}")
-        told = {"uri": made.uri, "sha256": made.fingerprint.sha256, "size": made.fingerprint.size}
-        phase.facts |= facts_of(RAW.asset) | {"rejected": {"lines": 1_234, "share": 0.5} | told}
+        phase = start(journal, RAW.asset, run_id=run_id)
+        made = make_object(f"rejected-{run_id}")
+        stored = {"uri": made.uri, "sha256": made.fingerprint.sha256, "size": made.fingerprint.size}
+        phase.facts |= facts_of(RAW.asset) | {"rejected": {"lines": 1_234, "share": 0.5} | stored}
         journal.succeed(phase, make_object(name)) if name else journal.fail(phase, ValueError("too many"))
         return made
 
     return write
 
 
-def test_rejected_lines_are_told_in_every_list(audit, write, set_aside):
-    """Records, failures, lineage and the last run give what was set aside; other rows have null."""
-    made = set_aside("run-1", "raw-1")
+def test_every_list_has_the_rejected_lines(audit, write, reject):
+    made = reject("run-1", "raw-1")
     write("run-1", SILVER.asset, "silver-1", [(RAW.asset, make_object("raw-1"))])
     assert [(row["rejected"] or {}).get("uri") for row in audit.records()] == [made.uri, None]
     assert [row["rejected"] and row["rejected"]["lines"] for row in audit.lineage("silver-1")] == [None, 1_234]
-    failed = set_aside("run-2")
+    failed = reject("run-2")
     assert [row["rejected"]["uri"] for row in [*audit.failures(), audit.last_run()[0]]] == [failed.uri] * 2
 
 
-def test_what_must_be_there_is_what_rows_name(audit, write, write_failure, set_aside):
-    """Objects of successes must be there, and what lines were set aside in, also by a failure; each with its row."""
-    expected = [(1, make_object("raw-1")), (1, set_aside("run-1", "raw-1")), (2, set_aside("run-2"))]
+def test_objects_are_artifacts_and_quarantined_lines(audit, write, write_failure, reject):
+    """The quarantined lines of a failed phase are included."""
+    expected = [(1, make_object("raw-1")), (1, reject("run-1", "raw-1")), (2, reject("run-2"))]
     write_failure(RAW.asset, run_id="run-3")
     expected.append((4, write("run-4", RAW.asset, "raw-4")))
     found = [(row["id"], artifact) for row, artifact in audit.objects()]
@@ -159,7 +151,7 @@ def test_what_must_be_there_is_what_rows_name(audit, write, write_failure, set_a
 
 @pytest.fixture
 def ingest(journal):
-    """Write a SUCCESS of a day that was made from some files, and from something that is no file."""
+    """Record the SUCCESS of a day that was made from files and another input."""
 
     def write(day, *files, run_id="run-1"):
         phase = start(journal, RAW.asset, day, run_id)
@@ -170,8 +162,7 @@ def ingest(journal):
     return write
 
 
-def test_sources_are_those_of_each_days_last_success(audit, ingest, write_failure):
-    """The newest days come first, each with the files of its last success; failures and older days do not count."""
+def test_sources_are_the_files_of_each_days_last_success(audit, ingest, write_failure):
     whole = {"file": "/logs/b.log", "size": 7, "mtime": "2026-01-03T00:00:00+00:00", "sha256": "ab" * 32}
     ingest("2026-01-03", {"file": "/logs/old.log"})
     ingest("2026-01-01", {"file": "synthetic"})
@@ -185,8 +176,7 @@ def test_sources_are_those_of_each_days_last_success(audit, ingest, write_failur
         assert [(each.partition, each.files) for each in audit.sources(limit)] == days[:limit]
 
 
-def test_metrics_are_those_of_the_runs_evaluation(audit, write):
-    """A run's metrics come from its own evaluation; a run without one has none."""
+def test_metrics_are_those_of_the_runs_own_evaluation(audit, write):
     write("run-1", EVALUATION.asset, "eval-1")
     assert audit.metrics("run-1") == {"flows": 9}
     assert audit.metrics("run-2") is None

@@ -1,4 +1,4 @@
-"""The audit's database is made on demand, once, refuses what the contract does not know, and is append-only."""
+"""The database is created once, on demand; it rejects invalid states and changes of existing rows."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -43,13 +43,13 @@ VALUES ('', '', 0, :estado, 'r', 'p', 1, now(), 99)
 
 
 def execute(database, statement, **values):
-    """Execute a statement in a transaction of its own, as whoever goes around the program would."""
+    """Execute a statement in its own transaction, without the program's checks."""
     with database.engine.begin() as connection:
         return connection.execute(sa.text(statement), values)
 
 
 def test_tables_begin_with_the_contracts_columns(database):
-    """Each table has the contract's columns first and in order, then what all of them share."""
+    """The columns that all tables share follow."""
     inspector = sa.inspect(database.engine)
     for table, columns in CONTRACT.items():
         names = [column["name"] for column in inspector.get_columns(table, schema="public")]
@@ -57,28 +57,23 @@ def test_tables_begin_with_the_contracts_columns(database):
         assert {"run_id", "partition_key", "sha256", "error", "journal_seq"} <= set(names[len(columns) :])
 
 
-def test_migrations_make_what_the_code_expects(database):
-    """A migrated database differs in nothing from the tables that the code writes to."""
+def test_migrations_create_the_tables_of_the_code(database):
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table_schema": "public"})
         differences = compare_metadata(context, metadata)
-    # An index is the migration's own matter, and so is the table in which Alembic keeps the version.
+    # Only the migrations define indexes, and the table in which Alembic keeps the version.
     surprising = [change for change in differences if change[0] != "remove_index"]
     assert [change[1].name for change in surprising] == ["alembic_version"]
 
 
 def test_the_version_in_the_code_is_the_newest_migration():
-    """The version that lets a connection skip Alembic is that of the newest migration."""
     config = Config()
     config.set_main_option("script_location", str(schema.MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA_VERSION
 
 
-def test_many_who_come_first_make_one_schema(settings):
-    """Eight connections to a database that is not there yet all find it whole."""
-    url = sa.URL.create(
-        "postgresql+psycopg2", "postgres", host=settings.postgres.host, database=settings.postgres.database
-    )
+def test_concurrent_first_connections_create_one_schema(settings):
+    url = sa.URL.create("postgresql+psycopg2", "postgres", host=settings.postgres.host, database=settings.postgres.database)
     with ThreadPoolExecutor(8) as pool:
         databases = list(pool.map(schema.connect, [url] * 8))
     for each in databases:
@@ -86,8 +81,7 @@ def test_many_who_come_first_make_one_schema(settings):
         each.close()
 
 
-def test_the_state_is_success_or_failed_and_nothing_else(database):
-    """The database itself refuses a state that the contract does not know, though it takes the rest of the row."""
+def test_the_state_is_success_or_failed(database):
     with pytest.raises(sa.exc.IntegrityError, match="estado"):
         execute(database, ROW, estado="MAYBE")
     assert execute(database, ROW, estado="FAILED").rowcount == 1
@@ -95,8 +89,8 @@ def test_the_state_is_success_or_failed_and_nothing_else(database):
 
 @pytest.mark.parametrize("table", ["audit_journal", *CONTRACT])
 @pytest.mark.parametrize("change", ["UPDATE public.{} SET run_id = 'x'", "DELETE FROM public.{}", "TRUNCATE public.{}"])
-def test_what_was_written_cannot_be_changed(database, journal, table, change):
-    """Even the tables' owner is refused every change but an insert, and the rows stay."""
+def test_rows_cannot_be_changed(database, journal, table, change):
+    """Not even by the tables' owner."""
     for asset in PHASES:
         succeed(journal, asset, "name")
     before = execute(database, f"SELECT array_agg(t ORDER BY t) FROM public.{table} t").scalar()

@@ -1,4 +1,4 @@
-"""A transaction survives a lost connection, and what the server refuses is one line that says what to do."""
+"""Transactions survive a lost connection, and errors name the server and a remedy on one line."""
 
 import pytest
 import sqlalchemy as sa
@@ -15,18 +15,16 @@ AWAY = sa.URL.create("postgresql+psycopg2", "ana", "hush-hush", "127.0.0.1", 1, 
 
 
 def backend(database):
-    """Tell which of the server's processes a transaction runs on."""
+    """Return the server process of a transaction."""
     return database.transaction(lambda connection: connection.execute(PID).scalar_one())
 
 
-def assert_says(error, remedy):
-    """See that an error is one line that ends with what to do."""
+def assert_remedy(error, remedy):
     assert str(error).endswith(f"{remedy}.")
     assert "\n" not in str(error)
 
 
-def test_a_server_that_is_away_is_named_without_its_password():
-    """The error for an unreachable server names it and the variables to check, and hides the password."""
+def test_an_unreachable_server_is_named_without_its_password():
     with pytest.raises(
         AuditLostError, match=r"cannot use the database ana@127\.0\.0\.1:1/mlops_db: .*Check PG_HOST"
     ) as caught:
@@ -35,8 +33,7 @@ def test_a_server_that_is_away_is_named_without_its_password():
 
 
 @pytest.mark.parametrize("way", [Database.transaction, Database.statement])
-def test_work_whose_connection_is_cut_is_done_again(database, way):
-    """Where the server ends the connection amid the work, the work is done once more on a new one."""
+def test_work_is_repeated_after_its_connection_was_terminated(database, way):
     seen = []
 
     def work(connection):
@@ -50,8 +47,7 @@ def test_work_whose_connection_is_cut_is_done_again(database, way):
 
 
 @pytest.mark.parametrize("state", sorted(LOST_STATES))
-def test_a_server_that_goes_down_or_comes_up_is_asked_again(database, state):
-    """A refusal by a server that is stopping, starting, or has ended an idle transaction is a lost connection."""
+def test_work_is_repeated_while_the_server_stops_or_starts(database, state):
     tries = []
 
     def work(connection):
@@ -63,9 +59,9 @@ def test_a_server_that_goes_down_or_comes_up_is_asked_again(database, state):
     assert len(tries) == 2
 
 
-def test_a_connection_that_died_while_idle_costs_one_more_try(database):
-    """A transaction whose pooled connection the server has ended is begun again, on another."""
-    first, runs = backend(database), []
+def test_a_connection_that_died_while_idle_costs_one_retry(database):
+    first = backend(database)
+    runs = []
     other = Database(database.url)
     other.transaction(lambda connection: connection.execute(sa.text(f"SELECT pg_terminate_backend({first})")))
     other.close()
@@ -73,9 +69,9 @@ def test_a_connection_that_died_while_idle_costs_one_more_try(database):
     assert len(runs) == 2
 
 
-def test_patience_ends(database):
-    """A connection that is cut again and again is sought no longer than there is patience."""
-    impatient, tries = Database(database.url, patience=0.3), []
+def test_retries_end_after_the_patience(database):
+    impatient = Database(database.url, patience=0.3)
+    tries = []
 
     def work(connection):
         tries.append(1)
@@ -87,8 +83,7 @@ def test_patience_ends(database):
     assert len(tries) > 1
 
 
-def test_a_statement_that_is_refused_is_not_tried_again(database):
-    """What the server refuses by its own judgement is refused once, and does not count as a lost connection."""
+def test_a_failed_statement_is_not_repeated(database):
     tries = []
 
     def work(connection):
@@ -113,22 +108,21 @@ def test_a_statement_that_is_refused_is_not_tried_again(database):
         ("P0001", AuditError, "and that the server runs"),
     ],
 )
-def test_the_remedy_is_that_of_the_servers_code(database, state, kind, remedy):
-    """A refusal says what to do by its SQLSTATE; one that nobody foresaw points at the connection."""
+def test_the_remedy_depends_on_the_sqlstate(database, state, kind, remedy):
+    """Any other SQLSTATE has the remedy for the connection."""
     with pytest.raises(AuditError, match=r"cannot use the database .*: it broke") as caught:
         database.transaction(lambda connection: connection.execute(sa.text(RAISE.format(state))))
     assert type(caught.value) is kind
-    assert_says(caught.value, remedy)
+    assert_remedy(caught.value, remedy)
 
 
-def test_what_is_no_refusal_passes_as_it_is():
-    """An error that SQLAlchemy did not raise is nobody's business here."""
+def test_other_errors_are_not_translated():
     with pytest.raises(ZeroDivisionError), translate_errors(AWAY):
         raise ZeroDivisionError
 
 
-def test_an_unfinished_transaction_leaves_nothing(database):
-    """Work that ends in an error is rolled back as a whole, also on a connection that a statement had before."""
+def test_a_failed_transaction_is_rolled_back(database):
+    """The connection was used in autocommit mode before."""
     first = database.statement(lambda connection: connection.execute(PID).scalar_one())
     assert backend(database) == first
 
