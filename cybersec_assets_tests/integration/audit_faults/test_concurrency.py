@@ -29,7 +29,7 @@ BEGIN
         'v_next.at := timezone', '{instead}; v_next.at := timezone');
 END $$
 """
-"""Waits just where the next entry has been read and not yet record."""
+"""Wait between reading the next entry and writing it."""
 UNLOCKED = """
 DO $$
 BEGIN
@@ -104,7 +104,7 @@ def test_without_the_lock_writers_collide(database):
     assert all("duplicate key" in str(error) for error in collided)
 
 
-def record(journal, asset, run_id, name, **inputs):
+def record_phase(journal, asset, run_id, name, **inputs):
     """Record a phase that read some objects."""
     phase = journal.start(run_id, asset, DAY, next(LOCKS))
     for upstream in inputs.values():
@@ -122,7 +122,8 @@ def test_each_of_two_runs_reads_its_own_objects(database, seed):
     audit = Audit(database)
     journal = Journal(database)
     rng = random.Random(seed)
-    made, left = {"a": {}, "b": {}}, {run: [RAW.asset, SILVER.asset, MODEL.asset] for run in "ab"}
+    made = {"a": {}, "b": {}}
+    left = {run: [RAW.asset, SILVER.asset, MODEL.asset] for run in "ab"}
     while any(left.values()):
         run = rng.choice([run for run in "ab" if left[run]])
         asset = left[run].pop(0)
@@ -132,7 +133,7 @@ def test_each_of_two_runs_reads_its_own_objects(database, seed):
             record = audit.input_of(run, upstream[asset], DAY)
             assert record.artifact == made[run][upstream[asset]]
             inputs["read"] = (upstream[asset], record.artifact)
-        made[run][asset] = record(journal, asset, run, f"{run}-{asset.replace('/', '-')}", **inputs)
+        made[run][asset] = record_phase(journal, asset, run, f"{run}-{asset.replace('/', '-')}", **inputs)
         last = run
     later = audit.input_of("later", MODEL.asset, DAY)
     assert later.artifact == made[last][MODEL.asset]

@@ -17,8 +17,8 @@ NEWER = "0099"
 STAMP = f"UPDATE alembic_version SET version_num = '{NEWER}'"
 OLDEST = "CREATE OR REPLACE VIEW audit_serves AS SELECT '{}' AS oldest"
 REFUSED = {
-    "it serves none that is older": OLDEST.format(NEWER),
-    "it does not say whom it serves": "DROP VIEW audit_serves",
+    "it serves no older program": OLDEST.format(NEWER),
+    "it does not name the programs that it serves": "DROP VIEW audit_serves",
 }
 
 

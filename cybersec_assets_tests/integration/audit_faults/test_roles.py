@@ -71,10 +71,10 @@ def test_the_application_may_check_the_protections(divided, tmp_path):
     database = connect(divided.application, divided.migration)
     engine = sa.create_engine(divided.application, poolclass=sa.NullPool)
     assert protections_off(engine, tmp_path) == []
-    off, on = "DISABLE TRIGGER {0}_append_only_all", "ENABLE ALWAYS TRIGGER {0}_append_only_all"
-    divided.execute(divided.superuser, f"ALTER TABLE training_events {off.format('training_events')}")
+    trigger = "TRIGGER training_events_append_only_all"
+    divided.execute(divided.superuser, f"ALTER TABLE training_events DISABLE {trigger}")
     assert protections_off(engine, tmp_path) == ["training_events"]
-    divided.execute(divided.superuser, f"ALTER TABLE training_events {on.format('training_events')}")
+    divided.execute(divided.superuser, f"ALTER TABLE training_events ENABLE ALWAYS {trigger}")
     database.close()
 
 

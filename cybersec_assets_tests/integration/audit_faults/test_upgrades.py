@@ -171,7 +171,8 @@ def test_from_a_release_with_a_journal(old, store, tmp_path, version):
     Author(Journal(database), store, key, random.Random(1)).write(12)
     database.close()
     journal = "SELECT * FROM audit_journal ORDER BY seq"
-    before, entries = {asset: rows_of(old, phase.table.name) for asset, phase in PHASES.items()}, execute(old, journal)
+    before = {asset: rows_of(old, phase.table.name) for asset, phase in PHASES.items()}
+    entries = execute(old, journal)
     connect(old).close()
     assert_kept(old, before)
     assert execute(old, journal) == entries

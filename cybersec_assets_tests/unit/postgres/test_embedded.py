@@ -36,7 +36,7 @@ def home():
 
 @pytest.fixture
 def holder(home):
-    """Return a function that starts another process which uses the home's server."""
+    """Yield another process that uses the home's server."""
     command = [sys.executable, "-c", HOLD, str(home)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "up\n"
@@ -58,8 +58,8 @@ def wait_until_dead(number):
         time.sleep(0.01)
 
 
-def backend_of(folder):
-    """Return the process number of a server."""
+def start_time_of(folder):
+    """Return when a server was started."""
     connection = psycopg2.connect(host=str(folder), user="postgres", dbname="postgres")
     try:
         with connection.cursor() as cursor:
@@ -71,17 +71,17 @@ def backend_of(folder):
 
 def test_the_last_user_stops_the_server_and_the_data_stays(home):
     with embedded_postgres(home) as folder:
-        first = backend_of(folder)
+        first = start_time_of(folder)
     assert not is_running(home)
     with embedded_postgres(home) as folder:
-        assert backend_of(folder) > first
+        assert start_time_of(folder) > first
 
 
 def test_two_users_share_one_server(home, holder):
     with embedded_postgres(home) as folder:
-        started = backend_of(folder)
+        started = start_time_of(folder)
     assert is_running(home)
-    assert backend_of(data_folder(home)) == started
+    assert start_time_of(data_folder(home)) == started
     holder.communicate("")
     assert not is_running(home)
 
@@ -90,25 +90,25 @@ def test_a_killed_user_does_not_keep_the_server_running(home, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     with embedded_postgres(home) as folder:
-        backend_of(folder)
+        start_time_of(folder)
     assert not is_running(home)
 
 
 def test_the_server_starts_again_after_a_crash(home):
     with embedded_postgres(home) as folder:
-        first = backend_of(folder)
+        first = start_time_of(folder)
         number = int((data_folder(home) / "postmaster.pid").read_text().splitlines()[0])
         os.kill(number, signal.SIGKILL)
         wait_until_dead(number)
         with embedded_postgres(home) as again:
-            assert backend_of(again) > first
+            assert start_time_of(again) > first
 
 
 def test_a_long_path_has_its_socket_elsewhere(home):
     deep = home / ("d" * 100)
     with embedded_postgres(deep) as folder:
         assert not folder.is_relative_to(deep)
-        backend_of(folder)
+        start_time_of(folder)
     assert not folder.exists()
 
 
@@ -129,7 +129,8 @@ def test_a_socket_folder_of_another_user_is_rejected(home, monkeypatch):
 
 def test_an_open_socket_folder_is_rejected(home, monkeypatch):
     """A link to an open folder is rejected, too."""
-    ours, link = home / "ours", home / "link"
+    ours = home / "ours"
+    link = home / "link"
     ours.mkdir(mode=0o755)
     link.symlink_to(ours)
     for folder in (ours, link):
@@ -155,7 +156,7 @@ def test_roots_closed_home_stays_closed(home):
     closed.mkdir(mode=0o700)
     state = home / "state"
     with embedded_postgres(closed / "home", state) as folder:
-        backend_of(folder)
+        start_time_of(folder)
         assert folder.is_relative_to(state)
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
@@ -164,7 +165,7 @@ def test_roots_closed_home_stays_closed(home):
 def test_programs_that_others_cannot_reach_are_copied(home, monkeypatch):
     monkeypatch.setattr(module, "_is_open", lambda path: path.name != "postgres" or "pginstall" not in path.parts)
     with embedded_postgres(home, home / "state") as folder:
-        backend_of(folder)
+        start_time_of(folder)
     assert [entry.name.split("-")[0] for entry in (home / "state").iterdir()] == ["postgresql"]
 
 
@@ -233,19 +234,19 @@ def test_an_unfinished_cluster_is_created_again(home):
     assert not data_folder(home).exists()
     assert not has_cluster(home)
     with embedded_postgres(home) as folder:
-        backend_of(folder)
+        start_time_of(folder)
     assert not unfinished.exists()
     assert has_cluster(home)
 
 
 def test_a_cluster_of_an_earlier_release_is_marked_and_used(home):
     with embedded_postgres(home) as folder:
-        first = backend_of(folder)
+        first = start_time_of(folder)
     marker = data_folder(home) / MARKER
     marker.unlink()
     assert has_cluster(home)
     with embedded_postgres(home) as folder:
-        assert backend_of(folder) > first
+        assert start_time_of(folder) > first
     assert is_marked(data_folder(home))
     marker.unlink()
     (data_folder(home) / "postmaster.opts").write_text('/usr/lib/postgresql/18/bin/postgres "-D" "/data"\n')

@@ -94,7 +94,8 @@ def test_every_row_has_code_version_and_libraries(database):
 
 def test_times_are_utc_by_the_databases_clock(database, journal):
     journal.fail(start(journal, MODEL.asset), ValueError())
-    (row,), (started, ended) = rows_of(database, MODEL.asset), read(database, audit_journal)
+    (row,) = rows_of(database, MODEL.asset)
+    started, ended = read(database, audit_journal)
     assert (row["started_at"], row["timestamp_entrenamiento"]) == (started["at"], ended["at"])
     assert row["started_at"] <= row["timestamp_entrenamiento"]
     assert abs(dt.datetime.now(dt.UTC).replace(tzinfo=None) - row["started_at"]) < dt.timedelta(minutes=1)
