@@ -7,6 +7,8 @@ import base64
 import json
 import os
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -46,6 +48,23 @@ def require_audit_folder(home: Path) -> None:
         SettingsError: The folder holds files that cybersec-assets did not make.
     """
     require_own(home / AUDIT_FOLDER, _is_earlier, ONLY_OURS)
+
+
+def read_times(file: Path) -> dict[str, float]:
+    """Return the times in a file of the audit folder, by name; a missing or damaged file has none."""
+    try:
+        return {str(name): float(time) for name, time in json.loads(file.read_text()).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def write_times(file: Path, times: Mapping[str, float]) -> None:
+    """Replace a file of the audit folder, unless the home is read-only or the folder holds foreign files."""
+    with suppress(OSError, SettingsError):
+        claim_audit_folder(file.parents[1])
+        aside = file.with_name(f".{file.name}.{os.getpid()}")
+        aside.write_text(json.dumps(times))
+        aside.replace(file)
 
 
 def decode_key(text: str, source: str) -> bytes:

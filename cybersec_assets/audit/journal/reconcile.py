@@ -7,10 +7,7 @@ enough either, because the run of a killed process stays STARTED for ever. A run
 start, so that the times of earlier probes are kept in a file.
 """
 
-import json
-import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,8 +16,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from cybersec_assets.audit.journal.journal import STARTED, Journal
 from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.tables import audit_journal
-from cybersec_assets.errors import PhaseTakenError, SettingsError
-from cybersec_assets.home.audit_folder import claim_audit_folder
+from cybersec_assets.errors import PhaseTakenError
+from cybersec_assets.home.audit_folder import read_times, write_times
 from cybersec_assets.postgres.database import Database
 
 WHY = "its worker ended without a result"
@@ -29,7 +26,7 @@ RECENT = 10_000
 """How many of the newest entries a run checks at its start; the command checks all."""
 PROBES = "audit/lock-probes.json"
 EARLIER_PROBES = "audit/looks.json"
-"""The same file in the home of an earlier release."""
+"""The same file of an earlier release, which is read as long as there is no new one."""
 TRY_LOCK = sa.text("SELECT pg_try_advisory_xact_lock(:lock)")
 CLOCK = sa.text("SELECT extract(epoch FROM clock_timestamp())")
 LockProbes = dict[str, float]
@@ -55,9 +52,12 @@ def reconcile(
         AuditError: The database cannot be reached, or a statement failed.
     """
     phases = open_phases(journal.database, recent)
-    probes = probe_locks(journal.database, phases, _read_probes(home)) if phases else {}
+    file = home / PROBES
+    earlier = read_times(file if file.exists() else home / EARLIER_PROBES)
+    probes = probe_locks(journal.database, phases, earlier) if phases else {}
     closed = abandon_dead(journal, phases, probes, grace, is_over)
-    _write_probes(home, probes)
+    if probes or earlier or file.exists():
+        write_times(file, probes)
     doubtful = [phase for phase in phases if str(phase.lock) in probes and phase not in closed]
     return closed, doubtful, len(phases) - len(closed) - len(doubtful)
 
@@ -139,27 +139,3 @@ def abandon_dead(
 
 def _now(database: Database) -> float:
     return float(database.statement(lambda connection: connection.execute(CLOCK).scalar_one()))
-
-
-def _read_probes(home: Path) -> LockProbes:
-    file = home / PROBES
-    try:
-        document = json.loads((file if file.exists() else home / EARLIER_PROBES).read_text())
-        return {str(lock): float(since) for lock, since in document.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        # Without earlier probes, this one is the first.
-        return {}
-
-
-def _write_probes(home: Path, probes: LockProbes) -> None:
-    file = home / PROBES
-    earlier = home / EARLIER_PROBES
-    if not probes and not file.exists() and not earlier.exists():
-        return
-    # Where the home is read-only or the folder holds foreign files, the next probe is a first one again.
-    with suppress(OSError, SettingsError):
-        claim_audit_folder(home)
-        aside = file.with_name(f".{file.name}.{os.getpid()}")
-        aside.write_text(json.dumps(probes))
-        aside.replace(file)
-        earlier.unlink(missing_ok=True)

@@ -1,25 +1,21 @@
-"""The S3 servers whose conditional writes were checked, remembered in CYBERSEC_HOME for a day.
+"""Remember for a day in CYBERSEC_HOME which S3 servers were found to keep their conditions.
 
-A pod with a new home checks its server again, which takes eight small requests.
+A pod with a new home remembers nothing and tries its server again, which takes eight small requests.
 """
 
-import json
-import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-from cybersec_assets.errors import SettingsError
-from cybersec_assets.home.audit_folder import claim_audit_folder
+from cybersec_assets.home.audit_folder import read_times, write_times
 
 FILE = "audit/tried-servers.json"
 SECONDS = 86_400
-"""How long a server is not checked again. Another server may get the same name."""
+"""How long a server is not tried again. Another one may replace it under the same name."""
 
 
 class TriedServers:
-    """A set of buckets on servers, each of which expires after a day.
+    """A set of places on servers that forgets each after a day.
 
     Args:
         home: CYBERSEC_HOME.
@@ -27,26 +23,17 @@ class TriedServers:
     """
 
     def __init__(self, home: Path, now: Callable[[], float] = time.time) -> None:
-        self._home = home
         self._file = home / FILE
         self._now = now
 
     def __contains__(self, place: str) -> bool:
-        """Return whether a bucket was checked less than a day ago."""
+        """Return whether a place was tried less than a day ago."""
         return place in self._read()
 
     def add(self, place: str) -> None:
-        """Remember a bucket. Nothing is written if the home is read-only or belongs to another program."""
-        with suppress(OSError, SettingsError):
-            claim_audit_folder(self._home)
-            aside = self._file.with_name(f".{self._file.name}.{os.getpid()}")
-            aside.write_text(json.dumps(self._read() | {place: self._now()}))
-            aside.replace(self._file)
+        """Remember a place if the home can be written to and its folder holds no foreign files."""
+        write_times(self._file, self._read() | {place: self._now()})
 
     def _read(self) -> dict[str, float]:
-        try:
-            known = json.loads(self._file.read_text())
-            ages = {str(place): self._now() - float(then) for place, then in known.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
-            return {}
-        return {place: self._now() - age for place, age in ages.items() if 0 <= age < SECONDS}
+        now = self._now()
+        return {place: then for place, then in read_times(self._file).items() if 0 <= now - then < SECONDS}

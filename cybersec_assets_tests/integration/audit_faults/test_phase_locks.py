@@ -143,7 +143,7 @@ def test_probes_of_an_earlier_release_are_read(journal, settings):
     probes = settings.home / PROBES
     probes.rename(settings.home / EARLIER_PROBES)
     assert close_dead(journal, settings) == (1, 0, 0)
-    assert sorted(file.name for file in probes.parent.glob("*.json")) == ["lock-probes.json"]
+    assert probes.exists()
 
 
 def test_a_lost_lock_is_acquired_again(journal, settings, audit):

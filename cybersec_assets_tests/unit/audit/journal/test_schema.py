@@ -73,7 +73,9 @@ def test_the_version_in_the_code_is_the_newest_migration():
 
 
 def test_concurrent_first_connections_create_one_schema(settings):
-    url = sa.URL.create("postgresql+psycopg2", "postgres", host=settings.postgres.host, database=settings.postgres.database)
+    url = sa.URL.create(
+        "postgresql+psycopg2", "postgres", host=settings.postgres.host, database=settings.postgres.database
+    )
     with ThreadPoolExecutor(8) as pool:
         databases = list(pool.map(schema.connect, [url] * 8))
     for each in databases:
