@@ -1,6 +1,6 @@
-"""Remember for a day in CYBERSEC_HOME which S3 servers were found to keep their conditions.
+"""The S3 servers whose conditional writes were checked, remembered in CYBERSEC_HOME for a day.
 
-A pod with a new home remembers nothing and tries its server again, which takes eight small requests.
+A pod with a new home checks its server again, which takes eight small requests.
 """
 
 import time
@@ -11,11 +11,11 @@ from cybersec_assets.home.audit_folder import read_times, write_times
 
 FILE = "audit/tried-servers.json"
 SECONDS = 86_400
-"""How long a server is not tried again. Another one may replace it under the same name."""
+"""How long a server is not checked again. Another server may get the same name."""
 
 
 class TriedServers:
-    """A set of places on servers that forgets each after a day.
+    """A set of buckets on servers, each of which expires after a day.
 
     Args:
         home: CYBERSEC_HOME.
@@ -27,11 +27,11 @@ class TriedServers:
         self._now = now
 
     def __contains__(self, place: str) -> bool:
-        """Return whether a place was tried less than a day ago."""
+        """Return whether a bucket was checked less than a day ago."""
         return place in self._read()
 
     def add(self, place: str) -> None:
-        """Remember a place if the home can be written to and its folder holds no foreign files."""
+        """Remember a bucket. Nothing is written if the home is read-only or belongs to another program."""
         write_times(self._file, self._read() | {place: self._now()})
 
     def _read(self) -> dict[str, float]:
