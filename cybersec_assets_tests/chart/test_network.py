@@ -125,7 +125,8 @@ def test_ports_behind_services_are_open(helm):
 
 def test_the_hook_reaches_new_stores(helm):
     """Before an upgrade the policies are those of the earlier demo. The hook brings its own policy."""
-    trial, own = helm.manifests(DEMO), helm.manifests(OWN)
+    trial = helm.manifests(DEMO)
+    own = helm.manifests(OWN)
     labels = labels_by_component(own)["reach"]
     hooks = [each for each in own if "helm.sh/hook-weight" in each["metadata"].get("annotations", {})]
     for port in (53, 6432, 9443):

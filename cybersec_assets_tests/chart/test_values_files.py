@@ -120,7 +120,8 @@ def test_the_chart_has_the_version_of_the_locked_dagster():
 
 def test_its_arguments_start_a_code_server(deployment, tmp_path):
     """`dagster api grpc` with these variables and arguments serves the project."""
-    port, log = free_port(), tmp_path / "log"
+    port = free_port()
+    log = tmp_path / "log"
     command = ["dagster", "api", "grpc", "-h", HOST, "-p", str(port), *deployment["dagsterApiGrpcArgs"]]
     made_up = {name: base64.b64encode(bytes(32)).decode() for name in secret_keys()}
     with program(command, deployment["env"] | made_up, log):

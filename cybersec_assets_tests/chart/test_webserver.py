@@ -14,7 +14,8 @@ from cybersec_assets_tests.support.servers.servers import HOST, free_port, wait_
 READ_ONLY = merged(DEMO, {"webserver": {"readOnly": {"enabled": True}}})
 BOTH = ("-webserver", "-webserver-readonly")
 DELETE = '{"query": "mutation { deletePipelineRun(runId: \\"none\\") { __typename } }"}'
-ALLOWED, REFUSED = "RunNotFoundError", "UnauthorizedError"
+ALLOWED = "RunNotFoundError"
+REFUSED = "UnauthorizedError"
 
 
 def server(manifests, suffix):
@@ -41,7 +42,8 @@ def test_they_differ_in_name_rights_and_one_argument(helm):
     bound = {each["subjects"][0]["name"] for each in manifests if each["kind"] == "RoleBinding"}
     assert second["serviceAccountName"] not in bound
     own = {"automountServiceAccountToken", "serviceAccountName"}
-    (container,), (other,) = first.pop("containers"), second.pop("containers")
+    (container,) = first.pop("containers")
+    (other,) = second.pop("containers")
     assert other.pop("args") == [*container.pop("args"), "--read-only"]
     assert container == other
     assert {k: v for k, v in first.items() if k not in own} == {k: v for k, v in second.items() if k not in own}
@@ -91,7 +93,8 @@ def started(manifests, suffix, folder):
     """Start a real web server with the rendered run launcher and its own storage, and yield its URL."""
     config = {name: dagster_yaml(manifests)[name] for name in ("telemetry", "run_coordinator", "run_launcher")}
     (folder / "dagster.yaml").write_text(yaml.safe_dump(config))
-    workspace, port = folder / "workspace.yaml", free_port()
+    workspace = folder / "workspace.yaml"
+    port = free_port()
     workspace.write_text(find(manifests, "ConfigMap", "-instance")["data"]["workspace.yaml"])
     (container,) = server(manifests, suffix)["spec"]["containers"]
     command = [{"3000": str(port), "0.0.0.0": HOST}.get(each, each) for each in container["args"]]

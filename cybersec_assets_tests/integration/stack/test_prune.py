@@ -97,11 +97,14 @@ def made(instance):
 
 def test_superseded_runs_are_deleted_and_no_day_is_lost(prepared, instance, monkeypatch):
     """A superseded run and a failed one are deleted. The run that made a day keeps its assets, checks and status."""
-    superseded, newest = run(instance, DAY), run(instance, DAY)
+    superseded = run(instance, DAY)
+    newest = run(instance, DAY)
     failure = failed(instance, OTHER_DAY, monkeypatch)
     for run_id in (superseded, newest, failure):
         ended(prepared, run_id, KEPT_DAYS + 1)
-    before, audited, checks = made(instance), audit(prepared), count(prepared, ABOUT_CHECKS, newest)
+    before = made(instance)
+    audited = audit(prepared)
+    checks = count(prepared, ABOUT_CHECKS, newest)
     steps = count(prepared, ABOUT_STEPS, newest)
     pruned = prune(load_settings(), KEPT_DAYS)
     assert (pruned.deleted, pruned.kept) == (2, 1)

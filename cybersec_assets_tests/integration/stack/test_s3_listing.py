@@ -57,7 +57,8 @@ def test_a_listing_is_ordered_and_complete(store, bucket, file):
 
 def test_a_listing_of_more_than_one_page(bench, store, bucket, file):
     """MinIO returns pages of a thousand names. A limit applies across pages."""
-    client, names = s3_client(bench.minio), [f"{number:04}" for number in range(1001)]
+    client = s3_client(bench.minio)
+    names = [f"{number:04}" for number in range(1001)]
     client.create_bucket(Bucket=bucket)
     with ThreadPoolExecutor(8) as writers:
         list(writers.map(lambda name: client.put_object(Bucket=bucket, Key=name), names))

@@ -62,7 +62,8 @@ def unfinished_uploads(bench, bucket, name):
 
 def test_a_taken_name_is_refused(bench, store, bucket, make_file):
     """The second write returns False, the first bytes stay, and no part of the second is kept."""
-    first, second = make_file("first"), make_file("second")
+    first = make_file("first")
+    second = make_file("second")
     assert store.create(bucket, "name", first, fingerprint_of(first))
     assert not store.create(bucket, "name", second, fingerprint_of(second))
     assert bench.objects() == {f"s3://{bucket}/name": first.read_bytes()}
@@ -71,7 +72,8 @@ def test_a_taken_name_is_refused(bench, store, bucket, make_file):
 
 def test_one_of_many_writers_wins_a_name(bench, store, bucket, make_file):
     """The writers start at once, in a bucket that does not exist yet."""
-    files, barrier = [make_file(str(number), PART + number) for number in range(WRITERS)], Barrier(WRITERS)
+    files = [make_file(str(number), PART + number) for number in range(WRITERS)]
+    barrier = Barrier(WRITERS)
 
     def write(file):
         barrier.wait()
@@ -86,7 +88,8 @@ def test_one_of_many_writers_wins_a_name(bench, store, bucket, make_file):
 
 def test_concurrent_writers_get_a_name_each(bench, whole, make_file):
     """Each name has the bytes of its own writer."""
-    files, moment = [make_file(str(number), 1000 + number) for number in range(WRITERS)], utc_now()
+    files = [make_file(str(number), 1000 + number) for number in range(WRITERS)]
+    moment = utc_now()
     with ThreadPoolExecutor(WRITERS) as threads:
         made = list(threads.map(lambda file: store_file(whole, bench.prefix, KIND, file, moment=moment), files))
     assert bench.objects() == {artifact.uri: file.read_bytes() for artifact, file in zip(made, files, strict=True)}
@@ -103,7 +106,8 @@ def test_an_object_in_parts_is_confirmed_by_its_bytes(bench, in_parts, bucket, m
 
 def test_an_object_without_a_checksum_is_read_whole(bench, whole, bucket, make_file, tmp_path):
     """An object that another program stored is fingerprinted by its bytes and fetched unchanged."""
-    file, copy = make_file(), tmp_path / "copy"
+    file = make_file()
+    copy = tmp_path / "copy"
     s3 = s3_client(bench.minio)
     s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key="name", Body=file.read_bytes())
@@ -114,7 +118,8 @@ def test_an_object_without_a_checksum_is_read_whole(bench, whole, bucket, make_f
 
 def test_a_file_that_changes_during_the_upload_is_not_stored(bench, whole, bucket, make_file):
     """MinIO refuses bytes that do not match the announced checksum."""
-    announced, file = fingerprint_of(make_file("announced")), make_file("other")
+    announced = fingerprint_of(make_file("announced"))
+    file = make_file("other")
     with pytest.raises(StoreError, match=f"{bench.minio.url} refused s3://{bucket}"):
         whole.create(bucket, "name", file, announced)
     assert bench.objects() == {}

@@ -11,7 +11,8 @@ import yaml
 from cybersec_assets_tests.conftest import CHECKOUT
 
 CHART = CHECKOUT / "helm" / "cybersec-assets"
-RELEASE, NAMESPACE = "flows", "sensors"
+RELEASE = "flows"
+NAMESPACE = "sensors"
 FULLNAME = f"{RELEASE}-cybersec-assets"
 CONTROLLER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "traefik"}}}
 """The ingress controller's pods, as a NetworkPolicy selects them."""

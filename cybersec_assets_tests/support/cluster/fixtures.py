@@ -15,7 +15,8 @@ from cybersec_assets_tests.support.cluster.release import Release
 from cybersec_assets_tests.support.cluster.slow_runs import SLOW
 from cybersec_assets_tests.support.cluster.tool import built_tool
 
-REPOSITORY, TAG = "localhost/cybersec-assets", "test"
+REPOSITORY = "localhost/cybersec-assets"
+TAG = "test"
 MEASURED = pytest.StashKey[list[str]]()
 
 
@@ -100,7 +101,8 @@ def settings(cluster: Cluster, image: str) -> tuple[str, ...]:
 def installed(cluster: Cluster, settings: tuple[str, ...]) -> Iterator[tuple[Release, float]]:
     """Install a release, and return it with the seconds that this took."""
     with namespace(cluster, "cybersec-test") as own:
-        release, start = Release(own, settings), time.monotonic()
+        release = Release(own, settings)
+        start = time.monotonic()
         done = release.helm("install")
         seconds = time.monotonic() - start
         assert done.returncode == 0, done.stderr + own.kubectl("get", "pods")
