@@ -98,8 +98,8 @@ def test_a_tick_before_the_start_date_is_skipped(make_settings):
         context = dg.build_schedule_context(
             instance=instance, scheduled_execution_time=TWO_O_CLOCK, repository_def=repository
         )
-        told = schedule.evaluate_tick(context)
-    assert (told.run_requests, "CYBERSEC_START_DATE" in told.skip_message) == ([], True)
+        tick = schedule.evaluate_tick(context)
+    assert (tick.run_requests, "CYBERSEC_START_DATE" in tick.skip_message) == ([], True)
 
 
 def test_cron_and_status_come_from_the_settings(make_settings):
@@ -185,8 +185,8 @@ def test_the_pods_job_is_refused_outside_of_a_cluster(make_settings):
 def test_secrets_stay_in_the_environment(settings, monkeypatch, variable):
     """The web server gets no secret from the code location."""
     monkeypatch.setenv(variable, "hush-hush")
-    told = dg.serialize_value(RepositorySnap.from_def(build_definitions(settings).get_repository_def()))
-    assert "hush-hush" not in told
+    snapshot = dg.serialize_value(RepositorySnap.from_def(build_definitions(settings).get_repository_def()))
+    assert "hush-hush" not in snapshot
 
 
 def test_workspace_and_pyproject_name_the_code_location():

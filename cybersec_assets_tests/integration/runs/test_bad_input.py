@@ -50,8 +50,8 @@ def assert_refused(materialize, settings, *words, config=None, quarantined=0):
     for word in words:
         assert word in row["error"]
     (failure,) = [event for event in result.all_events if event.is_step_failure]
-    said = failure.step_failure_data.user_failure_data
-    assert (failure.step_key, said.description) == ("raw__network_events", row["error"])
+    message = failure.step_failure_data.user_failure_data
+    assert (failure.step_key, message.description) == ("raw__network_events", row["error"])
     assert "\n" not in row["error"]
     kept = [pl.scan_parquet(path).select(pl.len()).collect().item() for path in stored_files(settings)]
     assert kept == ([quarantined] if quarantined else [])
@@ -146,11 +146,11 @@ def test_few_damaged_lines_are_counted_and_shown(make_settings, materialize, log
     lines = [line(n) if n != 7 else line(n, duration="soon") for n in range(500)]
     result, rows = materialize(make_settings(flows_uri=log(*lines)), ["raw/network_events"])
     (event,) = [event for event in result.all_events if event.is_step_materialization]
-    told = event.materialization.metadata
-    assert (rows[0]["records"], told["rejected_lines"].value) == (499, 1)
-    assert "soon" in told["rejected_examples"].value
+    metadata = event.materialization.metadata
+    assert (rows[0]["records"], metadata["rejected_lines"].value) == (499, 1)
+    assert "soon" in metadata["rejected_examples"].value
     counts = {"read": 503, "kept": 499, "quarantined": 1, "other": {"comment": 3}}
-    assert rows[0]["lines"] == told["lines"].value == counts
+    assert rows[0]["lines"] == metadata["lines"].value == counts
 
 
 def test_unknown_labels_are_reported(make_settings, materialize, tmp_path):
@@ -206,12 +206,12 @@ def test_a_fifth_outside_of_the_day_is_allowed(make_settings, materialize, log):
 
 
 @pytest.mark.parametrize(
-    ("values", "said"), [({"sent": -5000}, "orig_bytes '-5000'"), ({"duration": -1.5}, "duration '-1.5'")]
+    ("values", "message"), [({"sent": -5000}, "orig_bytes '-5000'"), ({"duration": -1.5}, "duration '-1.5'")]
 )
-def test_a_negative_volume(make_settings, materialize, log, values, said):
+def test_a_negative_volume(make_settings, materialize, log, values, message):
     lines = [line(n, **(values if n in {3, 4} else {})) for n in range(100)]
     settings = make_settings(flows_uri=log(*lines))
-    assert_refused(materialize, settings, f"conn.{DAY}.log line 7: {said} does not parse", "2 of 100", quarantined=2)
+    assert_refused(materialize, settings, f"conn.{DAY}.log line 7: {message} does not parse", "2 of 100", quarantined=2)
 
 
 def test_an_unknown_format(make_settings, log):

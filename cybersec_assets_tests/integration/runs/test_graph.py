@@ -29,15 +29,15 @@ def test_a_day_becomes_four_audited_objects(settings, materialize):
 def test_metadata_of_materializations(settings, materialize):
     """Every materialization has rows, object, size, hash and duration. Tables also have a schema and a preview."""
     result, _ = materialize(settings)
-    told = metadata_of(result)
-    for metadata in told.values():
+    by_asset = metadata_of(result)
+    for metadata in by_asset.values():
         assert {"dagster/partition_row_count", "dagster/uri", "size", "sha256", "duration"} <= set(metadata)
     for asset in (phases.RAW.asset, phases.SILVER.asset, phases.EVALUATION.asset):
-        assert {"dagster/column_schema", "preview"} <= set(told[asset])
+        assert {"dagster/column_schema", "preview"} <= set(by_asset[asset])
     for asset, plot in ((phases.RAW.asset, "volume_per_hour"), (phases.EVALUATION.asset, "score_histogram")):
-        assert told[asset][plot].value.startswith("![plot](data:image/png;base64,iVBOR")
+        assert by_asset[asset][plot].value.startswith("![plot](data:image/png;base64,iVBOR")
     measured = {"anomaly_rate", "score_mean", "score_std", "score_q50", "auroc", "average_precision"}
-    assert measured | {"precision_at_100"} <= set(told[phases.EVALUATION.asset])
+    assert measured | {"precision_at_100"} <= set(by_asset[phases.EVALUATION.asset])
 
 
 def metadata_of(result):
@@ -71,9 +71,9 @@ def test_the_model_is_trained_as_the_contract_says(settings, materialize):
     """`parametros` has the forest's parameters and features. The evaluation's row has metrics and their range."""
     materialize(settings)
     with audit_from(settings).session() as audit, audit.connect().engine.connect() as connection:
-        (told,) = connection.execute(sa.text("SELECT parametros FROM training_events")).scalars()
+        (stored,) = connection.execute(sa.text("SELECT parametros FROM training_events")).scalars()
         (metrics,) = connection.execute(sa.text("SELECT metrics FROM evaluation_events")).scalars()
-    parameters = json.loads(told)
+    parameters = json.loads(stored)
     assert parameters["features"] == ["bytes", "duration", "bytes_per_second"]
     forest = {name: parameters[name] for name in ("n_estimators", "contamination", "random_state")}
     assert forest == {"n_estimators": 100, "contamination": "auto", "random_state": 42}
@@ -85,8 +85,8 @@ def test_the_model_is_trained_as_the_contract_says(settings, materialize):
 def test_feature_set_selects_the_extended_features(make_settings, materialize):
     settings = make_settings(feature_set="extended")
     result, _ = materialize(settings)
-    told = metadata_of(result)
-    assert "orig_packets" in told[phases.MODEL.asset]["parameters"].value["features"]
+    by_asset = metadata_of(result)
+    assert "orig_packets" in by_asset[phases.MODEL.asset]["parameters"].value["features"]
 
 
 def test_a_single_asset_reads_the_object_of_an_earlier_run(settings, materialize):

@@ -97,16 +97,16 @@ def test_the_source_of_an_unreadable_file_is_the_pattern(cybersec, tmp_path):
 def test_json_output_is_one_document(cybersec, logs):
     """With --json standard output has one document, and standard error has only errors."""
     status, out, err = cybersec("run", "--from", SECOND, "--to", THIRD, "--flows-uri", logs, "--json")
-    told = json.loads(out)
-    assert (status, told["from"], told["to"], told["success"], told["not_run"]) == (1, SECOND, THIRD, False, [])
-    assert [(day["date"], day["success"]) for day in told["days"]] == [(SECOND, False), (THIRD, True)]
-    assert told["days"][1]["metrics"]["flows"] == 300
-    assert err == f"error: {told['days'][0]['errors'][0]}\n"
+    output = json.loads(out)
+    assert (status, output["from"], output["to"], output["success"], output["not_run"]) == (1, SECOND, THIRD, False, [])
+    assert [(day["date"], day["success"]) for day in output["days"]] == [(SECOND, False), (THIRD, True)]
+    assert output["days"][1]["metrics"]["flows"] == 300
+    assert err == f"error: {output['days'][0]['errors'][0]}\n"
 
 
 @pytest.mark.usefixtures("in_environment")
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "problem"),
     [
         (["--from", THIRD, "--to", FIRST], f"--to {FIRST} is before --from {THIRD}"),
         (["--from", FIRST], "--from and --to need each other"),
@@ -119,11 +119,11 @@ def test_json_output_is_one_document(cybersec, logs):
         (["--from", FIRST, "--to", "2026-02-30"], "'2026-02-30' is not a date"),
     ],
 )
-def test_a_range_is_checked_before_anything_starts(cybersec, settings, options, said):
+def test_a_range_is_checked_before_anything_starts(cybersec, settings, options, problem):
     """An invalid range is one line and exit status 2, and creates nothing."""
     status, out, err = cybersec("run", *options)
     assert (status, out) == (2, "")
-    assert said in err
+    assert problem in err
     assert err.count("\n") == 1
     assert not settings.home.exists()
 
@@ -152,9 +152,9 @@ def test_an_interrupt_ends_the_range_with_a_summary(settings, environment):
         out, err = run.communicate(timeout=180)
     assert run.returncode == 130, err
     assert err == "error: the run was interrupted. Run it again.\n"
-    told = json.loads(out)
-    assert ([day["date"] for day in told["days"]], told["not_run"]) == ([FIRST], [SECOND, THIRD])
-    assert not told["success"]
+    output = json.loads(out)
+    assert ([day["date"] for day in output["days"]], output["not_run"]) == ([FIRST], [SECOND, THIRD])
+    assert not output["success"]
 
 
 def test_a_running_day_is_not_started_again_until_its_run_is_killed(settings, environment):

@@ -51,8 +51,8 @@ def test_broken_rules_of_raw_fail_and_the_others_pass(source, materialize, text,
     assert set(found) == OF_RAW
     assert {name for name, check in found.items() if not check.passed} == set(broken)
     for name, (value, limit) in broken.items():
-        told = {key: entry.value for key, entry in found[name].metadata.items()}
-        assert told == {"value": pytest.approx(value), "limit": limit}
+        values = {key: entry.value for key, entry in found[name].metadata.items()}
+        assert values == {"value": pytest.approx(value), "limit": limit}
         assert found[name].description.startswith("raw/network_events")
         assert found[name].description.endswith(f"(rule {name})")
         assert (found[name].severity, found[name].blocking) == (dg.AssetCheckSeverity.ERROR, True)

@@ -137,10 +137,10 @@ def test_a_store_that_refuses_fails_the_phase(parts, settings):
     assert [row["uri"] for row in parts.audit.ask().failures()] == [""]
 
 
-def store_model(parts, **told):
+def store_model(parts, **changed):
     """Store a model whose training row has its parameters, some of them replaced."""
     model = train(FEATURES)
-    made_with = {"feature_set": "basic", **parameters(model)} | told
+    made_with = {"feature_set": "basic", **parameters(model)} | changed
     with parts.audit.phase(phases.MODEL.asset, DAY) as phase:
         phase.facts |= {"records": FEATURES.height, "parameters": made_with}
     parts.model_io_manager.handle_output(output_of(MODEL_KEY), model)
@@ -165,17 +165,17 @@ def test_a_models_bytes_are_checked_before_they_are_unpickled(parts, settings, m
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("changed", "message"),
     [
         ({"scikit_learn": "0.1"}, "trained by scikit-learn 0.1"),
         ({"features": ["bytes"]}, "the model has the features"),
         ({"feature_set": "huge"}, "'huge' is unknown"),
     ],
 )
-def test_an_incompatible_model_is_never_unpickled(parts, monkeypatch, told, said):
+def test_an_incompatible_model_is_never_unpickled(parts, monkeypatch, changed, message):
     """The training row is compared first. A model of another program fails the reader."""
-    store_model(parts, **told)
+    store_model(parts, **changed)
     monkeypatch.setattr("pickle.load", lambda _file: pytest.fail("unpickled a model that does not fit"))
-    with pytest.raises(dg.Failure, match=said):
+    with pytest.raises(dg.Failure, match=message):
         parts.model_io_manager.load_input(input_of(MODEL_KEY, phases.EVALUATION.asset))
     assert [row["asset"] for row in parts.audit.ask().failures()] == [phases.EVALUATION.asset]

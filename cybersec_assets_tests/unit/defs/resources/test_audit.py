@@ -55,14 +55,14 @@ def test_an_error_of_the_file_system_is_a_known_error(audit):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [(RuntimeError("boom"), "boom"), (KeyboardInterrupt(), "the run was interrupted. Run it again.")],
 )
-def test_an_unexpected_error_is_recorded_and_raised_unchanged(audit, error, said):
+def test_an_unexpected_error_is_recorded_and_raised_unchanged(audit, error, message):
     """Any other error, also an interrupt, is recorded and raised unchanged."""
     with pytest.raises(type(error)), audit.phase(RAW.asset, DAY):
         raise error
-    assert failures(audit) == [said]
+    assert failures(audit) == [message]
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "caf\udce9.csv"])
@@ -94,14 +94,14 @@ def test_a_phase_that_is_left_open_fails(settings):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (KeyboardInterrupt, "the run was interrupted. Run it again."),
         (dg.DagsterExecutionInterruptedError, "the run was interrupted. Run it again."),
         (RuntimeError, "the phase ended without a result. Read the run's log."),
     ],
 )
-def test_an_interrupt_between_two_pieces_of_a_phase_is_recorded(settings, error, said):
+def test_an_interrupt_between_two_pieces_of_a_phase_is_recorded(settings, error, message):
     """The FAILED row has the interrupt as its reason, although no code of the phase was running."""
 
     @dg.resource
@@ -122,7 +122,7 @@ def test_an_interrupt_between_two_pieces_of_a_phase_is_recorded(settings, error,
     with dg.DagsterInstance.ephemeral() as instance, contextlib.suppress(error):
         one.execute_in_process(instance=instance, raise_on_error=False)
     with audit_from(settings).session() as audit:
-        assert failures(audit) == [said]
+        assert failures(audit) == [message]
 
 
 def test_without_an_audit_no_work_begins(make_settings):

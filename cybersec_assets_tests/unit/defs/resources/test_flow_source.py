@@ -40,8 +40,8 @@ def test_a_local_path_needs_no_server(tmp_path, scheme):
 @pytest.mark.parametrize("uri", ["https://host/{date}/conn.log", "S3://logs/conn.log", "gs://logs/conn.log"])
 def test_an_unsupported_scheme_is_refused(tmp_path, uri):
     """The error has the URL and the supported schemes."""
-    said = rf"^FLOWS_URI={re.escape(uri)}: only local paths and s3:// are supported\. Mount or copy the logs\.$"
-    with pytest.raises(SettingsError, match=said):
+    error = rf"^FLOWS_URI={re.escape(uri)}: only local paths and s3:// are supported\. Mount or copy the logs\.$"
+    with pytest.raises(SettingsError, match=error):
         logs_of(tmp_path, uri)
 
 
@@ -98,8 +98,8 @@ def test_another_server_never_sees_the_artifacts_key(tmp_path, empty, monkeypatc
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     url, asked = empty
     store = store_with(endpoint="127.0.0.1:9", access_key="artifacts", secret_key="secret")
-    said = rf"^{url} requires keys: .*\. Set FLOWS_S3_ACCESS_KEY and FLOWS_S3_SECRET_KEY\.$"
-    with pytest.raises(StoreError, match=said):
+    error = rf"^{url} requires keys: .*\. Set FLOWS_S3_ACCESS_KEY and FLOWS_S3_SECRET_KEY\.$"
+    with pytest.raises(StoreError, match=error):
         logs_of(tmp_path, URI, store, s3_endpoint=url)
     assert asked == []
 
@@ -115,8 +115,8 @@ def test_invalid_settings_of_the_server(tmp_path, config):
 
 def test_an_unreachable_server(tmp_path):
     """The error has the endpoint and its variable."""
-    said = r"^http://127\.0\.0\.1:9 cannot be reached: .*\. Check FLOWS_S3_ENDPOINT, MINIO_SECURE and that the server"
-    with pytest.raises(StoreError, match=said):
+    error = r"^http://127\.0\.0\.1:9 cannot be reached: .*\. Check FLOWS_S3_ENDPOINT, MINIO_SECURE and that the server"
+    with pytest.raises(StoreError, match=error):
         logs_of(tmp_path, URI, s3_endpoint="127.0.0.1:9", s3_access_key="a", s3_secret_key="s")
 
 

@@ -101,9 +101,9 @@ def test_no_field_resolves_a_variable(jobs, monkeypatch, field):
     """`{env: NAME}`, which Dagster's own fields resolve, is refused."""
     monkeypatch.setenv("ANY_NAME", SECRET)
     for job in jobs:
-        told = refusal(job, of_resource("flow_source", **{field: {"env": "ANY_NAME"}}))
-        assert told is not None
-        assert SECRET not in told
+        error = refusal(job, of_resource("flow_source", **{field: {"env": "ANY_NAME"}}))
+        assert error is not None
+        assert SECRET not in error
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def test_a_value_with_a_secret_in_it_is_refused_without_quoting_it(before, after
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUDIT_SIGNING_KEY", SECRET)
         for job in jobs_of(DEFINITIONS):
-            told = refusal(job, of_resource("flow_source", **{field: before + SECRET + after}))
-            assert told is not None
-            assert SECRET not in told
+            error = refusal(job, of_resource("flow_source", **{field: before + SECRET + after}))
+            assert error is not None
+            assert SECRET not in error
 
 
 def test_a_short_secret_is_only_refused_as_the_whole_value(jobs, monkeypatch):
@@ -232,7 +232,7 @@ def assert_no_phase(settings, tags):
             try:
                 assert not job.execute_in_process(instance=instance, tags=tags, raise_on_error=False).success
             except ValueError:
-                # Dagster itself makes no run for a key that is not a date.
+                # Dagster creates no run for a key that is not a date.
                 assert instance.get_runs_count() == 0
     with audit_from(settings).session() as audit:
         assert audit.ask().failures() == []
