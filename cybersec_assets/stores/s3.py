@@ -7,7 +7,7 @@ object is a checksum of checksums, so such an object is confirmed by reading it 
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,14 @@ class S3Store:
         part_bytes: The size of a part, at least 5 MiB.
 
     Attributes:
-        tries_next_write: Write to the next object a second time, and require that the server refuses.
+        check_next_write: Called once with the store, the bucket and the name of the next object that is stored.
     """
 
     def __init__(self, client: Any, *, put_limit: int = PUT_LIMIT, part_bytes: int = PART_BYTES) -> None:
         self.client = client
         self.put_limit = put_limit
         self.part_bytes = part_bytes
-        self.tries_next_write = False
+        self.check_next_write: Callable[[S3Store, str, str], None] | None = None
 
     def create(self, bucket: str, name: str, file: Path, fingerprint: Fingerprint) -> bool:
         """Upload a file and return True, or return False if the name is taken."""
@@ -55,12 +55,9 @@ class S3Store:
                 if code_of(error) in TAKEN:
                     return False
                 raise
-        if self.tries_next_write:
-            # That module imports this one.
-            from cybersec_assets.stores.s3_conditions import require_refusals
-
-            require_refusals(self, bucket, name)
-            self.tries_next_write = False
+        if self.check_next_write is not None:
+            self.check_next_write(self, bucket, name)
+            self.check_next_write = None
         return True
 
     def fingerprint(self, bucket: str, name: str) -> Fingerprint:

@@ -79,12 +79,12 @@ class ObjectStoreResource:
         place = f"{self.server.url}/{bucket}"
         if place not in tried:
             from cybersec_assets.stores.s3 import S3Store
-            from cybersec_assets.stores.s3_conditions import require_conditions
+            from cybersec_assets.stores.s3_conditions import require_conditions, require_refusals
 
             store = self.open()
             if isinstance(store, S3Store):
                 if require_conditions(store, bucket):
                     tried.add(place)
                 else:
-                    store.tries_next_write = True
+                    store.check_next_write = require_refusals
         self._is_tried = True

@@ -15,7 +15,7 @@ from cybersec_assets.home.audit_folder import claim_audit_folder
 from cybersec_assets.operations.provision import check, prepare
 from cybersec_assets.settings import load_settings
 from cybersec_assets.stores.s3 import S3Store
-from cybersec_assets.stores.s3_conditions import WRITERS, require_conditions, require_one_winner
+from cybersec_assets.stores.s3_conditions import WRITERS, require_conditions, require_one_winner, require_refusals
 from cybersec_assets_tests.conftest import DAY
 from cybersec_assets_tests.integration.stack.test_refusals import USER_RIGHTS, USER_SECRET
 from cybersec_assets_tests.support.servers.admin import add_user, allow
@@ -129,7 +129,7 @@ def test_without_the_right_to_delete_the_first_artifact_detects_it(bench, way, f
     file = tmp_path / "file"
     file.write_bytes(b"content")
     store = S3Store(client_at(bench, forgetful_url))
-    store.tries_next_write = True
+    store.check_next_write = require_refusals
     with pytest.raises(UnsafeStoreError, match=f"{way} replaced an object"):
         store.create(f"{bench.prefix}-raw", "name", file, fingerprint_of(file))
 
