@@ -111,7 +111,7 @@ def test_no_trusted_key(verify, scene):
 
 @pytest.mark.parametrize("text", ["no key", "AAAA"])
 def test_an_invalid_trusted_key(verify, scene, text):
-    assert_not_checked(verify(scene, AUDIT_TRUSTED_KEYS=text), "AUDIT_TRUSTED_KEYS", "no Ed25519 key")
+    assert_not_checked(verify(scene, AUDIT_TRUSTED_KEYS=text), "AUDIT_TRUSTED_KEYS", "is not an Ed25519 key")
 
 
 def test_the_environment_overrides_the_keys_of_the_home(verify, scene):
