@@ -16,15 +16,15 @@ from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import ListRepositoriesResponse
 from dagster._serdes import deserialize_value
 
-from cybersec_assets.definitions import FLOW_SECRETS, HEAD_SECRETS, PG_SECRETS, S3_SECRETS
-from cybersec_assets.settings import Settings
+from cybersec_assets.settings import Settings, secret_variables
 from cybersec_assets_tests.support.cluster.chart import CHART, OWN, find, merged
 from cybersec_assets_tests.support.cluster.pod_security import faults
 from cybersec_assets_tests.support.cluster.programs import program
 from cybersec_assets_tests.support.servers.servers import HOST, free_port, wait_until
 
 FILES = CHART.parent / "values"
-SECRETS = {variable for group in (FLOW_SECRETS, HEAD_SECRETS, PG_SECRETS, S3_SECRETS) for variable in group.values()}
+OTHER_PODS_SECRETS = {"PG_MIGRATION_PASSWORD", "DAGSTER_PG_PASSWORD"}
+"""The secrets that the code location does not need."""
 SUBCHART = {"enabled", "enableSubchart", "imagePullSecrets", "deployments"}
 DEPLOYMENT = {
     *("name", "image", "dagsterApiGrpcArgs", "codeServerArgs", "includeConfigInLaunchedRuns", "deploymentNamespace"),
@@ -92,11 +92,13 @@ def test_the_official_charts_workspace_has_the_code_locations_name(official, dep
 
 def test_its_variables_are_those_that_the_code_reads(deployment):
     """Each variable is a setting, each key of the Secret is a secret, and none is both."""
-    settings = {name.upper() for name in Settings.model_fields}
+    groups = (field.annotation for field in Settings.model_fields.values())
+    settings = {field.validation_alias for group in groups for field in group.model_fields.values()}
     assert deployment["env"].keys() <= settings
     (secret,) = deployment["envSecrets"]
     assert f"generic {secret['name']} " in (FILES / "dagster-official.yaml").read_text()
-    assert secret_keys() == SECRETS - {"PG_MIGRATION_PASSWORD"} - set(FLOW_SECRETS.values())
+    secrets = {name for name in secret_variables() if not name.startswith("FLOWS_")} | {"MINIO_ACCESS_KEY"}
+    assert secret_keys() == secrets - OTHER_PODS_SECRETS
     assert not deployment["env"].keys() & secret_keys()
 
 
