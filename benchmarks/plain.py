@@ -87,10 +87,10 @@ def upload_table(store: Store, name: str, table: pd.DataFrame) -> None:
 
 def raw(store: Store, day: dt.date, flows: int) -> None:
     """Generate the day's flows with the product's generator, slice by slice, and store them."""
-    from cybersec_assets.flows.schema import RAW
+    from cybersec_assets.flows.schema import RAW_SCHEMA
     from cybersec_assets.flows.synthetic.flows import synthetic_flows
 
-    slices = synthetic_flows(day, flows).select(list(RAW)).collect_batches(chunk_size=SLICE_FLOWS)
+    slices = synthetic_flows(day, flows).select(list(RAW_SCHEMA)).collect_batches(chunk_size=SLICE_FLOWS)
     upload_table(store, "raw.parquet", pd.concat([part.to_pandas() for part in slices], ignore_index=True))
 
 

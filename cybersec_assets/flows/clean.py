@@ -30,11 +30,11 @@ def clean(raw: pl.LazyFrame, repeats: int) -> pl.LazyFrame:
     """Return the columns of silver, without the features.
 
     Args:
-        raw: The columns of RAW.
+        raw: The columns of RAW_SCHEMA.
         repeats: The result of `count_repeats`. If it is 0, they are not searched for again.
 
     Returns:
-        RAW with unset `bytes` and `duration` as 0, then `bytes_per_second` (0 if the duration is 0 or unknown),
+        The same, with unset `bytes` and `duration` as 0, then `bytes_per_second` (0 if the duration is 0 or unknown),
         `timestamp_hour` (0 to 23, UTC) and `flow_size_category`.
     """
     if repeats:

@@ -19,7 +19,7 @@ from cybersec_assets.flows.line_counts import BLANK, COMMENT, HEADER, LineCounts
 from cybersec_assets.flows.parsing.records import unchanged
 from cybersec_assets.flows.plan import DayLogs, Part
 from cybersec_assets.flows.readers.base import READING_FAILED, Scan
-from cybersec_assets.flows.schema import ORIGIN, RAW
+from cybersec_assets.flows.schema import ORIGIN, RAW_SCHEMA
 from cybersec_assets.flows.staging import MAX_LINE_BYTES, StagedLog
 
 FRAME = {BLANK, COMMENT, HEADER}
@@ -77,7 +77,7 @@ def ingest(logs: DayLogs, kept: Path, rejected: Path) -> Ingested:
 
     Args:
         logs: The records.
-        kept: The file for those that parse, with the columns of RAW.
+        kept: The file for those that parse, with the columns of RAW_SCHEMA.
         rejected: The file for the others, with the columns of ORIGIN. It is written only if there are any.
 
     Raises:
@@ -206,7 +206,7 @@ def require_flows(ingested: Ingested) -> None:
 def _sink_fast(part: Part, fast_scan: Scan, kept: Path) -> list[StagedLog] | None:
     """Write records and return the files with their counts; return None if the part needs the complete path."""
     files = _uncounted(part)
-    checked = fast_scan(files).map_batches(_require_clean, schema=RAW, streamable=True)
+    checked = fast_scan(files).map_batches(_require_clean, schema=RAW_SCHEMA, streamable=True)
     try:
         checked.sink_parquet(kept)
     except (*READING_FAILED, OSError, _SuspectError):
@@ -242,7 +242,7 @@ def _sink(part: Part, kept: Path, rejected: Path, *, quotes: bool) -> list[Stage
     records = _without_cut(part.scan(files), files)
     records = _read_once(records, files[0].line_counts.count_labels if files else unchanged)
     sinks = [
-        records.filter(good).select(list(RAW)).sink_parquet(kept, lazy=True),
+        records.filter(good).select(list(RAW_SCHEMA)).sink_parquet(kept, lazy=True),
         records.filter(~good).select(list(ORIGIN)).sink_parquet(rejected, lazy=True),
     ]
     try:

@@ -52,7 +52,7 @@ def raw_results(raw: Path, day: Day, max_outside_day: float) -> list[RuleResult]
     """Check a raw layer.
 
     Args:
-        raw: A Parquet file with the columns of RAW.
+        raw: A Parquet file with the columns of RAW_SCHEMA.
         day: The day of the partition.
         max_outside_day: The largest allowed share of timestamps outside the day, 0 to 1.
     """

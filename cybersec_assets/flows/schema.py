@@ -8,7 +8,7 @@ import polars as pl
 
 TIMESTAMP = pl.Datetime("us", "UTC")
 
-RAW: dict[str, pl.DataType] = {
+RAW_SCHEMA: dict[str, pl.DataType] = {
     "timestamp": TIMESTAMP,
     "src_ip": pl.String(),
     "dst_ip": pl.String(),
@@ -46,7 +46,7 @@ ORIGIN: dict[str, pl.DataType] = {
     "fault": pl.String(),
     "value": pl.String(),
 }
-"""The columns that a reader adds to RAW: the record's place and, where it does not parse, what is wrong.
+"""The columns that a reader adds to RAW_SCHEMA: the record's place and, where it does not parse, what is wrong.
 
 `fault` is null where a record parses. Otherwise it names the raw column that is wrong, whose text is in `value`, or the
 row error, such as `number of fields`. A `value` without a `fault` is a label without a known word. The quarantine

@@ -36,17 +36,18 @@ POOLER_ROUNDS = 3
 
 
 @contextmanager
-def connect(**parameters: Any) -> Iterator[Any]:
+def connect(place: str | None = None, **parameters: Any) -> Iterator[Any]:
     """Open a psycopg2 connection and close it at the end of the block.
 
     Args:
+        place: Role, server and database for errors, where another database than that of the parameters is meant.
         parameters: libpq's parameters; `connect_timeout` is 5 seconds by default.
 
     Raises:
         AuditLostError: The connection cannot be opened, or was lost.
         AuditError: A statement failed.
     """
-    place = "{user}@{host}{port}/{dbname}".format(
+    place = place or "{user}@{host}{port}/{dbname}".format(
         **parameters | {"port": f":{parameters['port']}" if parameters.get("port") else ""}
     )
     try:

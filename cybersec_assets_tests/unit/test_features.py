@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cybersec_assets.errors import ModelError
 from cybersec_assets.features import FEATURE_SETS, add_features, feature_names, select_features
 from cybersec_assets.flows.clean import clean
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets.model.score import score
 from cybersec_assets.model.train import train
 from cybersec_assets_tests.support.flows.logs import examples
@@ -40,7 +40,7 @@ every_set = pytest.mark.parametrize("feature_set", FEATURE_SETS)
 
 def silver_of(flows):
     """Return silver, made as in the asset."""
-    return add_features(clean(pl.LazyFrame([FLOW | flow for flow in flows], schema=RAW), 0))
+    return add_features(clean(pl.LazyFrame([FLOW | flow for flow in flows], schema=RAW_SCHEMA), 0))
 
 
 def features_of(flows, feature_set):

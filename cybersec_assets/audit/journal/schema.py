@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from cybersec_assets.audit.journal.tables import SCHEMA_VERSION
 from cybersec_assets.errors import AuditError
 from cybersec_assets.postgres.connection import connect as connect_to_server
-from cybersec_assets.postgres.database import PATIENCE_SECONDS, Database, make_engine, translate_errors
+from cybersec_assets.postgres.database import PATIENCE_SECONDS, Database, make_engine, place_of, translate_errors
 from cybersec_assets.postgres.roles import create_database, grant_audit_rights
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -69,7 +69,8 @@ def _is_ready(engine: sa.Engine) -> bool:
 def _make_ready(owner: sa.URL, application: sa.URL) -> None:
     engine = make_engine(owner, poolclass=sa.NullPool)
     if not _database_exists(engine):
-        with connect_to_server(**engine.dialect.create_connect_args(owner.set(database="postgres"))[1]) as server:
+        parameters = engine.dialect.create_connect_args(owner.set(database="postgres"))[1]
+        with connect_to_server(place_of(owner), **parameters) as server:
             server.autocommit = True
             with server.cursor() as cursor:
                 create_database(cursor, str(owner.database))

@@ -73,6 +73,10 @@ class Snapshot:
         first = self._scalar("SELECT min(seq) FROM public.audit_journal WHERE at >= :since", since=since)
         return first or (self._scalar("SELECT max(seq) FROM public.audit_journal") or 0) + 1
 
+    def last_seq(self) -> int:
+        """Return the number of the last entry, or 0."""
+        return int(self._scalar("SELECT coalesce(max(seq), 0) FROM public.audit_journal"))
+
     def hash_before(self, first: int) -> str:
         """Return the hash of the entry before a number."""
         query = "SELECT coalesce(hash, '') FROM public.audit_journal WHERE seq < :first ORDER BY seq DESC LIMIT 1"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from cybersec_assets.audit.journal.tables import PHASES
-from cybersec_assets.audit.verify.entries import Chain, JournalRow, check_entry, unclaimed_rows
+from cybersec_assets.audit.verify.entries import Chain, EventRow, JournalRow, check_entry, unclaimed_rows
 from cybersec_assets.audit.verify.findings import HEADS, JOURNAL, Damage, Finding
 from cybersec_assets.audit.verify.heads import Heads, Objects, SignedHead
 from cybersec_assets.audit.verify.snapshot import TABLES, Snapshot, open_snapshot
@@ -111,17 +111,25 @@ class Verifier:
         self, snapshot: Snapshot, chain: Chain, heads: HeadsOrFindings, *, has_heads: bool
     ) -> Iterator[Finding]:
         head = yield from _next_head(heads)
+        last_seq = snapshot.last_seq()
         signed_successes = 0
+        is_end_checked = False
+
+        def check_end() -> Iterator[Finding]:
+            if head is not None:
+                what = f"the journal ends with entry {chain.seq}, but head {head.number} covers {head.count} entries"
+                yield Finding(Damage.TAIL_CUT, JOURNAL, chain.seq, what)
+                yield from (finding for finding in heads if isinstance(finding, Finding))
+            elif not has_heads and (signed_successes > 1 or (chain.first > 1 and snapshot.has_signed_successes())):
+                yield Finding(Damage.HEAD_MISSING, HEADS, 1, "the journal has entries, but no head was ever signed")
+
         for entries, rows in snapshot.entries_and_rows(chain.first):
+            if not entries and not is_end_checked and chain.seq >= last_seq:
+                # A truncated journal is reported before the rows that its missing entries leave behind.
+                yield from check_end()
+                is_end_checked = True
             for entry in entries:
-                self.counts.entries += 1
-                table = TABLES.get(entry.asset_key, JOURNAL)
-                row = next((row for row in rows if row.asset_key == entry.asset_key), None)
-                finding = check_entry(entry, row, table)
-                if finding is not None:
-                    yield finding
-                is_intact = finding is None or finding.id == Damage.TABLES_APART
-                yield from chain.check(entry, is_intact=is_intact)
+                is_intact = yield from self._check_entry(entry, rows, chain)
                 while head is not None and head.count <= entry.seq:
                     if head.count == entry.seq and head.hash != entry.hash and is_intact:
                         what = f"entry {head.count} is not the one that head {head.number} was signed for"
@@ -129,17 +137,25 @@ class Verifier:
                     head = yield from _next_head(heads)
                 if is_intact:
                     signed_successes += entry.kind == SUCCESS and NO_LOCK not in entry.body
-                    yield from self._check_objects(entry, table)
+                    yield from self._check_objects(entry)
             yield from unclaimed_rows(entries, rows, TABLES)
-        if head is not None:
-            what = f"the journal ends with entry {chain.seq}, but head {head.number} covers {head.count} entries"
-            yield Finding(Damage.TAIL_CUT, JOURNAL, chain.seq, what)
-            yield from (finding for finding in heads if isinstance(finding, Finding))
-        elif not has_heads and (signed_successes > 1 or (chain.first > 1 and snapshot.has_signed_successes())):
-            yield Finding(Damage.HEAD_MISSING, HEADS, 1, "the journal has entries, but no head was ever signed")
+        if not is_end_checked:
+            yield from check_end()
 
-    def _check_objects(self, entry: JournalRow, table: str) -> Iterator[Finding]:
+    def _check_entry(self, entry: JournalRow, rows: Sequence[EventRow], chain: Chain) -> Generator[Finding, None, bool]:
+        """Yield what is wrong with an entry, and return whether it matches its hash and columns."""
+        self.counts.entries += 1
+        row = next((row for row in rows if row.asset_key == entry.asset_key), None)
+        finding = check_entry(entry, row, TABLES.get(entry.asset_key, JOURNAL))
+        if finding is not None:
+            yield finding
+        is_intact = finding is None or finding.id == Damage.TABLES_APART
+        yield from chain.check(entry, is_intact=is_intact)
+        return is_intact
+
+    def _check_objects(self, entry: JournalRow) -> Iterator[Finding]:
         """Read the objects that an entry's row refers to, and compare their bytes with what was recorded."""
+        table = TABLES.get(entry.asset_key, JOURNAL)
         for recorded in _recorded_objects(entry):
             self.counts.objects += 1
             bucket, _, name = recorded.path.partition("/")

@@ -39,7 +39,7 @@ from cybersec_assets.flows.parsing.units import (
     seconds,
 )
 from cybersec_assets.flows.parsing.values import Field, host
-from cybersec_assets.flows.schema import PORTS, RAW, REQUIRED, TIMESTAMP, VOLUMES
+from cybersec_assets.flows.schema import PORTS, RAW_SCHEMA, REQUIRED, TIMESTAMP, VOLUMES
 from cybersec_assets.flows.staging import StagedLog, is_text
 
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -113,7 +113,7 @@ class Table:
 
         def cell_of(raw: str, place: Place) -> Cell:
             found = self._cell(place, cell)
-            return found.without_exponents() if self.columns.preset and RAW[raw].is_integer() else found
+            return found.without_exponents() if self.columns.preset and RAW_SCHEMA[raw].is_integer() else found
 
         fields = {raw: _field(raw, source, partial(cell_of, raw)) for raw, source in self.sources.items()}
         if self.columns.preset:
@@ -171,7 +171,7 @@ def table_of(log: StagedLog, first: Sequence[str], columns: Columns | None) -> T
     for raw, source in layout.optional:
         if all(_matches(names, place, columns) for place in places(source)):
             sources.setdefault(raw, source)
-    for raw in RAW:
+    for raw in RAW_SCHEMA:
         if raw in names:
             sources.setdefault(raw, Column(column=raw))
     for place in places_of(sources):
@@ -216,7 +216,7 @@ def _named(place: Place) -> str:
 def _default_columns(log: StagedLog, names: Sequence[str]) -> Columns:
     """Return the mapping of a file that the user has not mapped: the preset of AWS, or an empty one."""
     aws = presets()[AWS_VPC_PARQUET]
-    known = {place.name for place in places_of(aws.layouts[0].needed)} - set(RAW)
+    known = {place.name for place in places_of(aws.layouts[0].needed)} - set(RAW_SCHEMA)
     if not is_text(log.head) and len(known & set(names)) >= MIN_AWS_COLUMNS and not set(REQUIRED) <= set(names):
         return aws
     return Columns([Layout({})])
@@ -274,10 +274,10 @@ def _column(raw: str, source: Place, cell: Cell) -> Field:
         return _time(cell, source)
     if raw == "duration":
         return _duration(cell, source)
-    if RAW[raw].is_numeric() and cell.dtype.is_numeric():
-        return Field(cell.text, _number(cell.value, cell.dtype, RAW[raw]))
-    if RAW[raw].is_numeric() and cell.dtype.is_temporal():
-        return Field(cell.text, pl.lit(None, RAW[raw]))
+    if RAW_SCHEMA[raw].is_numeric() and cell.dtype.is_numeric():
+        return Field(cell.text, _number(cell.value, cell.dtype, RAW_SCHEMA[raw]))
+    if RAW_SCHEMA[raw].is_numeric() and cell.dtype.is_temporal():
+        return Field(cell.text, pl.lit(None, RAW_SCHEMA[raw]))
     return text_field(raw, cell.text)
 
 
@@ -342,8 +342,8 @@ def text_field(raw: str, text: pl.Expr) -> Field:
     if raw in {"src_ip", "dst_ip"}:
         return host(text)
     # Some tools write a count of 12 as "12.0".
-    written = text.str.replace(r"\.0*$", "") if RAW[raw].is_integer() else text
-    return Field(text, written.cast(RAW[raw], strict=False))
+    written = text.str.replace(r"\.0*$", "") if RAW_SCHEMA[raw].is_integer() else text
+    return Field(text, written.cast(RAW_SCHEMA[raw], strict=False))
 
 
 def constant_field(raw: str, constant: Value) -> Field:
@@ -365,8 +365,8 @@ def total(raw: str, terms: Sequence[Field]) -> Field:
     text = pl.when(known).then(pl.concat_str([term.text for term in terms], separator="+", ignore_nulls=True))
     # A positive sum could hide a negative term.
     bad = pl.any_horizontal(term.text.is_not_null() & ~(term.value >= 0).fill_null(value=False) for term in terms)
-    wide = pl.Int128 if RAW[raw].is_integer() else pl.Float64
-    value = pl.sum_horizontal(term.value.cast(wide) for term in terms).cast(RAW[raw], strict=False)
+    wide = pl.Int128 if RAW_SCHEMA[raw].is_integer() else pl.Float64
+    value = pl.sum_horizontal(term.value.cast(wide) for term in terms).cast(RAW_SCHEMA[raw], strict=False)
     return Field(text, pl.when(known & ~bad).then(value))
 
 

@@ -31,7 +31,7 @@ from pydantic_core import PydanticCustomError
 
 from cybersec_assets.errors import SettingsError, quoted
 from cybersec_assets.flows.parsing.mapping_text import document_of_text, is_text_form
-from cybersec_assets.flows.schema import RAW, VOLUMES
+from cybersec_assets.flows.schema import RAW_SCHEMA, VOLUMES
 from cybersec_assets.redaction import contains_secret
 
 MAX_FILE_BYTES = 1 << 20
@@ -242,8 +242,8 @@ def sources_of(document: Mapping[str, Any]) -> dict[str, Source]:
         SettingsError: A key is unknown, a value has the wrong type, or a source does not fit its raw column.
     """
     for raw in document:
-        if raw not in RAW:
-            raise _error(f"{quoted(raw)} is not a column of the raw layer", f"Use {', '.join(RAW)}")
+        if raw not in RAW_SCHEMA:
+            raise _error(f"{quoted(raw)} is not a column of the raw layer", f"Use {', '.join(RAW_SCHEMA)}")
     try:
         sources = _SOURCES.validate_python(document)
     except ValidationError as error:
@@ -332,7 +332,7 @@ def _columns(document: dict[str, Any], presets: Mapping[str, Columns]) -> Column
     _require_one_kind(sources)
     if name is None:
         if not sources:
-            raise _error("the document names no column", f"Use {', '.join(RAW)}")
+            raise _error("the document names no column", f"Use {', '.join(RAW_SCHEMA)}")
         return Columns([Layout(sources)])
     if not isinstance(name, str) or name not in presets:
         raise _error(

@@ -10,7 +10,7 @@ import polars as pl
 
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.parsing.values import Field
-from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
+from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW_SCHEMA, VOLUMES
 from cybersec_assets.flows.staging import StagedLog
 
 MAX_COLUMNS = 1_000
@@ -37,7 +37,7 @@ def unchanged(batch: pl.DataFrame) -> pl.DataFrame:
 
 
 def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, row_error: pl.Expr | None = None) -> pl.LazyFrame:
-    """Return a log's rows as records with the columns of RAW and ORIGIN.
+    """Return a log's rows as records with the columns of RAW_SCHEMA and ORIGIN.
 
     Args:
         rows: The log's rows, with the columns `file` and `line` and those that the fields use.
@@ -60,7 +60,9 @@ def assemble(rows: pl.LazyFrame, fields: Mapping[str, Field], *, row_error: pl.E
         _unknown=pl.coalesce(*unknown_texts(fields), pl.lit(None, pl.String)),
     )
     fault, value = _errors(fields)
-    return parsed.select(*RAW, "file", "line", fault.alias("fault"), pl.coalesce(value, "_unknown").alias("value"))
+    return parsed.select(
+        *RAW_SCHEMA, "file", "line", fault.alias("fault"), pl.coalesce(value, "_unknown").alias("value")
+    )
 
 
 def assemble_fast(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> pl.LazyFrame:
@@ -72,7 +74,7 @@ def assemble_fast(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Exp
         doubt: Whether something is wrong with a row as a whole.
 
     Returns:
-        One record for each row: the columns of RAW, and `suspect`, true where `assemble` reports an error or an
+        One record for each row: the columns of RAW_SCHEMA, and `suspect`, true where `assemble` reports an error or an
         unknown label.
     """
     is_set = {name: field.text.is_not_null() for name, field in fields.items()}
@@ -83,7 +85,7 @@ def assemble_fast(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Exp
     missing = [pl.col(name).is_null() for name in NEVER_NULL]
     suspect = pl.any_horizontal("_doubt", *missing, *wrong)
     doubt = pl.any_horizontal(doubt, *(text.is_not_null() for text in unknown_texts(fields)))
-    return rows.select(*texts, *_values(fields), _doubt=doubt).select(*RAW, suspect.alias("suspect"))
+    return rows.select(*texts, *_values(fields), _doubt=doubt).select(*RAW_SCHEMA, suspect.alias("suspect"))
 
 
 def unknown_texts(fields: Mapping[str, Field]) -> list[pl.Expr]:
@@ -92,9 +94,9 @@ def unknown_texts(fields: Mapping[str, Field]) -> list[pl.Expr]:
 
 
 def _values(fields: Mapping[str, Field]) -> list[pl.Expr]:
-    """Return the columns of RAW, null where the log has no such column."""
-    values = {name: _valid(name, field).cast(RAW[name]) for name, field in fields.items()}
-    return [values.get(name, pl.lit(None, dtype)).alias(name) for name, dtype in RAW.items()]
+    """Return the columns of RAW_SCHEMA, null where the log has no such column."""
+    values = {name: _valid(name, field).cast(RAW_SCHEMA[name]) for name, field in fields.items()}
+    return [values.get(name, pl.lit(None, dtype)).alias(name) for name, dtype in RAW_SCHEMA.items()]
 
 
 def _valid(name: str, field: Field) -> pl.Expr:
@@ -103,7 +105,7 @@ def _valid(name: str, field: Field) -> pl.Expr:
     NaN and infinity, negative volumes, and ports above 65535 are invalid.
     """
     value = field.value
-    if RAW[name] == pl.Float64:
+    if RAW_SCHEMA[name] == pl.Float64:
         value = value.cast(pl.Float64, strict=False)
         value = pl.when(value.is_finite()).then(value)
     if name in VOLUMES:

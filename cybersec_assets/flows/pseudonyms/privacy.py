@@ -19,7 +19,7 @@ def without_addresses(records: pl.LazyFrame, pseudonyms: Pseudonyms) -> pl.LazyF
     """Replace addresses with pseudonyms.
 
     Args:
-        records: The columns of RAW and optionally of ORIGIN or others. `value` becomes null, or HIDDEN if it is a
+        records: The columns of RAW_SCHEMA and optionally of ORIGIN or others. `value` becomes null, or HIDDEN for a
             label.
         pseudonyms: The pseudonyms.
 

@@ -32,7 +32,7 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record for each line.
+        The columns of RAW_SCHEMA and ORIGIN, a record for each line.
 
     Raises:
         UnreadableLogError: A required column is missing.

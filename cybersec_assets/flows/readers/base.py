@@ -30,8 +30,8 @@ class Reader:
     Attributes:
         name: The name of the format in `FLOWS_FORMAT`.
         recognises: Returns whether a file has this format, judged by its first lines.
-        scan: Returns the columns of RAW and ORIGIN. With `mapped`, it takes the mapping of columns as `columns`.
-        fast_scan: Returns the columns of RAW and `suspect`. None where a format has no fast path.
+        scan: Returns the columns of RAW_SCHEMA and ORIGIN. With `mapped`, it takes the mapping of columns as `columns`.
+        fast_scan: Returns the columns of RAW_SCHEMA and `suspect`. None where a format has no fast path.
         together: Whether records of one file depend on other files, so that all files of a day are read at once.
         mapped: Whether FLOWS_COLUMNS applies to the format.
         isolate: Whether a damaged file can crash the process. Its `scan` runs in a process of its own, so it must be

@@ -28,7 +28,7 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record for each flow and for each line that is not a JSON object.
+        The columns of RAW_SCHEMA and ORIGIN, a record for each flow and for each line that is not a JSON object.
     """
     row_error = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
     flows = log.line_counts.skip(scan_objects(log, TEXTS), _other_event())

@@ -18,7 +18,7 @@ def scan(log: StagedLog, columns: Columns | None = None) -> pl.LazyFrame:
     """Read a Parquet file lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record for each row; `line` is the number of the row.
+        The columns of RAW_SCHEMA and ORIGIN, a record for each row; `line` is the number of the row.
 
     Raises:
         UnreadableLogError: A required or mapped column is missing, or the file is damaged or a decompression bomb.

@@ -14,7 +14,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from cybersec_assets.flows.day import UTC, Day
-from cybersec_assets.flows.schema import ORIGIN, RAW, TIMESTAMP
+from cybersec_assets.flows.schema import ORIGIN, RAW_SCHEMA, TIMESTAMP
 from cybersec_assets.flows.synthetic.traffic import ATTACKS, Slice, normal
 
 SLICE_FLOWS = 100_000
@@ -32,9 +32,9 @@ def synthetic_flows(day: dt.date, flows: int, zone: ZoneInfo = UTC) -> pl.LazyFr
         zone: The time zone of the day.
 
     Returns:
-        The columns of RAW, with labels, and ORIGIN, in order of time.
+        The columns of RAW_SCHEMA, with labels, and ORIGIN, in order of time.
     """
-    schema = RAW | ORIGIN
+    schema = RAW_SCHEMA | ORIGIN
 
     def slices(
         with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch: int | None
@@ -76,5 +76,7 @@ def _finish(frame: pl.DataFrame, day: Day, begin: int) -> pl.DataFrame:
         pl.lit("synthetic").alias("file"),
         (number + 1).alias("line"),
     )
-    missing = [pl.lit(None, dtype).alias(name) for name, dtype in (RAW | ORIGIN).items() if name not in full.columns]
-    return full.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in (RAW | ORIGIN).items())
+    missing = [
+        pl.lit(None, dtype).alias(name) for name, dtype in (RAW_SCHEMA | ORIGIN).items() if name not in full.columns
+    ]
+    return full.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in (RAW_SCHEMA | ORIGIN).items())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.flows.clean import clean, count_repeats
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets_tests.support.flows.logs import examples
 
 NOON = dt.datetime(2024, 4, 19, 12, tzinfo=dt.UTC)
@@ -29,7 +29,7 @@ records = st.fixed_dictionaries(
 
 def flows_of(flows):
     """Return raw flows with some values."""
-    return pl.LazyFrame([FLOW | flow for flow in flows], schema=RAW)
+    return pl.LazyFrame([FLOW | flow for flow in flows], schema=RAW_SCHEMA)
 
 
 def cleaned(flows):
@@ -96,7 +96,7 @@ def test_repeated_records_are_dropped_and_counted(flows):
 
 
 def test_no_column_of_raw_is_lost():
-    assert cleaned([{}]).columns == [*RAW, "bytes_per_second", "timestamp_hour", "flow_size_category"]
+    assert cleaned([{}]).columns == [*RAW_SCHEMA, "bytes_per_second", "timestamp_hour", "flow_size_category"]
 
 
 def test_labels_are_unchanged():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cybersec_assets.errors import DamagedLogError, UnreadableLogError
 from cybersec_assets.flows.ingest import MAX_LISTED, Ingested, ingest, require_share
 from cybersec_assets.flows.plan import FILES_AT_ONCE
-from cybersec_assets.flows.schema import ORIGIN, RAW
+from cybersec_assets.flows.schema import ORIGIN, RAW_SCHEMA
 from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.support.flows.logs import DAY, MIDNIGHT, examples, find, write, zeek_log, zeek_row
 
@@ -41,7 +41,7 @@ def test_records_go_to_two_files(folder):
     write(folder / "a.log", zeek_log(GOOD, BAD, GOOD))
     ingested, kept, rejected = run(folder, 0.5)
     assert (ingested.rows, ingested.rejected) == (2, 1)
-    assert pl.read_parquet_schema(kept) == RAW
+    assert pl.read_parquet_schema(kept) == RAW_SCHEMA
     assert pl.read_parquet_schema(rejected) == ORIGIN
     assert ingested.examples.rows() == pl.read_parquet(rejected).rows() == [(f"{folder}/a.log", 8, "duration", "long")]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cybersec_assets.errors import QualityError
 from cybersec_assets.flows.day import UTC, Day
 from cybersec_assets.flows.quality import RuleResult, parse_result, raw_results, require, silver_results
-from cybersec_assets.flows.schema import NEVER_NULL, RAW, VOLUMES
+from cybersec_assets.flows.schema import NEVER_NULL, RAW_SCHEMA, VOLUMES
 from cybersec_assets_tests.support.flows.logs import DAY, examples
 
 MIDNIGHT = dt.datetime(DAY.year, DAY.month, DAY.day, tzinfo=dt.UTC)
@@ -26,7 +26,7 @@ def results_of(flows, allowed=0.2, zone=UTC):
     """Return the results for some flows by rule."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "raw.parquet"
-        pl.DataFrame([FLOW | flow for flow in flows], schema=RAW).write_parquet(file)
+        pl.DataFrame([FLOW | flow for flow in flows], schema=RAW_SCHEMA).write_parquet(file)
         return {result.rule: result for result in raw_results(file, Day(DAY, zone), allowed)}
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import NoFlowLogsError, SettingsError, UnreadableLogError
-from cybersec_assets.flows.schema import ORIGIN, RAW
+from cybersec_assets.flows.schema import ORIGIN, RAW_SCHEMA
 from cybersec_assets.flows.source import FlowSource, formats
 from cybersec_assets_tests.support.flows.logs import (
     DAY,
@@ -98,7 +98,7 @@ def test_records_have_the_one_schema(tmp_path):
     paths = write(tmp_path / "zeek", zeek_log(zeek_row())), write(tmp_path / "c", csv_log(csv_row()))
     for uri in (None, *map(str, paths)):
         (part,) = FlowSource(uri).logs_of(DAY, tmp_path / f"logs of {len(str(uri))}").parts
-        assert dict(part.scan(part.files).collect_schema()) == RAW | ORIGIN
+        assert dict(part.scan(part.files).collect_schema()) == RAW_SCHEMA | ORIGIN
 
 
 def test_an_unknown_format_is_rejected():

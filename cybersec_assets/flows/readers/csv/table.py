@@ -45,8 +45,8 @@ def scan(log: StagedLog, columns: Columns | None = None) -> pl.LazyFrame:
     """Read a file lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record for each line; blank lines are skipped. In files with quoted fields that
-        span lines, a record has the number of its first line, and fields that a short row lacks are unset.
+        The columns of RAW_SCHEMA and ORIGIN, a record for each line; blank lines are skipped. In files with quoted
+        fields that span lines, a record has the number of its first line, and fields that a short row lacks are unset.
 
     Raises:
         UnreadableLogError: A required or mapped column is missing.

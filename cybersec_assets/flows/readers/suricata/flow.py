@@ -47,8 +47,8 @@ def scan(logs: Sequence[StagedLog]) -> pl.LazyFrame:
     """Read event logs lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record for each `flow` event, for each flow that has only `netflow` events,
-        and for each line that is not a JSON object.
+        The columns of RAW_SCHEMA and ORIGIN, a record for each `flow` event, for each flow that has only `netflow`
+        events, and for each line that is not a JSON object.
     """
     test = LineTest(pl.col("event_type") == NETFLOW, is_netflow)
     lines = [scan_objects(log, TEXTS, test=test, kinds=[EVENT[0]]) for log in logs]
@@ -63,7 +63,7 @@ def fast_scan(logs: Sequence[StagedLog]) -> pl.LazyFrame:
     """Read event logs lazily whose values all have the types that Suricata writes.
 
     Returns:
-        The columns of RAW and `suspect`, which is also true for `netflow` events and events without a type.
+        The columns of RAW_SCHEMA and `suspect`, which is also true for `netflow` events and events without a type.
     """
     flows = pl.concat([log.line_counts.skip(scan_typed(log, TYPES), _other_type()) for log in logs])
     doubt = is_nested(TYPES) | pl.col("event_type").ne_missing(FLOW_EVENT)

@@ -21,7 +21,7 @@ from cybersec_assets.flows.parsing.records import assemble
 from cybersec_assets.flows.parsing.times import parse_time, seconds_between
 from cybersec_assets.flows.parsing.values import Field, count, volume
 from cybersec_assets.flows.readers.suricata.eve import EVENT, event_fields, flow_ids
-from cybersec_assets.flows.schema import ORIGIN, RAW
+from cybersec_assets.flows.schema import ORIGIN, RAW_SCHEMA
 from cybersec_assets.flows.staging import StagedLog
 
 NETFLOW = ("start", "end", "pkts", "bytes")
@@ -42,9 +42,9 @@ def netflows(logs: Sequence[StagedLog]) -> pl.LazyFrame:
         logs: The day's files. The events of a flow may be in different files.
 
     Returns:
-        The columns of RAW and ORIGIN. A joined flow has the file and line of the originator's event.
+        The columns of RAW_SCHEMA and ORIGIN. A joined flow has the file and line of the originator's event.
     """
-    schema = pl.Schema(RAW | ORIGIN)
+    schema = pl.Schema(RAW_SCHEMA | ORIGIN)
     flows = cache(lambda: _joined(logs) if any(map(_has_some, logs)) else schema.to_frame())
     lock = Lock()
 
@@ -70,7 +70,7 @@ def _joined(logs: Sequence[StagedLog]) -> pl.DataFrame:
     line_counts.add(EVENT_TYPE, int(joined.filter(parses, "has_flow_event")["lines"].sum()))
     records = joined.filter(~parses | pl.col("has_flow_event").is_null())
     line_counts.joined += int((records.filter(parses)["lines"] - 1).sum())
-    return records.select(*RAW, *ORIGIN)
+    return records.select(*RAW_SCHEMA, *ORIGIN)
 
 
 def _one_way(logs: Sequence[StagedLog]) -> pl.LazyFrame:

@@ -100,7 +100,7 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a connection log lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record for each connection and for each line that is not a JSON object.
+        The columns of RAW_SCHEMA and ORIGIN, a record for each connection and for each line that is not a JSON object.
     """
     rows = scan_objects(log, TEXTS, test=_test(), kinds=STREAM)
     row_error = pl.when(~pl.col("is_object")).then(pl.lit("JSON object"))
@@ -112,7 +112,7 @@ def fast_scan(log: StagedLog) -> pl.LazyFrame:
     """Read a connection log lazily whose values all have the types that Zeek writes.
 
     Returns:
-        The columns of RAW and `suspect`.
+        The columns of RAW_SCHEMA and `suspect`.
     """
     is_iso = any(isinstance(record.get("ts"), str) for record in first_objects(log))
     types = TYPES | {"ts": pl.String()} if is_iso else TYPES

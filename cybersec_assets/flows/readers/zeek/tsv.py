@@ -19,7 +19,7 @@ from cybersec_assets.flows.parsing.values import Field
 from cybersec_assets.flows.readers.base import Reader, each
 from cybersec_assets.flows.readers.zeek.conn import NEEDED, NUMBERS, conn_fields
 from cybersec_assets.flows.readers.zeek.header import Block, Header, blocks
-from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW, VOLUMES
+from cybersec_assets.flows.schema import LAST_PORT, NEVER_NULL, PORTS, RAW_SCHEMA, VOLUMES
 from cybersec_assets.flows.staging import StagedLog
 
 ESCAPE = re.compile(rb"\\x([0-9A-Fa-f]{2})")
@@ -29,7 +29,7 @@ def scan(log: StagedLog) -> pl.LazyFrame:
     """Read a connection log lazily.
 
     Returns:
-        The columns of RAW and ORIGIN, a record for each line.
+        The columns of RAW_SCHEMA and ORIGIN, a record for each line.
 
     Raises:
         UnreadableLogError: A header is missing, or lacks a required column.
@@ -41,8 +41,8 @@ def fast_scan(log: StagedLog) -> pl.LazyFrame:
     """Read a connection log lazily, with typed numbers.
 
     Returns:
-        The columns of RAW and `suspect`, a record for each line. A line with a wrong number of fields, or with an
-        invalid number, is suspect or raises an error. Text that is not UTF-8 raises an error.
+        The columns of RAW_SCHEMA and `suspect`, a record for each line. A line with a wrong number of fields, or with
+        an invalid number, is suspect or raises an error. Text that is not UTF-8 raises an error.
     """
     return _each_block(log, _fast_scan_block)
 
@@ -151,8 +151,8 @@ def _fast_scan_block(block: Block) -> pl.LazyFrame:
 
 
 def _checked(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) -> pl.LazyFrame:
-    nothing = {name: pl.lit(None, dtype) for name, dtype in RAW.items() if name not in fields}
-    values = {name: field.value.cast(RAW[name]) for name, field in fields.items()}
+    nothing = {name: pl.lit(None, dtype) for name, dtype in RAW_SCHEMA.items() if name not in fields}
+    values = {name: field.value.cast(RAW_SCHEMA[name]) for name, field in fields.items()}
     doubt = pl.any_horizontal(doubt, *(text.is_not_null() for text in unknown_texts(fields)))
     parsed = rows.select(**nothing, **values, doubt=doubt)
     missing = [pl.col(name).is_null() for name in NEVER_NULL]
@@ -160,7 +160,7 @@ def _checked(rows: pl.LazyFrame, fields: Mapping[str, Field], doubt: pl.Expr) ->
     overflows = pl.col("bytes").is_null() & pl.any_horizontal(pl.col("orig_bytes", "resp_bytes").is_not_null())
     no_port = [~pl.col(name).is_between(0, LAST_PORT) for name in PORTS]
     suspect = pl.any_horizontal("doubt", *missing, *negative, *no_port, overflows, ~pl.col("duration").is_finite())
-    return parsed.select(*RAW, suspect.fill_null(value=False).alias("suspect"))
+    return parsed.select(*RAW_SCHEMA, suspect.fill_null(value=False).alias("suspect"))
 
 
 def recognises(log: StagedLog) -> bool:

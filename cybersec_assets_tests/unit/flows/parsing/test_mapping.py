@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cybersec_assets.errors import SettingsError
 from cybersec_assets.flows.parsing.mapping import Column, Layout, Position, Span, Sum, Value, parse_columns
 from cybersec_assets.flows.parsing.presets import presets
-from cybersec_assets.flows.schema import RAW, VOLUMES
+from cybersec_assets.flows.schema import RAW_SCHEMA, VOLUMES
 from cybersec_assets_tests.support.flows.logs import csv_log, csv_row, examples, find, write, zeek_log, zeek_row
 
 SPECIAL = set(",+=\"'")
@@ -51,7 +51,7 @@ def mappings(draw):
     always_quote = draw(st.booleans())
     mapping = {}
     entries = []
-    for raw in draw(st.lists(st.sampled_from(list(RAW)), min_size=1, max_size=5, unique=True)):
+    for raw in draw(st.lists(st.sampled_from(list(RAW_SCHEMA)), min_size=1, max_size=5, unique=True)):
         most = 3 if raw in VOLUMES else 1
         made_of = draw(st.lists(terms, min_size=1, max_size=most, unique=True))
         mapping[raw] = Sum(sum=tuple(made_of)) if len(made_of) > 1 else made_of[0]
@@ -78,7 +78,7 @@ sources = st.one_of(
 
 
 @examples
-@given(st.dictionaries(st.sampled_from(list(RAW)), sources, min_size=1, max_size=4), st.sampled_from([None, 2]))
+@given(st.dictionaries(st.sampled_from(list(RAW_SCHEMA)), sources, min_size=1, max_size=4), st.sampled_from([None, 2]))
 def test_a_document_is_parsed_or_rejected_with_one_error(document, indent):
     text = json.dumps(
         {raw: source.model_dump(exclude_defaults=True) for raw, source in document.items()}, indent=indent
@@ -107,7 +107,7 @@ json_values = st.recursive(
     st.one_of(
         st.text(),
         st.text("bytes=duration,+\"'#1 a{}[]:"),
-        st.dictionaries(st.sampled_from([*RAW, "preset"]) | st.text(), json_values, max_size=3).map(json.dumps),
+        st.dictionaries(st.sampled_from([*RAW_SCHEMA, "preset"]) | st.text(), json_values, max_size=3).map(json.dumps),
     )
 )
 def test_any_text_is_parsed_or_rejected_with_one_error(text):

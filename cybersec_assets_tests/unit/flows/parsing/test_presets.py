@@ -10,7 +10,7 @@ import pytest
 from cybersec_assets.errors import UnreadableLogError
 from cybersec_assets.flows.day import Day
 from cybersec_assets.flows.parsing.presets import presets
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets_tests.support.flows.logs import DAY, MIDNIGHT, faults, find, only, read, write
 
 MIDNIGHT_OF_DAY = dt.datetime.combine(DAY, dt.time(), dt.UTC)
@@ -213,7 +213,7 @@ def test_each_style_of_header_gives_the_same_flow(tmp_path, preset, row, flow, t
         write(path, text)
     kept, rejected = read(path, columns=preset)
     assert rejected.is_empty()
-    assert only(kept) == dict.fromkeys(RAW) | flow
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | flow
 
 
 @pytest.mark.parametrize(("preset", "row", "flow"), HEADLESS.values(), ids=HEADLESS)
@@ -221,7 +221,7 @@ def test_each_style_of_header_gives_the_same_flow(tmp_path, preset, row, flow, t
 def test_a_file_without_a_header_becomes_flows(tmp_path, preset, row, flow, begin):
     kept, rejected = read(write(tmp_path / "flows", begin + (",".join(row.values()) + "\n") * 2), columns=preset)
     assert rejected.is_empty()
-    assert kept.to_dicts() == [dict.fromkeys(RAW) | flow] * 2
+    assert kept.to_dicts() == [dict.fromkeys(RAW_SCHEMA) | flow] * 2
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_document_overrides_columns_of_a_preset(tmp_path):
     document = {"preset": "netflow_v2", "timestamp": {"value": "2020-02-02T02:02:02"}, "label": "verdict"}
     kept, _ = read(path, columns=json.dumps(document))
     changed = {"timestamp": dt.datetime(2020, 2, 2, 2, 2, 2, tzinfo=dt.UTC), "label": True}
-    assert only(kept) == dict.fromkeys(RAW) | NETFLOW_FLOW | changed
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | NETFLOW_FLOW | changed
 
 
 def test_a_document_supplies_a_column_that_a_file_lacks(tmp_path):

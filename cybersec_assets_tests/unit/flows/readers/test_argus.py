@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets_tests.support.flows.delimited_logs import ARGUS, Kind
 from cybersec_assets_tests.support.flows.logs import examples, faults, only, read, write
 
@@ -35,7 +35,7 @@ def test_a_line_of_ctu_13_becomes_a_record(log):
     """Each column becomes its raw column; the volume of the response is the total minus the request."""
     kept, rejected = read(write(log, ARGUS.log(ARGUS.row())))
     assert rejected.is_empty()
-    assert only(kept) == dict.fromkeys(RAW) | {
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": dt.datetime(2024, 4, 19, 9, 46, 53, 47_277, tzinfo=dt.UTC),
         "src_ip": "212.50.71.179",
         "src_port": 39_678,
@@ -156,7 +156,7 @@ def written(flow, time):
 
 def expected(flow, names):
     """Return the record that a flow must become."""
-    return dict.fromkeys(RAW) | {
+    return dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": flow["StartTime"].replace(tzinfo=dt.UTC),
         "src_ip": flow["SrcAddr"],
         "dst_ip": flow["DstAddr"],

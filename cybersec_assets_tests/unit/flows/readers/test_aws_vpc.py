@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets_tests.support.flows.delimited_logs import AWS_VPC, Kind
 from cybersec_assets_tests.support.flows.logs import MIDNIGHT, examples, faults, only, read, write
 
@@ -28,7 +28,7 @@ def log(tmp_path):
 def test_a_line_becomes_a_record(log, header):
     kept, rejected = read(write(log, header + AWS_VPC.row()))
     assert rejected.is_empty()
-    assert only(kept) == dict.fromkeys(RAW) | {
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": dt.datetime(2024, 4, 19, 0, 0, 10, tzinfo=dt.UTC),
         "src_ip": "172.31.16.139",
         "src_port": 20_641,
@@ -79,7 +79,7 @@ def test_a_custom_list_is_read_by_its_header(log):
     kind = Kind("aws_vpc", CUSTOM, (), (), " ")
     kept, rejected = read(write(log, kind.log(kind.row()) + kind.log(kind.row())))
     assert (kept.height, rejected.height) == (2, 0)
-    assert kept.rows(named=True)[1] == dict.fromkeys(RAW) | {
+    assert kept.rows(named=True)[1] == dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": dt.datetime(2024, 4, 19, tzinfo=dt.UTC),
         "src_ip": "2001:db8::1",
         "dst_ip": "2001:db8::2",
@@ -162,7 +162,7 @@ def written(record):
 
 def expected(record):
     """Return the record of the raw layer."""
-    return dict.fromkeys(RAW) | {
+    return dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": EPOCH + dt.timedelta(seconds=record["start"]),
         "src_ip": record["srcaddr"],
         "dst_ip": record["dstaddr"],

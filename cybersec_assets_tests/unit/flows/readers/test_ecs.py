@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets_tests.support.flows.json_logs import ECS_CONN as ZEEK
 from cybersec_assets_tests.support.flows.json_logs import ECS_FLOW as SURICATA
 from cybersec_assets_tests.support.flows.json_logs import lines
@@ -40,7 +40,7 @@ def changed(record, **values):
 def test_a_connection_of_zeek_becomes_a_record(log):
     kept, rejected = read(write(log, lines(ZEEK)))
     assert rejected.is_empty()
-    assert only(kept) == dict.fromkeys(RAW) | {
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": dt.datetime(2024, 4, 19, 0, 1, 0, 943_000, tzinfo=dt.UTC),
         "src_ip": "10.0.0.1",
         "src_port": 50_000,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets_tests.support.flows.delimited_logs import NFDUMP, NFDUMP_LATER, Kind
 from cybersec_assets_tests.support.flows.logs import examples, faults, find, only, read, write
 
@@ -36,7 +36,7 @@ def test_other_separators_change_nothing(log, kind, separator):
 def test_a_line_becomes_a_record(log):
     kept, rejected = read(write(log, NFDUMP.log(NFDUMP.row()) + SUMMARY))
     assert rejected.is_empty()
-    assert only(kept) == dict.fromkeys(RAW) | {
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": dt.datetime(2024, 4, 19, 0, 0, 1, tzinfo=dt.UTC),
         "src_ip": "10.0.0.1",
         "src_port": 50_000,
@@ -55,7 +55,7 @@ def test_a_line_becomes_a_record(log):
 def test_a_line_of_later_versions_becomes_a_record(log):
     kept, rejected = read(write(log, NFDUMP_LATER.log(NFDUMP_LATER.row()) + SUMMARY), "nfdump")
     assert rejected.is_empty()
-    assert only(kept) == dict.fromkeys(RAW) | {
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": dt.datetime(2024, 4, 19, 0, 0, 1, 943_000, tzinfo=dt.UTC),
         "src_ip": "2001:db8::1",
         "src_port": 50_000,
@@ -164,7 +164,7 @@ def written(flow):
 
 def expected(flow):
     """Return the record that a flow must become."""
-    return dict.fromkeys(RAW) | {
+    return dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": moment(flow),
         "src_ip": flow["sa"],
         "dst_ip": flow["da"],

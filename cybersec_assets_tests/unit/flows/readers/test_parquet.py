@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.schema import RAW, REQUIRED
+from cybersec_assets.flows.schema import RAW_SCHEMA, REQUIRED
 from cybersec_assets_tests.support.flows.logs import examples, faults, find, only, read
 
 NOON = dt.datetime(2024, 4, 19, 12, tzinfo=dt.UTC)
@@ -40,7 +40,7 @@ def write_flow(log, dtypes=None, **values):
 def test_a_row_becomes_a_record(log):
     kept, rejected = read(write_flow(log, note="x", src_port=80, dtypes={"src_port": pl.UInt16}))
     assert rejected.is_empty()
-    assert only(kept) == dict.fromkeys(RAW) | FLOW | {"protocol": "tcp", "src_port": 80}
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | FLOW | {"protocol": "tcp", "src_port": 80}
 
 
 flows = st.fixed_dictionaries(
@@ -61,7 +61,7 @@ unit_names = st.sampled_from(["ms", "us", "ns"])
 @examples
 @given(st.lists(flows, max_size=6), st.permutations([*FLOW, "uid", "label"]), unit_names, st.booleans())
 def test_what_is_written_is_read_back(flows, names, unit, zoned):
-    schema = {name: RAW[name] for name in names} | {"timestamp": pl.Datetime("us")}
+    schema = {name: RAW_SCHEMA[name] for name in names} | {"timestamp": pl.Datetime("us")}
     table = pl.DataFrame(flows, schema=schema).with_columns(pl.col("timestamp").cast(pl.Datetime(unit)))
     utc = table.with_columns(pl.col("timestamp").dt.replace_time_zone("UTC"))
     elsewhere = utc.with_columns(pl.col("timestamp").dt.convert_time_zone("Asia/Tokyo"))
@@ -191,7 +191,7 @@ def test_mapped_columns_make_a_record(log):
     """Columns without a mapping are read under their own names."""
     write_flow(log, when=NOON.replace(tzinfo=None), timestamp=None, sent=1, received="2.0", duration=7.0)
     kept, _ = read(log, columns=NAMES)
-    assert only(kept) == dict.fromkeys(RAW) | FLOW | {"protocol": "tcp", "bytes": 3, "duration": 2.5}
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | FLOW | {"protocol": "tcp", "bytes": 3, "duration": 2.5}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from cybersec_assets.flows.schema import NEVER_NULL, ORIGIN, RAW, REQUIRED, VOLUMES
+from cybersec_assets.flows.schema import NEVER_NULL, ORIGIN, RAW_SCHEMA, REQUIRED, VOLUMES
 from cybersec_assets.flows.synthetic.flows import synthetic_flows
 from cybersec_assets_tests.support.flows.logs import DAY
 
@@ -48,7 +48,7 @@ def test_flows_spread_over_the_whole_day(day):
 
 def test_the_schema_is_that_of_every_source(day):
     """Required columns have no nulls, volumes are not negative, and there are no errors."""
-    assert dict(day.schema) == RAW | ORIGIN
+    assert dict(day.schema) == RAW_SCHEMA | ORIGIN
     assert sum(day.select({*REQUIRED, *NEVER_NULL, "label"}).null_count().row(0)) == 0
     assert min(day[name].min() for name in VOLUMES) >= 0
     assert day["fault"].null_count() == FLOWS

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets_tests.support.flows.logs import (
     csv_log,
     csv_row,
@@ -39,7 +39,7 @@ def log(tmp_path):
 def test_mapped_columns_make_a_record(log):
     """Columns without a mapping are read under their own names."""
     kept, _ = read(write(log, f"{FOREIGN}2024-04-19 10:00:00,10.0.0.1,10.0.0.2,10,20,1.5,UDP,x\n"), columns=NAMES)
-    assert only(kept) == dict.fromkeys(RAW) | {
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": dt.datetime(2024, 4, 19, 10, tzinfo=dt.UTC),
         "src_ip": "10.0.0.1",
         "dst_ip": "10.0.0.2",

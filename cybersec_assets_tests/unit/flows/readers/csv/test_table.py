@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cybersec_assets.errors import UnreadableLogError
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets_tests.support.flows.logs import CSV, csv_log, csv_row, examples, faults, find, only, read, write
 
 
@@ -24,7 +24,7 @@ def log(tmp_path):
 def test_a_row_becomes_a_record(log):
     kept, rejected = read(write(log, csv_log(csv_row())))
     assert rejected.is_empty()
-    assert only(kept) == dict.fromkeys(RAW) | {
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": dt.datetime(2024, 4, 19, 10, 0, 0, 1, tzinfo=dt.UTC),
         "src_ip": "10.0.0.1",
         "dst_ip": "10.0.0.2",
@@ -70,7 +70,7 @@ def test_what_a_csv_writer_writes_is_read_back(flows, names, quoting, packed):
         kept, rejected = read(write(Path(folder) / "flows.csv", text.getvalue(), packed=packed))
     assert rejected.is_empty()
     assert kept.rows(named=True) == [
-        dict.fromkeys(RAW)
+        dict.fromkeys(RAW_SCHEMA)
         | {name: value for name, value in flow.items() if name != "note"}
         | {"timestamp": flow["timestamp"].replace(tzinfo=dt.UTC)}
         for flow in flows

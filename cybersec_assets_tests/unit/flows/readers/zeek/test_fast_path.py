@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cybersec_assets.flows.compression import CHUNK_BYTES
 from cybersec_assets.flows.readers.zeek.header import blocks
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.support.flows.logs import DAY, ZEEK, examples, write, zeek_header, zeek_log, zeek_row
 
@@ -112,9 +112,9 @@ def test_the_fast_path_agrees_with_scan(content):
     complete, fast = both(content)
     if fast is None or fast["suspect"].any():
         return
-    assert fast.schema == RAW | {"suspect": pl.Boolean()}
+    assert fast.schema == RAW_SCHEMA | {"suspect": pl.Boolean()}
     assert complete["fault"].null_count() == complete.height
-    assert fast.drop("suspect").equals(complete.select(list(RAW)))
+    assert fast.drop("suspect").equals(complete.select(list(RAW_SCHEMA)))
 
 
 @pytest.mark.parametrize("beyond", ["", "x", "x\ty", "-", "\tx"])
@@ -177,7 +177,7 @@ def test_both_paths_agree_on_an_odd_value(name, value):
     """Each odd value in each kind of column is read alike by both paths, or only by the complete one."""
     complete, fast = both(zeek_log(zeek_row(**{name.replace(".", "__"): value})))
     if fast is not None and not fast["suspect"].any():
-        assert fast.drop("suspect").equals(complete.select(list(RAW)))
+        assert fast.drop("suspect").equals(complete.select(list(RAW_SCHEMA)))
         assert complete["fault"].null_count() == complete.height
 
 
@@ -223,4 +223,4 @@ def test_a_real_log_is_not_suspect(shared_data, name):
     complete, fast = both((shared_data / name).read_bytes())
     assert fast is not None
     assert not fast["suspect"].any()
-    assert fast.drop("suspect").equals(complete.select(list(RAW)))
+    assert fast.drop("suspect").equals(complete.select(list(RAW_SCHEMA)))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from cybersec_assets.flows.readers import readers
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets.flows.staging import stage
 from cybersec_assets.sources.local import local_files
 from cybersec_assets_tests.support.flows.json_damage import logs
@@ -40,7 +40,7 @@ def agree(fast, complete):
     if fast is None:
         return True
     clean = complete["fault"].null_count() == complete.height
-    return clean and fast.equals(complete.select(list(RAW)))
+    return clean and fast.equals(complete.select(list(RAW_SCHEMA)))
 
 
 OTHERS = (DNS, CONN | {"_path": "conn"}, DNS | {"@stream": "dns"}, CONN | {"@stream": "conn"})

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets_tests.support.flows.logs import ZEEK, examples, faults, read, write, zeek_header, zeek_row
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -84,7 +84,7 @@ def expected(connection, fields):
     """Return the record that a connection must become."""
     seconds, _, fraction = connection["ts"].partition(".")
     known = [connection[name] for name in ("orig_bytes", "resp_bytes") if connection[name] is not None]
-    record = dict.fromkeys(RAW) | {
+    record = dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": EPOCH + dt.timedelta(seconds=int(seconds), microseconds=int(fraction)),
         "src_ip": connection["id.orig_h"],
         "dst_ip": connection["id.resp_h"],

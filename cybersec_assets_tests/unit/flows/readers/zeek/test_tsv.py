@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from cybersec_assets.flows.schema import RAW
+from cybersec_assets.flows.schema import RAW_SCHEMA
 from cybersec_assets_tests.support.flows.logs import ZEEK, faults, only, read, write, zeek_header, zeek_log, zeek_row
 
 HUGE = str(2**63 - 1)
@@ -19,7 +19,7 @@ def log(tmp_path):
 def test_a_line_becomes_a_record(log):
     kept, rejected = read(write(log, zeek_log(zeek_row(proto="TCP"))))
     assert rejected.is_empty()
-    assert only(kept) == dict.fromkeys(RAW) | {
+    assert only(kept) == dict.fromkeys(RAW_SCHEMA) | {
         "timestamp": dt.datetime(2024, 4, 19, 0, 1, 0, 943_239, tzinfo=dt.UTC),
         "src_ip": "10.0.0.1",
         "src_port": 50_000,
