@@ -114,19 +114,10 @@ class Verifier:
         last_seq = snapshot.last_seq()
         signed_successes = 0
         is_end_checked = False
-
-        def check_end() -> Iterator[Finding]:
-            if head is not None:
-                what = f"the journal ends with entry {chain.seq}, but head {head.number} covers {head.count} entries"
-                yield Finding(Damage.TAIL_CUT, JOURNAL, chain.seq, what)
-                yield from (finding for finding in heads if isinstance(finding, Finding))
-            elif not has_heads and (signed_successes > 1 or (chain.first > 1 and snapshot.has_signed_successes())):
-                yield Finding(Damage.HEAD_MISSING, HEADS, 1, "the journal has entries, but no head was ever signed")
-
         for entries, rows in snapshot.entries_and_rows(chain.first):
             if not entries and not is_end_checked and chain.seq >= last_seq:
                 # A truncated journal is reported before the rows that its missing entries leave behind.
-                yield from check_end()
+                yield from _check_end(chain, head, heads)
                 is_end_checked = True
             for entry in entries:
                 is_intact = yield from self._check_entry(entry, rows, chain)
@@ -140,7 +131,9 @@ class Verifier:
                     yield from self._check_objects(entry)
             yield from unclaimed_rows(entries, rows, TABLES)
         if not is_end_checked:
-            yield from check_end()
+            yield from _check_end(chain, head, heads)
+        if not has_heads and (signed_successes > 1 or (chain.first > 1 and snapshot.has_signed_successes())):
+            yield Finding(Damage.HEAD_MISSING, HEADS, 1, "the journal has entries, but no head was ever signed")
 
     def _check_entry(self, entry: JournalRow, rows: Sequence[EventRow], chain: Chain) -> Generator[Finding, None, bool]:
         """Yield what is wrong with an entry, and return whether it matches its hash and columns."""
@@ -189,6 +182,15 @@ def _recorded_objects(entry: JournalRow) -> Iterator[RecordedObject]:
     except (KeyError, TypeError, AttributeError):
         # A row that refers to no object differs from the event table, which is reported already.
         return
+
+
+def _check_end(chain: Chain, head: SignedHead | None, heads: HeadsOrFindings) -> Iterator[Finding]:
+    """Yield what is wrong with the journal's end: a head that was not reached covers entries that are missing."""
+    if head is None:
+        return
+    what = f"the journal ends with entry {chain.seq}, but head {head.number} covers {head.count} entries"
+    yield Finding(Damage.TAIL_CUT, JOURNAL, chain.seq, what)
+    yield from (finding for finding in heads if isinstance(finding, Finding))
 
 
 def _next_head(heads: HeadsOrFindings) -> Generator[Finding, None, SignedHead | None]:
