@@ -1,4 +1,4 @@
-"""The environment variables of the contract, as typed values in groups.
+"""The environment variables, as typed values in groups.
 
 A group has what one resource needs. Names, defaults, bounds and meanings of all variables are here and nowhere else;
 `docs/configuration.md` is made from them. Secrets are `SecretStr`, which no repr shows. Empty means unset.
@@ -29,7 +29,11 @@ class Group(BaseSettings):
 
 
 class _InHome(Group):
-    home: Path = _variable("CYBERSEC_HOME", Path(".cybersec"), "Folder of everything that is embedded, and of keys.")
+    home: Path = _variable(
+        "CYBERSEC_HOME",
+        Path(".cybersec"),
+        "Folder of the embedded database, local objects, Dagster's instance and generated keys.",
+    )
 
 
 class StoreSettings(_InHome):
@@ -85,10 +89,15 @@ class AuditSettings(_InHome):
     """The keys of the audit's signed heads."""
 
     signing_key: Secret = _variable(
-        "AUDIT_SIGNING_KEY", None, "Ed25519 key, 32 bytes in base64. Unset: made once in `CYBERSEC_HOME`."
+        "AUDIT_SIGNING_KEY",
+        None,
+        "Ed25519 key, 32 bytes in base64. Unset: a key is generated once and kept in `CYBERSEC_HOME`.",
     )
     trusted_keys: str | None = _variable(
-        "AUDIT_TRUSTED_KEYS", None, "Public keys that `cybersec audit verify` trusts. Unset: the signing key's."
+        "AUDIT_TRUSTED_KEYS",
+        None,
+        "Public keys that `cybersec audit verify` trusts, separated by commas. Unset: those in "
+        "`CYBERSEC_HOME/audit/trusted-keys`, and the signing key's.",
     )
 
 
@@ -126,7 +135,11 @@ class ScheduleSettings(Group):
     timezone: str = _variable(
         "FLOWS_TIMEZONE", "UTC", "IANA time zone of the sensor. A partition is a day in this zone."
     )
-    cron: str = _variable("CYBERSEC_SCHEDULE_CRON", "0 2 * * *", "When the schedule runs the day before, in UTC.")
+    cron: str = _variable(
+        "CYBERSEC_SCHEDULE_CRON",
+        "0 2 * * *",
+        "When the schedule starts the run of the day before: a cron expression in UTC.",
+    )
     enabled: bool = _variable("CYBERSEC_SCHEDULE_ENABLED", default=False, meaning="Start the schedule switched on.")
 
     @property

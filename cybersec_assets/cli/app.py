@@ -83,9 +83,9 @@ def run(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command
 
 def _require_one_choice(date: str | None, first: str | None, last: str | None) -> None:
     if date is not None and (first is not None or last is not None):
-        raise SettingsError("--date and --from/--to exclude each other", "Use --date, or --from and --to")
+        raise SettingsError("--date cannot be combined with --from or --to", "Use --date, or --from and --to")
     if (first is None) != (last is None):
-        raise SettingsError("--from and --to need each other", "Use both, or --date for one day")
+        raise SettingsError("--from and --to must be used together", "Add the other one, or use --date for one day")
 
 
 @app.command()

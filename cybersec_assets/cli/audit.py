@@ -45,7 +45,7 @@ def lineage(
 
     with _audit() as audit:
         if not audit.exists():
-            problem = f"no runs here yet, {audit.location} knows no object {shortened(model, QUOTED_CHARS)}"
+            problem = f"no runs here yet: {audit.location} has no object {shortened(model, QUOTED_CHARS)}"
             raise NoRecordError(problem, "Start with `cybersec run`, or correct CYBERSEC_HOME, PG_HOST and PG_DATABASE")
         rows = audit.ask().lineage(model)
     if as_json:

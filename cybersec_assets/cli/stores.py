@@ -40,7 +40,7 @@ def wait(timeout: Timeout = 300.0) -> None:
 
 @stores_app.command()
 def check() -> None:
-    """Write to both stores and read it back. Check that exactly one of 16 writers of a name succeeds."""
+    """Write to both stores and read it back. Check that one of 16 clients can create an object, and no other."""
     from cybersec_assets.operations.provision import check as check_stores
 
     interrupts.raise_from_now()
@@ -56,5 +56,6 @@ def prune(days: Annotated[int, typer.Option(help="How many days to keep a run af
     interrupts.raise_from_now()
     pruned = delete_old_runs(load_settings(), days)
     typer.echo(
-        f"Deleted {pruned.deleted} runs, and {pruned.events} events of {pruned.kept} runs with newest materializations."
+        f"Deleted {pruned.deleted} runs. Kept {pruned.kept} runs with the latest materialization of a day, and deleted "
+        f"{pruned.events} of their events."
     )

@@ -22,11 +22,11 @@ TAKEN_STATES = {"23505", "CY003"}
 """SQLSTATEs of a second end of a phase, and of an attempt to abandon a phase whose worker is alive."""
 CONNECTION_REMEDY = "Check PG_HOST, PG_PORT, PG_USER, PG_PASSWORD and PG_DATABASE, and that the server runs"
 REMEDIES = {
-    "25006": "Name the primary server in PG_HOST: this one only reads",
+    "25006": "Set PG_HOST to the primary server; this one is read-only",
     "53100": "Free space on the database server's disk",
     "42501": "Grant the role its rights: set PG_MIGRATION_USER to the role that owns the audit, and run again",
     "42P01": "Run this release once with this database, so that it creates what is missing",
-    "CY001": "Set the database server's clock right",
+    "CY001": "Correct the database server's clock",
     "55P03": "Find the session that holds the audit's lock in pg_locks",
     "57014": "Read the database server's log: it was too slow",
 }

@@ -179,7 +179,10 @@ def test_the_command_needs_no_right_in_the_audit(prepared, instance, monkeypatch
         monkeypatch.delenv(name)
     done = CliRunner().invoke(app, ["stores", "prune", "--days", "1"], catch_exceptions=False)
     assert done.exit_code == 0
-    assert done.stdout == "Deleted 1 runs, and 0 events of 0 runs with newest materializations.\n"
+    assert (
+        done.stdout
+        == "Deleted 1 runs. Kept 0 runs with the latest materialization of a day, and deleted 0 of their events.\n"
+    )
     for wrong in (["stores", "prune"], ["stores", "prune", "--days", "0"]):
         assert CliRunner().invoke(app, wrong).exit_code == 2
 

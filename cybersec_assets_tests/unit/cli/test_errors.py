@@ -156,7 +156,7 @@ def test_a_run_without_a_reachable_audit_is_not_started(cybersec, monkeypatch):
 
 def test_an_unknown_object_is_one_line(cybersec):
     status, _, err = cybersec("audit", "lineage", "model_x.pkl")
-    assert (status, "knows no object model_x.pkl" in err) == (2, True)
+    assert (status, "has no object model_x.pkl" in err) == (2, True)
 
 
 @pytest.mark.parametrize("port", ["-1", "0", "65536", "99999", "http"])

@@ -99,10 +99,10 @@ def test_a_failed_statement_is_not_repeated(database):
 @pytest.mark.parametrize(
     ("state", "kind", "remedy"),
     [
-        ("25006", AuditError, "this one only reads"),
+        ("25006", AuditError, "this one is read-only"),
         ("53100", AuditError, "Free space on the database server's disk"),
         ("42501", AuditError, "set PG_MIGRATION_USER to the role that owns the audit, and run again"),
-        ("CY001", AuditError, "Set the database server's clock right"),
+        ("CY001", AuditError, "Correct the database server's clock"),
         ("CY003", PhaseTakenError, "Run the day again"),
         ("23505", PhaseTakenError, "Run the day again"),
         ("P0001", AuditError, "and that the server runs"),
