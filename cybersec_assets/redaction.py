@@ -1,7 +1,7 @@
 """Remove the secrets of the environment from texts.
 
-Errors, audit rows, logs, previews and the quarantine use this module. `resources.launch` decides which values a launch
-may set.
+Errors, audit rows, logs, previews and the quarantine use this module. `defs.resources.launch` decides which values a
+launch may set.
 
 A secret is
 

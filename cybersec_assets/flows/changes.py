@@ -43,4 +43,4 @@ def _sha256(file: SourceFile) -> str:
         with file.open() as stream:
             return fingerprint_of_chunks(iter(lambda: stream.read(READ_BYTES), b"")).sha256
     except OSError as error:
-        raise UnreadableLogError(f"{file.name} cannot be read: {error}", "Restore the file or take it out") from error
+        raise UnreadableLogError(f"{file.name} cannot be read: {error}", "Restore the file or remove it") from error

@@ -195,10 +195,10 @@ def require_flows(ingested: Ingested) -> None:
     """
     events = {name: lines for name, lines in ingested.others.items() if name not in FRAME}
     if events and not ingested.rows and not ingested.rejected:
-        listed = [f"{lines:,} of {name}" for name, lines in list(events.items())[:MAX_LISTED]]
+        listed = [f"{lines:,} {name}" for name, lines in list(events.items())[:MAX_LISTED]]
         more = f" and {len(events) - MAX_LISTED} other kinds" if len(events) > MAX_LISTED else ""
         raise NoFlowLogsError(
-            f"none of the {ingested.lines:,} lines is a flow: they are {', '.join(listed)}{more}",
+            f"none of the {ingested.lines:,} lines is a flow ({', '.join(listed)}{more})",
             "Point FLOWS_URI at the sensor's flow log (Zeek's conn, Suricata's events of type flow)",
         )
 

@@ -69,7 +69,7 @@ class FlowSource:
         if self.fmt not in formats():
             raise SettingsError(f"FLOWS_FORMAT={quoted(self.fmt)} is unknown", f"Use one of {', '.join(formats())}")
         if self.uri is None and self.fmt not in {AUTO, SYNTHETIC}:
-            raise SettingsError(f"FLOWS_FORMAT={self.fmt} without FLOWS_URI", "Set FLOWS_URI to the place of the logs")
+            raise SettingsError(f"FLOWS_FORMAT={self.fmt} without FLOWS_URI", "Set FLOWS_URI to the path of the logs")
         if self.columns:
             self._require_mapped()
         # Invalid columns are reported before a run starts.
@@ -127,7 +127,7 @@ class FlowSource:
                 f"FLOWS_COLUMNS with FLOWS_FORMAT={self.fmt}", f"Unset one, or use one of {', '.join(mapped)}"
             )
         if self.uri is None:
-            raise SettingsError("FLOWS_COLUMNS without FLOWS_URI", "Set FLOWS_URI to the place of the logs")
+            raise SettingsError("FLOWS_COLUMNS without FLOWS_URI", "Set FLOWS_URI to the path of the logs")
 
     def mapping(self, day: dt.date) -> Columns | None:
         """Return the column mapping for a day; None for columns with the names of the raw layer.

@@ -129,7 +129,7 @@ def _write(name: str, hashed: "_Hashed", to: "_LineWriter", notes: list[str]) ->
         written += len(chunk)
         if written > max(RATIO_FROM_BYTES, MAX_RATIO * hashed.size):
             raise UnreadableLogError(
-                f"{name} becomes over {MAX_RATIO} times its size when it is decompressed",
+                f"{name} grows to over {MAX_RATIO} times its size when it is decompressed",
                 "Remove it; if it is a log, decompress it first",
             )
     return written, has_lines

@@ -22,8 +22,8 @@ AUDIT_FOLDER = "audit"
 NAMED_FILES = ("signing-key", "trusted-keys", "lock-probes.json", "looks.json", "tried-servers.json")
 """`looks.json` is what earlier releases called `lock-probes.json`."""
 EARLIER_FILES = re.compile(
-    r"signing-key|trusted-keys|(lock-probes|looks|tried-servers)\.json"
-    r"|\.signing-key\.[0-9a-f]+|\.(lock-probes|looks|tried-servers)\.json\.\d+|\.cybersec-assets\.[0-9a-f]{16}"
+    r"signing-key|trusted-keys|(looks|tried-servers)\.json"
+    r"|\.signing-key\.[0-9a-f]+|\.(looks|tried-servers)\.json\.\d+|\.cybersec-assets\.[0-9a-f]{16}"
 )
 """The files of a release without markers, and of a process that was killed while it wrote one of them."""
 ONLY_OURS = (

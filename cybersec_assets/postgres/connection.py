@@ -4,7 +4,7 @@ SQLAlchemy is not imported here: small processes, such as the metrics server, ne
 
 The audit needs a session of its own, because advisory locks and timeouts belong to the session. A pooler that lends
 the server's connection to another client after each transaction (PgBouncer's `pool_mode = transaction`) would pass
-both on to the next client, so that `require_session` rejects it.
+both on to the next client, so `require_session` rejects it.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,6 @@ REMEDIES = {
     "25006": "Set PG_HOST to the primary server; this one is read-only",
     "53100": "Free space on the database server's disk",
     "42501": "Grant the role its rights: set PG_MIGRATION_USER to the role that owns the audit, and run again",
-    "42P01": "Run this release once with this database, so that it creates what is missing",
     "CY001": "Correct the database server's clock",
     "55P03": "Find the session that holds the audit's lock in pg_locks",
     "57014": "Read the database server's log: it was too slow",
@@ -36,11 +35,12 @@ POOLER_ROUNDS = 3
 
 
 @contextmanager
-def connect(place: str | None = None, **parameters: Any) -> Iterator[Any]:
+def connect(place: str | None = None, remedy: str | None = None, **parameters: Any) -> Iterator[Any]:
     """Open a psycopg2 connection and close it at the end of the block.
 
     Args:
         place: Role, server and database for errors, where another database than that of the parameters is meant.
+        remedy: The remedy of every error; by default it depends on the error.
         parameters: libpq's parameters; `connect_timeout` is 5 seconds by default.
 
     Raises:
@@ -53,12 +53,12 @@ def connect(place: str | None = None, **parameters: Any) -> Iterator[Any]:
     try:
         opened = psycopg2.connect(**{"connect_timeout": CONNECT_SECONDS} | parameters)
     except psycopg2.Error as error:
-        raise error_at(place, error, is_lost=True) from error
+        raise error_at(place, error, is_lost=True, remedy=remedy) from error
     with closing(opened):
         try:
             yield opened
         except psycopg2.Error as error:
-            raise error_at(place, error, is_lost=is_lost(error)) from error
+            raise error_at(place, error, is_lost=is_lost(error), remedy=remedy) from error
 
 
 def is_lost(error: BaseException) -> bool:
@@ -68,20 +68,21 @@ def is_lost(error: BaseException) -> bool:
     return state in LOST_STATES or (isinstance(error, psycopg2.OperationalError) and not state)
 
 
-def error_at(place: str, cause: BaseException, *, is_lost: bool) -> AuditError:
+def error_at(place: str, cause: BaseException, *, is_lost: bool, remedy: str | None = None) -> AuditError:
     """Return the project's error for an error of psycopg2 or SQLAlchemy.
 
     Args:
         place: Role, server and database.
         cause: The error, with its SQLSTATE as `pgcode` where it has one.
         is_lost: Whether the connection failed.
+        remedy: The remedy; by default it depends on the error.
     """
     problem = f"cannot use the database {place}: {first_line(cause)}"
     state = getattr(cause, "pgcode", None) or ""
-    if state in TAKEN_STATES:
+    if state in TAKEN_STATES and remedy is None:
         return PhaseTakenError(problem)
     kind = AuditLostError if is_lost else AuditError
-    return kind(problem, REMEDIES.get(state, CONNECTION_REMEDY))
+    return kind(problem, remedy or REMEDIES.get(state, CONNECTION_REMEDY))
 
 
 def require_session(connection: Any, connect_again: Callable[[], Any], place: str) -> None:

@@ -16,6 +16,7 @@ from cybersec_assets.postgres.connection import connect
 from cybersec_assets.postgres.roles import create_database, create_login
 from cybersec_assets.settings import Settings
 
+REMEDY = "Check PG_HOST, PG_PORT, PG_SSLMODE and PG_SSLROOTCERT, the names of role and database, and the password"
 CREATE_MARKS = "CREATE TABLE IF NOT EXISTS cybersec_prepared (program text PRIMARY KEY, at timestamptz DEFAULT now())"
 MARK = "INSERT INTO cybersec_prepared (program) VALUES (%s) ON CONFLICT DO NOTHING"
 HAS_MARKS = "SELECT to_regclass('public.cybersec_prepared') IS NOT NULL"
@@ -155,7 +156,7 @@ class DagsterDatabase:
     def _connect(self, login: Login, database: str) -> Iterator[Any]:
         """Yield a cursor in autocommit mode."""
         role = {"user": login.user, "password": login.password, "dbname": database}
-        with connect(**self.settings.postgres.server | role) as connection:
+        with connect(remedy=REMEDY, **self.settings.postgres.server | role) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 yield cursor

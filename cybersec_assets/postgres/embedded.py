@@ -20,14 +20,13 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
-
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from cybersec_assets.errors import AuditError, shortened
 from cybersec_assets.home.folders import foreign, is_free, is_marked, make_marked, mark
@@ -205,14 +204,17 @@ class _Server:
             start = ("pg_ctl", "start", "-w", "-l", str(self.data / LOG), "-o", options)
             # After a crash, processes of the old server may still exist, and the new one does not start beside them.
             old_server = self.data / "postmaster.pid"
-            for attempt in Retrying(
-                retry=retry_if_exception(lambda error: isinstance(error, AuditError) and old_server.exists()),
-                wait=wait_fixed(LINGER_SECONDS / 50),
-                stop=stop_after_delay(LINGER_SECONDS),
-                reraise=True,
-            ):
-                with attempt:
+            deadline = time.monotonic() + LINGER_SECONDS
+            while True:
+                # Before the start: the old server may remove its file while the new one fails.
+                existed = old_server.exists()
+                try:
                     self._call(*start)
+                    break
+                except AuditError:
+                    if not existed or time.monotonic() > deadline:
+                        raise
+                    time.sleep(LINGER_SECONDS / 50)
 
     def _is_running(self) -> bool:
         # The number in a stale postmaster.pid may belong to another process now, so only the socket is reliable.

@@ -86,7 +86,7 @@ def create_login(cursor: Any, name: str, password: str | None) -> None:
 
 
 def grant_audit_rights(cursor: Any, application: str, password: str | None) -> None:
-    """Make the owner the owner of the audit's schema and allow its use to the application; create missing roles.
+    """Make the owner role the owner of the audit's schema, and let the application use it; create missing roles.
 
     Args:
         cursor: A cursor as the migrations' role, in the transaction that migrated.

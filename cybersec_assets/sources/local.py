@@ -97,9 +97,7 @@ def _translate_errors(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnreadableLogError(
-            f"{name} cannot be read: {error.strerror}", "Restore the file or take it out"
-        ) from None
+        raise UnreadableLogError(f"{name} cannot be read: {error.strerror}", "Restore the file or remove it") from None
 
 
 def _state(found: os.stat_result) -> tuple[int, dt.datetime]:

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from cybersec_assets.errors import SettingsError
+from cybersec_assets.redaction import PUBLIC_VARIABLES
 from cybersec_assets.settings import as_markdown, load_settings, reveal, secret_variables
 from cybersec_assets_tests.conftest import CHECKOUT
 
@@ -33,6 +34,11 @@ def test_the_chart_sets_the_settings_and_nothing_else():
     assert roles == {"PG", "PG_MIGRATION", "DAGSTER_PG"}
     credentials = {f"{role}_{part}" for role in roles for part in ("USER", "PASSWORD")}
     assert (set(NAME.findall(text)) - roles) | credentials == (variables() - NOT_IN_THE_CHART) | OF_DAGSTER
+
+
+def test_redaction_knows_the_defaults_of_public_settings():
+    defaults = dict(re.findall(r"^\| `(\w+)` \| .* \| (?:`(.*)`)? \|$", as_markdown(), re.MULTILINE))
+    assert {name: defaults[name] for name in PUBLIC_VARIABLES} == PUBLIC_VARIABLES
 
 
 @pytest.mark.parametrize("variable", secret_variables())

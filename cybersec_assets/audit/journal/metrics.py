@@ -14,6 +14,7 @@ FROM public.audit_metrics
 """
 LIMITS: dict[str, Any] = {"connect_timeout": 3, "tcp_user_timeout": 4_000, "application_name": "cybersec metrics"}
 """Seconds, and milliseconds: Prometheus waits ten seconds for an answer."""
+REMEDY = "Check PG_HOST, PG_PORT, PG_USER, PG_PASSWORD and PG_DATABASE, and that this release has been used there"
 SET_LIMIT = "SET LOCAL statement_timeout = 4000"
 """Milliseconds, for this transaction only, because a pooler may lend the connection to others after it."""
 
@@ -51,7 +52,7 @@ def read_metrics(**connection: Any) -> list[PhaseMetrics]:
     Raises:
         AuditError: The server cannot be reached, or the view cannot be read.
     """
-    with connect(**connection | LIMITS) as opened:
+    with connect(remedy=REMEDY, **connection | LIMITS) as opened:
         opened.set_session(readonly=True)
         with opened.cursor() as cursor:
             cursor.execute(SET_LIMIT)

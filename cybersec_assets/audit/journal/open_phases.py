@@ -11,7 +11,7 @@ A phase is made of up to three pieces, and Dagster calls each of them on its own
 - An error in any piece ends the phase as FAILED.
 - Only `succeed` ends it as SUCCESS.
 - A phase that has ended is closed: the next piece, such as a retry's first, starts a new attempt.
-- A phase holds an advisory lock while it is open. The lock of a killed worker is free, so that reconciling finds it.
+- A phase holds an advisory lock while it is open. The lock of a killed worker is free, so reconciling finds it.
 """
 
 from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@
 
 The lock alone is not enough, because a worker may lose its connection and take the lock again. Dagster's status is not
 enough either, because the run of a killed process stays STARTED for ever. A run cannot wait for a second probe at its
-start, so that the times of earlier probes are kept in a file.
+start, so the times of earlier probes are kept in a file.
 """
 
 from collections.abc import Callable, Mapping

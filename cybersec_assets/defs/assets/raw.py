@@ -152,7 +152,7 @@ def _label_warning(ingested: Ingested) -> str | None:
     shown = list(ingested.unknown_labels.items())[:MOST_LABELS]
     listed = ", ".join(f"{quoted(label)} ({flows:,})" for label, flows in shown)
     more = ", …" if len(ingested.unknown_labels) > MOST_LABELS else ""
-    return f"{ingested.unlabelled:,} flows have labels of unknown words, which give no verdict: {listed}{more}"
+    return f"{ingested.unlabelled:,} flows have labels with unknown words and count as unlabelled: {listed}{more}"
 
 
 def _labels(ingested: Ingested) -> dict[str, Any]:

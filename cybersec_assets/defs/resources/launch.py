@@ -41,7 +41,7 @@ class PlainText(ConfigScalar):
         """
         if value != self._own and has_secret(value):
             raise SettingsError(
-                f"`{self._field}` of the run's config has a secret of the environment in it", "Remove it"
+                f"`{self._field}` of the run's config contains a secret of the environment", "Remove it"
             )
         return value
 

@@ -179,7 +179,7 @@ def table_of(log: StagedLog, first: Sequence[str], columns: Columns | None) -> T
     if missing := sorted(set(REQUIRED) - set(sources)):
         raise UnreadableLogError(
             f"{log.name} has no column {', '.join(missing)}",
-            "Have the sensor write it, take the file out, or map it in FLOWS_COLUMNS",
+            "Add it to the log, remove the file, or map it in FLOWS_COLUMNS",
         )
     return Table(columns, sources, names, layout.is_headless)
 
@@ -202,7 +202,7 @@ def _require_once(log: StagedLog, found: Sequence[str], place: Place) -> None:
     if not found:
         raise UnreadableLogError(
             f"{log.name} has no column {_named(place)}, which FLOWS_COLUMNS names",
-            "Correct FLOWS_COLUMNS, or take the file out",
+            "Correct FLOWS_COLUMNS, or remove the file",
         )
     if len(found) > 1:
         raise UnreadableLogError(f"{log.name} has more than one column {_named(place)}", "Rename all of them but one")

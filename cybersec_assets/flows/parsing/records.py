@@ -27,7 +27,7 @@ def require_columns(log: StagedLog, have: Sequence[str], need: Collection[str]) 
         raise UnreadableLogError(f"{log.name} has over {MAX_COLUMNS:,} columns", "Remove it: it is not a flow log")
     if missing := sorted(set(need) - set(have)):
         raise UnreadableLogError(
-            f"{log.name} has no column {', '.join(missing)}", "Have the sensor write it, or remove the file"
+            f"{log.name} has no column {', '.join(missing)}", "Add it to the log, or remove the file"
         )
 
 

@@ -164,9 +164,8 @@ def test_unknown_labels_are_reported(make_settings, materialize, tmp_path):
     assert phases[0]["records"] == len(labels)
     assert raw.metadata["unlabelled_flows"].value == 9
     assert raw.metadata["unknown_labels"].value == {"'Zyxx'": 3, cut: 2} | {f"'qq{end}'": 1 for end in "abcd"}
-    expected = (
-        f"9 flows have labels of unknown words, which give no verdict: 'Zyxx' (3), {cut} (2), 'qqa' (1), 'qqb' (1), …"
-    )
+    words = f"'Zyxx' (3), {cut} (2), 'qqa' (1), 'qqb' (1), …"
+    expected = f"9 flows have labels with unknown words and count as unlabelled: {words}"
     assert expected in result_of(result.run_id, result.all_events).notes
     (evaluation,) = result.asset_materializations_for_node("gold__evaluation")
     assert "auroc" in evaluation.metadata
@@ -177,7 +176,7 @@ def test_a_day_of_other_events(make_settings, materialize, tmp_path):
     lines = [{"event_type": kind, "timestamp": "2026-01-02T00:00:00+0000"} for kind in ("stats", "alert", "stats")]
     (tmp_path / "eve.json").write_text("\n".join(map(json.dumps, lines)))
     settings = make_settings(flows_uri=f"{tmp_path}/eve.json")
-    row = assert_refused(materialize, settings, "none of the 3 lines is a flow: they are 2 of stats, 1 of alert")
+    row = assert_refused(materialize, settings, "none of the 3 lines is a flow (2 stats, 1 alert)")
     assert row["lines"] == {"read": 3, "kept": 0, "quarantined": 0, "other": {"stats": 2, "alert": 1}}
 
 

@@ -51,7 +51,7 @@ def pour(path, kind, chunks):
 def test_a_bomb(tmp_path, kind):
     path = pour(tmp_path / "log", kind, itertools.repeat(b"0\n" * (MIB // 2), 300))
     message = read_isolated(tmp_path, path)
-    assert message.startswith(f"{path} becomes over 250 times its size when it is decompressed. Remove it; if")
+    assert message.startswith(f"{path} grows to over 250 times its size when it is decompressed. Remove it; if")
 
 
 @pytest.mark.parametrize("kind", PACKERS)

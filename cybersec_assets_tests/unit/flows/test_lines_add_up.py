@@ -271,14 +271,14 @@ def test_a_connection_that_lacks_what_a_flow_needs_is_rejected(tmp_path, record,
         (
             lines(ALERT, ALERT, {"event_type": "stats"}),
             "auto",
-            "none of the 3 lines is a flow: they are 2 of alert, 1",
+            "none of the 3 lines is a flow (2 alert, 1",
         ),
-        (lines(DNS | {"_path": "dns"}), "zeek_json", "none of the 1 lines is a flow: they are 1 of dns. Point"),
-        (AWS_VPC.log(NODATA), "auto", "none of the 2 lines is a flow: they are 1 of NODATA. Point"),
+        (lines(DNS | {"_path": "dns"}), "zeek_json", "none of the 1 lines is a flow (1 dns). Point"),
+        (AWS_VPC.log(NODATA), "auto", "none of the 2 lines is a flow (1 NODATA). Point"),
     ],
 )
 def test_a_day_without_any_flow_is_rejected(content, fmt, said):
-    with pytest.raises(NoFlowLogsError, match=f"^{said}"):
+    with pytest.raises(NoFlowLogsError, match=f"^{re.escape(said)}"):
         require_flows(count(content, fmt))
 
 

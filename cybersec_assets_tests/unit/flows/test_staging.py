@@ -137,7 +137,7 @@ def test_lines_of_any_length(sizes, is_ended):
 @pytest.mark.parametrize("kind", PACKERS)
 def test_a_bomb_is_rejected(tmp_path, kind):
     path = write(tmp_path / "log", PACKERS[kind](b"0\n" * (1 << 20)) * 40)
-    with pytest.raises(UnreadableLogError, match=rf"^{path} becomes over 250 times its size when it is decompressed"):
+    with pytest.raises(UnreadableLogError, match=rf"^{path} grows to over 250 times its size when it is decompressed"):
         staged(path, tmp_path)
     assert (tmp_path / "copy").stat().st_size < 66 << 20
 

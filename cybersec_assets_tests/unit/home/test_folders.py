@@ -146,7 +146,6 @@ def test_the_marker_has_the_given_owner(tmp_path):
         {"signing-key": "hush", "trusted-keys": f"{'A' * 42}8=\n", "looks.json": "{}", ".looks.json.12": ""},
         {"tried-servers.json": '{"x": 1}'},
         {"looks.json": "{}", ".cybersec-assets.0123456789abcdef": "half"},
-        {"lock-probes.json": '{"1": 2.0}', ".lock-probes.json.12": ""},
     ],
 )
 def test_an_audit_folder_of_an_earlier_release_is_claimed(tmp_path, tree):

@@ -160,7 +160,7 @@ def test_a_header_alone_has_no_records(log, kind, end):
 def test_a_file_without_a_needed_column_is_rejected(log, kind, name):
     have = {field: value for field, value in kind.record.items() if field not in {name, "te"}}
     write(log, type(kind)(kind.name, have, (), (), kind.separator).header())
-    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Have the sensor write it, or remove"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Add it to the log, or remove"):
         find(log)
 
 

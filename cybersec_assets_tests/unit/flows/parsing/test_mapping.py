@@ -317,6 +317,6 @@ def test_a_mapping_for_a_format_without_columns_is_rejected(tmp_path, fmt):
 def test_a_mapping_without_a_uri_is_rejected():
     """FLOWS_URI was probably forgotten; synthetic flows would hide that."""
     with pytest.raises(
-        SettingsError, match=r"^FLOWS_COLUMNS without FLOWS_URI\. Set FLOWS_URI to the place of the logs"
+        SettingsError, match=r"^FLOWS_COLUMNS without FLOWS_URI\. Set FLOWS_URI to the path of the logs"
     ):
         find(None, columns="bytes=a")

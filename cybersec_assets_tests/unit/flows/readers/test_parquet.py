@@ -142,7 +142,7 @@ def test_a_label_may_be_a_number_or_a_text(log, column, label, expected):
 @pytest.mark.parametrize("column", REQUIRED)
 def test_a_file_without_a_required_column_is_rejected(log, column):
     pl.read_parquet(write_flow(log)).drop(column).write_parquet(log)
-    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {column}\. Have the sensor write it, take"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {column}\. Add it to the log, remove"):
         find(log)
 
 

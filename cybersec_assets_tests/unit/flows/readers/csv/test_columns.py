@@ -116,7 +116,7 @@ def test_a_mapped_column_that_a_file_lacks_is_named(log, columns, missing):
 def test_a_required_column_that_is_not_mapped_is_named(log):
     with pytest.raises(
         UnreadableLogError,
-        match=rf"^{log} has no column duration\. Have the sensor write it, .+ map it in FLOWS_COLUMNS",
+        match=rf"^{log} has no column duration\. Add it to the log, .+ map it in FLOWS_COLUMNS",
     ):
         find(write(log, NAMELESS), columns=NUMBERS.replace(",duration=#6", ""))
 

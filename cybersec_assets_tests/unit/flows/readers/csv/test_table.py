@@ -174,13 +174,13 @@ def test_a_header_alone_has_no_records(log, end):
 @pytest.mark.parametrize("column", list(CSV))
 def test_a_file_without_a_required_column_is_rejected(log, column):
     write(log, ",".join(name for name in CSV if name != column) + "\n")
-    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {column}\. Have the sensor write it, take"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {column}\. Add it to the log, remove"):
         find(log)
 
 
 def test_names_in_upper_case_are_rejected(log):
     write(log, csv_log(csv_row()).upper())
-    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column bytes, .+, timestamp\. Have the sensor write"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column bytes, .+, timestamp\. Add it to the log"):
         find(log, "csv")
 
 

@@ -79,7 +79,7 @@ def test_a_closing_line_above_a_header_is_skipped(log):
 
 def test_a_later_header_without_a_needed_column_is_rejected(log):
     write(log, zeek_log(zeek_row()) + zeek_log(fields=[name for name in ZEEK if name != "proto"]))
-    with pytest.raises(UnreadableLogError, match=rf"^{log} line 8 has no column proto\. Have the sensor write it, or"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log} line 8 has no column proto\. Add it to the log, or"):
         find(log)
 
 
@@ -118,7 +118,7 @@ def test_a_log_of_header_lines_alone_has_no_records(log):
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_log_without_a_needed_column_is_rejected(log, name):
     write(log, zeek_log(fields=[field for field in ZEEK if field != name]))
-    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Have the sensor write it, or remove"):
+    with pytest.raises(UnreadableLogError, match=rf"^{log} has no column {name}\. Add it to the log, or remove"):
         find(log)
 
 
