@@ -38,7 +38,8 @@ class Named:
 
     def record(self, line: str) -> Record | None:
         """Return a line's fields by name; None if their number is wrong."""
-        names, values = self.header.split(self.separator), line.split(self.separator)
+        names = self.header.split(self.separator)
+        values = line.split(self.separator)
         return dict(zip(names, values, strict=True)) if len(names) == len(values) and "\x01" not in line else None
 
 
@@ -59,7 +60,8 @@ def count_csv(lines: Sequence[bytes]) -> int:
 
     In a file with such a field, blank lines count, too: the rows then cannot be matched to lines.
     """
-    left, found = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines], list[str]()
+    left = [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines]
+    found = list[str]()
     while left:
         states = [_csv_state("\n".join(left[: number + 1])) for number in range(len(left))]
         ends = next((number for number, state in enumerate(states) if state != "open"), None)
@@ -71,7 +73,8 @@ def count_csv(lines: Sequence[bytes]) -> int:
 
 def _csv_state(text: str) -> str:
     """Return `open` if text ends within quotes, `wrong` if it has misplaced quotes, and else `whole`."""
-    within, before = False, ","
+    within = False
+    before = ","
     for sign in text:
         if sign == '"' and not within and before not in ',"':
             return "wrong"
@@ -89,7 +92,8 @@ def count_named(kind: Named) -> Callable[[Sequence[bytes]], int]:
     """
 
     def count(lines: Sequence[bytes]) -> int:
-        known, found = True, 0
+        known = True
+        found = 0
         for line in (text for text in map(_text, lines) if text.strip(BLANK)):
             record = kind.record(line)
             if record and kind.mark in record.values():
@@ -145,7 +149,8 @@ def _firsts(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 
 def is_flow(event: Mapping[str, object]) -> bool:
     """Return whether an event is a flow; without a type, it is one if it has any field of a flow."""
-    kind, flow = event.get("event_type"), event.get("flow")
+    kind = event.get("event_type")
+    flow = event.get("flow")
     inner = flow if isinstance(flow, dict) else {}
     named = [event.get(name) for name in EVENT[1:]] + [inner.get(name) for name in FLOW]
     return kind == "flow" or (kind is None and any(value is not None for value in named))

@@ -44,7 +44,8 @@ def _argus() -> Sample:
 
 
 def _nfdump(kind: Kind, mark: str) -> Sample:
-    flows, about = kind.row() * 6, f"Summary\n{TOTALS}5,1974,17,263,0,116\nNo matched flows\n"
+    flows = kind.row() * 6
+    about = f"Summary\n{TOTALS}5,1974,17,263,0,116\nNo matched flows\n"
     named = Named(kind.header().strip(), ",", mark)
     return Sample(
         "nfdump", kind.header().encode(), _lines(flows + about + kind.header()), count_nfdump(named, TOTALS.strip())

@@ -139,7 +139,8 @@ def test_code_location_web_server_and_daemon(environment, tmp_path):
     # Two programs that create the instance's SQLite files at once would disturb each other.
     with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:
         assert instance.get_runs_count() == 0
-    code, web = free_port(), free_port()
+    code = free_port()
+    web = free_port()
     workspace = tmp_path / "workspace.yaml"
     workspace.write_text(f"load_from: [{{grpc_server: {{host: {HOST}, port: {code}, location_name: code}}}}]\n")
     programs = (

@@ -111,7 +111,8 @@ def read(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Ingest logs in this process, and return the kept and the rejected records."""
     with tempfile.TemporaryDirectory() as folder:
-        kept, rejected = Path(folder) / "kept.parquet", Path(folder) / "rejected.parquet"
+        kept = Path(folder) / "kept.parquet"
+        rejected = Path(folder) / "rejected.parquet"
         logs = FlowSource(str(uri), fmt, **options).logs_of(DAY, Path(folder) / "logs")
         ingested = ingest(here(logs), kept, rejected)
         require_share(ingested, share)

@@ -17,12 +17,14 @@ from cybersec_assets.flows.schema import ORIGIN, RAW_SCHEMA
 from cybersec_assets.flows.source import FlowSource
 from cybersec_assets_tests.support.flows.logs import DAY, MIDNIGHT, examples, find, write, zeek_log, zeek_row
 
-GOOD, BAD = zeek_row(), zeek_row(duration="long")
+GOOD = zeek_row()
+BAD = zeek_row(duration="long")
 
 
 def run(folder, share=0.01):
     """Ingest the logs of a folder into files beside it."""
-    kept, rejected = folder.with_name("kept.parquet"), folder.with_name("rejected.parquet")
+    kept = folder.with_name("kept.parquet")
+    rejected = folder.with_name("rejected.parquet")
     with tempfile.TemporaryDirectory() as copies:
         ingested = ingest(FlowSource(f"{folder}/*").logs_of(DAY, Path(copies) / "logs"), kept, rejected)
     require_share(ingested, share)

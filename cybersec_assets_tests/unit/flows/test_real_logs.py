@@ -46,7 +46,8 @@ NO_LOGS = {
 @pytest.fixture(scope="module")
 def days(shared_data, tmp_path_factory):
     """Return the raw layers of the three days."""
-    folder, files = tmp_path_factory.mktemp("days"), {}
+    folder = tmp_path_factory.mktemp("days")
+    files = {}
     for day in ROWS:
         files[day] = folder / f"{day}.parquet"
         uri = f"{shared_data}/zeek-hourly/three-days/{{date}}/conn.*.log.gz"

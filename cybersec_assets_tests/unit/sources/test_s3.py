@@ -21,7 +21,7 @@ class Half(BreaksOff):
     state = 200
 
     def do(self):
-        """Answer a request. Only requests with the listed ETag find the object."""
+        """Respond to a request. Only requests with the listed ETag find the object."""
         if "list-type" in self.path:
             self.send_response(200)
             self.end_headers()

@@ -111,7 +111,7 @@ class RacingStore(MemoryStore):
         self.count = count
 
     def create(self, bucket, name, file, fingerprint):
-        """Let the other writer create the name first."""
+        """Create the name as another writer would, before this one does."""
         if self.count:
             self.objects[name] = head_of(number_of(name), self.count)
             self.count = 0

@@ -59,6 +59,7 @@ def test_isolated_reading_gives_the_same_result(log):
 def run(uri, **options):
     """Ingest logs as the product does, and return the kept and the rejected records."""
     with tempfile.TemporaryDirectory() as folder:
-        kept, rejected = Path(folder) / "kept.parquet", Path(folder) / "rejected.parquet"
+        kept = Path(folder) / "kept.parquet"
+        rejected = Path(folder) / "rejected.parquet"
         ingest(FlowSource(str(uri), **options).logs_of(DAY, Path(folder) / "logs"), kept, rejected)
         return pl.read_parquet(kept), pl.read_parquet(rejected)

@@ -144,7 +144,8 @@ def test_a_line_with_too_many_fields_and_one_with_too_few_are_suspect(begin, bes
 @pytest.mark.parametrize("begin", ["", "\ufeff"])
 def test_a_single_line_with_too_many_fields_is_suspect(begin):
     fields = ["local_orig", *ZEEK]
-    row, beyond = "\t".join(ZEEK.get(name, "T") for name in fields), "\tx" * (len(fields) - 1)
+    row = "\t".join(ZEEK.get(name, "T") for name in fields)
+    beyond = "\tx" * (len(fields) - 1)
     _, fast = both(f"{begin}{zeek_header(fields)}{row}\n{row}{beyond}\n".encode())
     assert fast is None or fast["suspect"].any()
 
@@ -154,7 +155,8 @@ def test_a_comment_across_chunks_hides_no_long_line(tmp_path, before):
     """Separators in comments do not count as separators of records, wherever a chunk ends."""
     file = write(tmp_path / "conn.log", zeek_log(zeek_row()))
     log = FlowSource(str(file)).logs_of(DAY, tmp_path / "logs").files[0]
-    row, comment = zeek_row(), "#close\t\t\t\n"
+    row = zeek_row()
+    comment = "#close\t\t\t\n"
     head = zeek_log(zeek_row(uid="u" * 1000))
     body = head + row * ((CHUNK_BYTES - len(head) - 1000) // len(row))
     body += zeek_row(uid="u" * (CHUNK_BYTES - before - len(body) - len(zeek_row(uid=""))))

@@ -45,7 +45,8 @@ def test_a_repeated_header_is_skipped(log, packed):
 
 @pytest.mark.parametrize("padding", [0, 30_000], ids=["near", "beyond a chunk"])
 def test_records_are_read_by_the_header_above_them(log, padding):
-    first, second = zeek_row(uid="a") * (1 + padding), zeek_row(uid="b", orig_bytes="5")
+    first = zeek_row(uid="a") * (1 + padding)
+    second = zeek_row(uid="b", orig_bytes="5")
     last = zeek_log(zeek_row(uid="c"), zeek_row(duration="long"))
     kept, rejected = read(write(log, zeek_log(first) + zeek_log(second, second, fields=SWAPPED) + last))
     assert kept["uid"].unique(maintain_order=True).to_list() == ["a", "b", "c"]

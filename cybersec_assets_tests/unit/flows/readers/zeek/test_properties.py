@@ -72,7 +72,8 @@ def logs(draw):
     header += [separator.join([f"#{key}", value]) for key, value in said.items()] + [
         separator.join(["#fields", *fields])
     ]
-    written, lines = draw(st.lists(connections, max_size=8)), [*header]
+    written = draw(st.lists(connections, max_size=8))
+    lines = [*header]
     for connection in written:
         values = {name: draw(nothing) if value is None else str(value) for name, value in connection.items()}
         lines.append(separator.join(values[name] if name in values else draw(text) for name in fields))
@@ -124,7 +125,9 @@ files = st.lists(st.tuples(st.lists(kinds, max_size=12), st.booleans()), min_siz
 
 def lines_of(kinds):
     """Return the text of a file, and the line and error of each damaged record."""
-    header, damaged, text = zeek_header(), [], zeek_header()
+    header = zeek_header()
+    damaged = []
+    text = zeek_header()
     for kind in kinds:
         line = text.count("\n") + 1
         text += {None: zeek_row(), "#": header}.get(kind) or DAMAGE[kind]()
@@ -137,7 +140,8 @@ def lines_of(kinds):
 def test_every_damaged_line_is_rejected_with_its_line(files):
     """Kept and rejected lines add up to all lines that are not headers; each rejected one has its line and error."""
     with tempfile.TemporaryDirectory() as folder:
-        expected, good = [], 0
+        expected = []
+        good = 0
         for number, (kinds, packed) in enumerate(files):
             text, damaged = lines_of(kinds)
             path = Path(folder) / f"{number}.log"

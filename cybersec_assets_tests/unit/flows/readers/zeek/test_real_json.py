@@ -22,7 +22,8 @@ SURICATA = "suricata/eve.json"
 
 def records(path):
     """Return the objects of a file, and the numbers of the lines that are not objects."""
-    found, broken = [], []
+    found = []
+    broken = []
     for number, line in enumerate(path.read_bytes().decode().split("\n"), 1):
         try:
             found += [json.loads(line)] if line.strip() else []
