@@ -6,7 +6,6 @@
 Both work within the phase of the asset that is being made, so that an error in either makes a FAILED row.
 """
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import dagster as dg
 import polars as pl
 
 from cybersec_assets import phases
-from cybersec_assets.artifact import Artifact, Fingerprint, fingerprint_of
+from cybersec_assets.artifact import Artifact, fingerprint_of, fingerprint_of_chunks
 from cybersec_assets.audit.journal.phase import Phase
 from cybersec_assets.audit.journal.queries import Record
 from cybersec_assets.defs.resources.audit import AuditResource
@@ -112,7 +111,7 @@ class ModelIOManager(AuditedIOManager):
         from cybersec_assets.model.serialization import load, require_compatible
 
         content = file.read_bytes()
-        found = Fingerprint(len(content), hashlib.sha256(content).hexdigest())
+        found = fingerprint_of_chunks([content])
         if found != record.artifact.fingerprint:
             raise changed(record.artifact, found)
         require_compatible(record.details)

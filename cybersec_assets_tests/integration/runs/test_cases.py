@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cybersec_assets_tests.conftest import CHECKOUT
+from cybersec_assets_tests.conftest import CHECKOUT, skip_unless_ci
 
 FOLDER = Path(os.environ.get("CYBERSEC_TEST_DATA") or CHECKOUT.parent / "shared" / "data").parent / "cases"
 CASES = sorted(
@@ -23,8 +23,7 @@ CASES = sorted(
 
 def test_the_cases_are_there():
     if not CASES:
-        missing = f"no cases in {FOLDER}: set CYBERSEC_TEST_DATA to the folder of real flow logs beside them"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+        skip_unless_ci(f"no cases in {FOLDER}: set CYBERSEC_TEST_DATA to the folder of real flow logs beside them")
     assert len(CASES) >= 13
 
 
